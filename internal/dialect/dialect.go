@@ -1,0 +1,86 @@
+package dialect
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"volley/internal/message"
+)
+
+// Options are what a decoder must know beyond the request itself. The zero value
+// with Now set is usable.
+type Options struct {
+	// Now is the moment of acceptance.
+	Now time.Time
+	// Account, SendAfter and TTL come from flags. Account beats the request's own;
+	// SendAfter (zero: none) and TTL (0: none) beat the request's batch-wide
+	// values and give way to a message's own.
+	Account   string
+	SendAfter time.Time
+	TTL       time.Duration
+	// Channel and Text stand for the header of a CSV file, which has none.
+	Channel string
+	Text    string
+	// MaySetSender allows imkit requests to name a sender.
+	MaySetSender bool
+	// IMKITParas is the most paras of an imkit request; 0 is 1,000.
+	IMKITParas int
+	// MaxMessages bounds the dialects that have no bound of their own; 0 is none.
+	MaxMessages int
+}
+
+// Dialect is one request format.
+type Dialect struct {
+	// Name is the word in --dialect and in status documents.
+	Name string
+	// Decode reads a whole request. A problem with Index message.WholeBatch means
+	// that nothing of the request may run, and the batch may then be nil. Problems
+	// of single messages stand in the messages themselves (Message.Problems), and
+	// only there. A bluesky request turns every problem into one of the whole.
+	// The batch has its CreatedAt set to Options.Now; its ids, hops and policies
+	// are not set yet.
+	Decode func(body []byte, o Options) (*message.Batch, message.Problems)
+	// Recipient is the path of the message at i in the caller's document, for
+	// problems that are found after decoding.
+	Recipient func(i int) string
+}
+
+// All lists the dialects in the order in which they are documented.
+func All() []Dialect {
+	return []Dialect{
+		{Name: "bird", Decode: decodeBird, Recipient: at("messageRequests[%d].receiver")},
+		{Name: "sinch", Decode: decodeSinch, Recipient: at("recipient_and_params[%d].recipient")},
+		{Name: "imkit", Decode: decodeIMKIT, Recipient: at("paras[%d]")},
+		{Name: "bluesky", Decode: decodeBluesky, Recipient: at("items[%d].convoId")},
+		{Name: "volley", Decode: decodeVolley, Recipient: at("messages[%d].to")},
+	}
+}
+
+// Named finds a dialect.
+func Named(name string) (Dialect, error) {
+	var names []string
+	for _, d := range All() {
+		if d.Name == name {
+			return d, nil
+		}
+		names = append(names, d.Name)
+	}
+	return Dialect{}, fmt.Errorf("unknown dialect %q, expected one of %v", name, names)
+}
+
+// Read reads a request of at most limit bytes. It fails when there is more.
+func Read(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("the request is larger than %d bytes", limit)
+	}
+	return b, nil
+}
+
+func at(format string) func(int) string {
+	return func(i int) string { return fmt.Sprintf(format, i) }
+}

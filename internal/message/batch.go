@@ -1,0 +1,210 @@
+package message
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Version is the shape of everything that is written to a history.
+const Version = 1
+
+// MaxTTL caps a time to live, so that no due time plus validity overflows and no
+// timer is longer than the server allows. A longer one is legal and is cut.
+const MaxTTL = 10 * 365 * 24 * time.Hour
+
+// DefaultTTL is the validity of a message that gives none.
+const DefaultTTL = 36 * time.Hour
+
+// TwoFactorTTL is DefaultTTL for an account marked as two_factor (Bird, batch
+// messages: 600 s for a 2FA channel).
+const TwoFactorTTL = 10 * time.Minute
+
+// Batch is one request: what a dialect decodes and what SendBatch runs. What all
+// messages share stands once in Template and in the batch's own fields.
+type Batch struct {
+	V int `json:"v"`
+	// ID, Tenant and CreatedAt are set by the starter.
+	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant"`
+	CreatedAt time.Time `json:"createdAt"`
+	// Dialect names the request's format and so the shape of every content.
+	Dialect string `json:"dialect"`
+	// Account is the one that the request asked for, or empty.
+	Account string `json:"account,omitempty"`
+	// Dispatch is "message" or, for large batches, "group".
+	Dispatch string `json:"dispatch,omitempty"`
+	// Priority is 1 (first) to 5; 0 means Temporal's default, 3.
+	Priority int `json:"priority,omitempty"`
+	// SendAfter is the batch's own due time (Unix ms), the final one where the
+	// dialect rounds; 0 is none, due at once.
+	SendAfter int64 `json:"sendAfter,omitempty"`
+	// TTL is the validity in ms of messages without their own; 0 is the default.
+	TTL int64 `json:"ttl,omitempty"`
+	// Horizon is how far ahead of now, in ms, the dialect lets a message be
+	// scheduled, which reschedule keeps to; 0 is one year.
+	Horizon int64 `json:"horizon,omitempty"`
+	// AwaitReports is how long a sent message waits for its report before the
+	// next hop, in ms; 0 is not at all.
+	AwaitReports int64 `json:"awaitReports,omitempty"`
+	// Metadata is the caller's own object, echoed in the status.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// RedriveOf is the batch that this one repeats a part of.
+	RedriveOf string `json:"redriveOf,omitempty"`
+	// InFlight is how many attempts may be under way at once; 0 is 48.
+	InFlight int `json:"inFlight,omitempty"`
+	// Summaries puts a line without personal data on every activity in the Web UI.
+	Summaries bool `json:"summaries,omitempty"`
+
+	Template Template  `json:"template"`
+	Messages []Message `json:"messages"`
+
+	// Hops are the distinct ways that messages take; Message.Route is an index.
+	Hops [][]Hop `json:"hops,omitempty"`
+	// Policies holds, for each account in Hops, what held at acceptance.
+	Policies map[string]Policy `json:"policies,omitempty"`
+}
+
+// Syntax is how a placeholder for a parameter is written.
+type Syntax string
+
+// The syntaxes of placeholders. None leaves every string as it is.
+const (
+	SyntaxNone   Syntax = ""
+	SyntaxBraces Syntax = "${}" // ${name}; sinch, volley
+	SyntaxKeys   Syntax = "$$"  // each parameter's whole key, as $pattern$; imkit
+)
+
+// Template is what the messages of a batch share.
+type Template struct {
+	// Body is an object in the shape of the dialect's provider request for one
+	// message. A message's own Body is laid over it, key by key at the top.
+	Body json.RawMessage `json:"body,omitempty"`
+	// Syntax is how placeholders are written.
+	Syntax Syntax `json:"syntax,omitempty"`
+	// Scope lists the top-level keys in which placeholders are filled in; empty
+	// means all.
+	Scope []string `json:"scope,omitempty"`
+	// TextPaths are the places where the content's plain text stands, tried in
+	// order; they are what another dialect's provider can send.
+	TextPaths [][]string `json:"textPaths,omitempty"`
+}
+
+// Message is one recipient of a batch.
+type Message struct {
+	// To is the recipient for people and for other dialects' providers: a phone
+	// number, an address, a conversation, a room.
+	To string `json:"to"`
+	// Reference is the caller's own id, or empty.
+	Reference string `json:"reference,omitempty"`
+	// Channels is the order of channels wanted; empty is any.
+	Channels []string `json:"channels,omitempty"`
+	// Params fill in the placeholders.
+	Params map[string]string `json:"params,omitempty"`
+	// Body is laid over the template's body.
+	Body json.RawMessage `json:"body,omitempty"`
+	// Metadata is the message's own, instead of the batch's.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Due is the due time in Unix ms; 0 is the batch's.
+	Due int64 `json:"due,omitempty"`
+	// TTL is the validity in ms, counted from the due time; 0 is the batch's.
+	TTL int64 `json:"ttl,omitempty"`
+	// Route is an index in Batch.Hops; -1 is none.
+	Route int `json:"route,omitempty"`
+	// Twin is true when another message of the batch has the same recipient and
+	// content, so that content alone cannot tell them apart.
+	Twin bool `json:"twin,omitempty"`
+	// Problems are why the message is rejected; none means that it may go out.
+	Problems Problems `json:"problems,omitempty"`
+}
+
+// Hop is one account to try, with the part of the channel order that the account
+// carries in one request; Channels is empty where the caller named none.
+type Hop struct {
+	Account  string   `json:"account"`
+	Channels []string `json:"channels,omitempty"`
+}
+
+// OnUnknown is what to do with a message of which the provider cannot tell
+// whether it arrived.
+type OnUnknown string
+
+// Hold gives at most once, Resend at least once. The empty value is Hold.
+const (
+	Hold   OnUnknown = "hold"
+	Resend OnUnknown = "resend"
+)
+
+// Policy is how an account's answers are dealt with. It is fixed at acceptance:
+// a later change of the config alters rates and credentials only.
+type Policy struct {
+	Provider string `json:"provider"`
+	// OnUnknown is Hold when empty.
+	OnUnknown OnUnknown `json:"onUnknown,omitempty"`
+	// Settle is how long after a doubtful attempt "absent" counts, in ms.
+	Settle int64 `json:"settle,omitempty"`
+	// Reconciles is false when the provider can never tell.
+	Reconciles bool `json:"reconciles,omitempty"`
+	// RetryInitial and RetryMax bound the backoff, in ms; 0 is 1 s and 15 min.
+	RetryInitial int64 `json:"retryInitial,omitempty"`
+	RetryMax     int64 `json:"retryMax,omitempty"`
+	// Attempts is the most attempts on this account; 0 is no limit but validity.
+	Attempts int `json:"attempts,omitempty"`
+	// TwoFactor shortens the default validity to TwoFactorTTL.
+	TwoFactor bool `json:"twoFactor,omitempty"`
+}
+
+// Rejected is how many messages have problems.
+func (b *Batch) Rejected() int {
+	n := 0
+	for i := range b.Messages {
+		if len(b.Messages[i].Problems) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Problems lists the problems of all messages, in their order.
+func (b *Batch) Problems() Problems {
+	var out Problems
+	for i := range b.Messages {
+		out = append(out, b.Messages[i].Problems...)
+	}
+	return out
+}
+
+// Way is the hops of the message at i; none if it has no route.
+func (b *Batch) Way(i int) []Hop {
+	if r := b.Messages[i].Route; r >= 0 && r < len(b.Hops) {
+		return b.Hops[r]
+	}
+	return nil
+}
+
+// DueAt is when the message at i may go out, in Unix ms: its own time, the
+// batch's, or the moment of acceptance.
+func (b *Batch) DueAt(i int) int64 {
+	if d := b.Messages[i].Due; d != 0 {
+		return d
+	}
+	if b.SendAfter != 0 {
+		return b.SendAfter
+	}
+	return b.CreatedAt.UnixMilli()
+}
+
+// Validity is the time to live of the message at i in ms, counted from its due
+// time and never above MaxTTL.
+func (b *Batch) Validity(i int) int64 {
+	ttl := b.Messages[i].TTL
+	if ttl == 0 {
+		ttl = b.TTL
+	}
+	if ttl == 0 {
+		ttl = DefaultTTL.Milliseconds()
+		if way := b.Way(i); len(way) > 0 && b.Policies[way[0].Account].TwoFactor {
+			ttl = TwoFactorTTL.Milliseconds()
+		}
+	}
+	return min(ttl, MaxTTL.Milliseconds())
+}

@@ -1,0 +1,63 @@
+package message
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/google/uuid"
+)
+
+// Key is what all message ids of a batch have in common: the first 98 bits of
+// the SHA-256 of the batch's workflow id. The search attribute VolleyKey holds
+// its String.
+type Key [13]byte
+
+// MaxIndex is the largest index that a message id can carry.
+const MaxIndex = 1<<24 - 1
+
+// KeyOf returns the key of the batch that runs under a workflow id.
+func KeyOf(workflowID string) Key {
+	sum := sha256.Sum256([]byte(workflowID))
+	var k Key
+	copy(k[:], sum[:])
+	k[12] &= 0xc0
+	return k
+}
+
+// String returns the key as 26 hexadecimal digits.
+func (k Key) String() string { return hex.EncodeToString(k[:]) }
+
+// MessageID returns the id of the message at index, a version 8 UUID: 98 bits of
+// key, then 24 bits of index, around the version and the variant.
+func (k Key) MessageID(index int) string {
+	hi := binary.BigEndian.Uint64(k[0:8])
+	lo := uint64(binary.BigEndian.Uint32(k[8:12]))<<32 | uint64(k[12])<<24
+	// hi, lo hold the 98 key bits from the left; the index follows them.
+	lo |= uint64(index&MaxIndex) << 6
+	// 122 bits are in hi and the upper 58 of lo; lay them around the fixed bits.
+	a := hi >> 16             // 48 bits
+	b := hi >> 4 & 0xfff      // 12 bits
+	c := (hi&0xf)<<58 | lo>>6 // 62 bits
+	var u uuid.UUID
+	binary.BigEndian.PutUint64(u[0:8], a<<16|0x8000|b)
+	binary.BigEndian.PutUint64(u[8:16], 1<<63|c)
+	return u.String()
+}
+
+// ParseID takes a message id apart. It reports false when id is none of ours.
+func ParseID(id string) (Key, int, bool) {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 8 || u.Variant() != uuid.RFC4122 {
+		return Key{}, 0, false
+	}
+	first := binary.BigEndian.Uint64(u[0:8])
+	c := binary.BigEndian.Uint64(u[8:16]) &^ (3 << 62)
+	hi := first>>16<<16 | first&0xfff<<4 | c>>58
+	lo := c << 6
+	var k Key
+	binary.BigEndian.PutUint64(k[0:8], hi)
+	binary.BigEndian.PutUint32(k[8:12], uint32(lo>>32))
+	k[12] = byte(lo>>24) & 0xc0
+	return k, int(lo >> 6 & MaxIndex), true
+}

@@ -1,0 +1,80 @@
+package message
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem codes. The set is closed: scripts switch on it.
+const (
+	CodeRequired     = "required"
+	CodeType         = "type"
+	CodeUnknownField = "unknown_field"
+	CodeTooLong      = "too_long"
+	CodeTooShort     = "too_short"
+	CodeTooMany      = "too_many"
+	CodeTooFew       = "too_few"
+	CodeFormat       = "format"
+	CodeRange        = "range"
+	CodeEnum         = "enum"
+	CodeConflict     = "conflict"
+	CodeHorizon      = "horizon"
+	CodeParameter    = "parameter"
+	CodeUnroutable   = "unroutable"
+)
+
+// WholeBatch is the Index of a problem that concerns the request and not one of
+// its messages.
+const WholeBatch = -1
+
+// Problem is one thing that is wrong with a request, at one place of it.
+type Problem struct {
+	// Index is the message's position from 0, or WholeBatch.
+	Index int `json:"index"`
+	// Path is the place in the caller's own document, as messageRequests[2].body.
+	// It is empty when the document as a whole cannot be read.
+	Path string `json:"path"`
+	// Code is one of the Code constants.
+	Code string `json:"code"`
+	// Detail says what was expected, for a person.
+	Detail string `json:"detail"`
+}
+
+// String returns "path: detail (code)".
+func (p Problem) String() string {
+	if p.Path == "" {
+		return fmt.Sprintf("%s (%s)", p.Detail, p.Code)
+	}
+	return fmt.Sprintf("%s: %s (%s)", p.Path, p.Detail, p.Code)
+}
+
+// Problems are all problems of one request. A nil Problems is none.
+type Problems []Problem
+
+// Add appends a problem; detail is a format.
+func (p *Problems) Add(index int, path, code, detail string, args ...any) {
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	*p = append(*p, Problem{Index: index, Path: path, Code: code, Detail: detail})
+}
+
+// Whole reports whether one of the problems concerns the whole batch, so that
+// none of it may run.
+func (p Problems) Whole() bool {
+	for _, q := range p {
+		if q.Index == WholeBatch {
+			return true
+		}
+	}
+	return false
+}
+
+// Error joins the problems, one a line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, q := range p {
+		lines[i] = q.String()
+	}
+	return strings.Join(lines, "\n")
+}

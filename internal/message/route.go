@@ -1,0 +1,136 @@
+package message
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Route sends messages of a dialect, and of a channel where it names one, over
+// accounts in order. An empty Dialect or Channel matches every one.
+type Route struct {
+	Dialect string
+	Channel string
+	Hops    []string
+}
+
+// Router knows the accounts and the routes of a configuration. The zero value
+// knows none, and every message is unroutable.
+type Router struct {
+	// Routes are tried in order; the first that matches decides.
+	Routes []Route
+	// Accounts holds each account's policy by its name.
+	Accounts map[string]Policy
+	// Allowed limits the accounts of a tenant; nil allows all.
+	Allowed []string
+}
+
+// Accept fixes which way every message takes, with the policies that hold now,
+// and marks twins. A message without a way gets the problem unroutable. path
+// names the place of a message's recipient in the caller's document.
+func (r Router) Accept(b *Batch, path func(i int) string) {
+	b.Hops, b.Policies = nil, map[string]Policy{}
+	ways := map[string]int{}
+	for i := range b.Messages {
+		m := &b.Messages[i]
+		if len(m.Problems) > 0 {
+			m.Route = -1
+			continue
+		}
+		way, err := r.way(b.Dialect, b.Account, m.Channels)
+		if err != nil {
+			m.Route = -1
+			m.Problems.Add(i, path(i), CodeUnroutable, err.Error())
+			continue
+		}
+		key := fmt.Sprint(way)
+		at, ok := ways[key]
+		if !ok {
+			at = len(b.Hops)
+			ways[key] = at
+			b.Hops = append(b.Hops, way)
+			for _, h := range way {
+				b.Policies[h.Account] = r.Accounts[h.Account]
+			}
+		}
+		m.Route = at
+	}
+	b.markTwins()
+}
+
+func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
+	if account != "" {
+		if err := r.known(account); err != nil {
+			return nil, err
+		}
+		return []Hop{{Account: account, Channels: channels}}, nil
+	}
+	wanted := channels
+	if len(wanted) == 0 {
+		wanted = []string{""}
+	}
+	var way []Hop
+	for _, ch := range wanted {
+		i := slices.IndexFunc(r.Routes, func(rt Route) bool {
+			return (rt.Dialect == "" || rt.Dialect == dialect) && (rt.Channel == "" || rt.Channel == ch)
+		})
+		if i < 0 {
+			continue
+		}
+		for _, name := range r.Routes[i].Hops {
+			if err := r.known(name); err != nil {
+				return nil, err
+			}
+			way = r.extend(way, name, ch)
+		}
+	}
+	if len(way) == 0 {
+		if len(channels) > 0 {
+			return nil, fmt.Errorf("no account was named and no route matches dialect %s, channel %s", dialect, strings.Join(channels, ", "))
+		}
+		return nil, fmt.Errorf("no account was named and no route matches dialect %s", dialect)
+	}
+	return way, nil
+}
+
+// extend appends a hop. Neighbouring hops on one Sinch account are one request,
+// in which Sinch itself falls back from channel to channel.
+func (r Router) extend(way []Hop, account, channel string) []Hop {
+	if n := len(way); n > 0 && way[n-1].Account == account && r.Accounts[account].Provider == "sinch" {
+		if channel != "" && !slices.Contains(way[n-1].Channels, channel) {
+			way[n-1].Channels = append(way[n-1].Channels, channel)
+		}
+		return way
+	}
+	h := Hop{Account: account}
+	if channel != "" {
+		h.Channels = []string{channel}
+	}
+	return append(way, h)
+}
+
+func (r Router) known(account string) error {
+	if _, ok := r.Accounts[account]; !ok {
+		return fmt.Errorf("account %q is not in the configuration", account)
+	}
+	if r.Allowed != nil && !slices.Contains(r.Allowed, account) {
+		return fmt.Errorf("account %q is not one that this tenant may use", account)
+	}
+	return nil
+}
+
+// markTwins finds messages that nothing but their ids tells apart.
+func (b *Batch) markTwins() {
+	type twin struct{ to, body, params string }
+	first := make(map[twin]int, len(b.Messages))
+	for i := range b.Messages {
+		m := &b.Messages[i]
+		m.Twin = false
+		k := twin{m.To, string(m.Body), fmt.Sprint(m.Params)}
+		if j, ok := first[k]; ok {
+			m.Twin, b.Messages[j].Twin = true, true
+			continue
+		}
+		first[k] = i
+	}
+}

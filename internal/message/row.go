@@ -1,0 +1,200 @@
+package message
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// BatchState is where a whole batch stands.
+type BatchState string
+
+// The states of a batch. BatchFailed is a workflow that Temporal itself ended.
+const (
+	BatchScheduled BatchState = "scheduled"
+	BatchRunning   BatchState = "running"
+	BatchPaused    BatchState = "paused"
+	BatchCanceling BatchState = "canceling"
+	BatchCanceled  BatchState = "canceled"
+	BatchCompleted BatchState = "completed"
+	BatchFailed    BatchState = "failed"
+)
+
+// Closed reports whether the batch has ended.
+func (s BatchState) Closed() bool {
+	return s == BatchCanceled || s == BatchCompleted || s == BatchFailed
+}
+
+// Status is what is known of a batch at one moment. Its counts add up to Total.
+type Status struct {
+	ID         string          `json:"id"`
+	Dialect    string          `json:"dialect"`
+	Tenant     string          `json:"tenant"`
+	Account    string          `json:"account"`
+	State      BatchState      `json:"state"`
+	Dispatch   string          `json:"dispatch"`
+	CreatedAt  time.Time       `json:"createdAt"`
+	SendAfter  *time.Time      `json:"sendAfter"`
+	StartedAt  *time.Time      `json:"startedAt"`
+	FinishedAt *time.Time      `json:"finishedAt"`
+	NextDueAt  *time.Time      `json:"nextDueAt"`
+	Total      int             `json:"total"`
+	Counts     *Counts         `json:"counts"` // null only in lists of open batches
+	Metadata   json.RawMessage `json:"metadata"`
+	RedriveOf  *string         `json:"redriveOf"`
+	AsOf       time.Time       `json:"asOf"`
+	Rev        int64           `json:"rev"`
+}
+
+// Row is what is known of one message.
+type Row struct {
+	Index      int        `json:"index"`
+	ID         string     `json:"id"`
+	Reference  *string    `json:"reference"`
+	To         string     `json:"to"`
+	Channel    string     `json:"channel"`
+	Account    string     `json:"account"`
+	State      State      `json:"state"`
+	DueAt      *time.Time `json:"dueAt"`
+	ExpiresAt  *time.Time `json:"expiresAt"`
+	SentAt     *time.Time `json:"sentAt"`
+	FinishedAt *time.Time `json:"finishedAt"`
+	ProviderID string     `json:"providerId"`
+	Attempts   int        `json:"attempts"`
+	Code       string     `json:"code"`
+	Detail     string     `json:"detail"`
+	Rev        int64      `json:"rev"`
+	// Trail is there only where one message was asked for.
+	Trail []TrailRow `json:"trail,omitempty"`
+}
+
+// TrailRow is one Entry as it is shown.
+type TrailRow struct {
+	At      time.Time `json:"at"`
+	Hop     int       `json:"hop"`
+	Account string    `json:"account"`
+	Attempt int       `json:"attempt"`
+	Event   Event     `json:"event"`
+	Code    string    `json:"code"`
+	Detail  string    `json:"detail"`
+}
+
+// Page is some rows of a batch; Next is empty on the last page.
+type Page struct {
+	Messages []Row  `json:"messages"`
+	Next     string `json:"next"`
+}
+
+// PageQuery asks for a page. The zero value asks for the first 100 messages.
+type PageQuery struct {
+	// State keeps only messages in this state; empty keeps all.
+	State string `json:"state,omitempty"`
+	// Limit is at most 500; 0 is 100.
+	Limit int `json:"limit,omitempty"`
+	// Cursor is Next of the page before.
+	Cursor string `json:"cursor,omitempty"`
+	// Since keeps only messages whose rev is above it.
+	Since int64 `json:"since,omitempty"`
+}
+
+// CancelRequest cancels the messages named, or the whole batch.
+type CancelRequest struct {
+	Reason   string   `json:"reason,omitempty"`
+	Messages []string `json:"messages,omitempty"`
+}
+
+// CancelResult says what became of each message that a cancel meant. The four
+// lists are disjoint and together are all of them.
+type CancelResult struct {
+	Batch     string       `json:"batch"`
+	Canceled  []string     `json:"canceled"`
+	Sent      []string     `json:"sent"`
+	InFlight  []string     `json:"inFlight"`
+	Ended     []string     `json:"ended"`
+	Counts    CancelCounts `json:"counts"`
+	Confirmed bool         `json:"confirmed"`
+}
+
+// CancelCounts are the lengths of a CancelResult's lists.
+type CancelCounts struct {
+	Canceled int `json:"canceled"`
+	Sent     int `json:"sent"`
+	InFlight int `json:"inFlight"`
+	Ended    int `json:"ended"`
+}
+
+// PauseResult names the messages whose attempt had left when the batch paused.
+type PauseResult struct {
+	Batch    string   `json:"batch"`
+	InFlight []string `json:"inFlight"`
+}
+
+// ResumeResult confirms a resume.
+type ResumeResult struct {
+	Batch string `json:"batch"`
+}
+
+// RescheduleRequest moves every message without an attempt to SendAfter, an
+// RFC 3339 time or a Go duration from now.
+type RescheduleRequest struct {
+	SendAfter string `json:"sendAfter"`
+}
+
+// RescheduleResult counts what a reschedule moved.
+type RescheduleResult struct {
+	Batch       string `json:"batch"`
+	Rescheduled int    `json:"rescheduled"`
+	Unchanged   int    `json:"unchanged"`
+}
+
+// Result is what a batch's workflow returns: how it ended and every message.
+type Result struct {
+	V      int    `json:"v"`
+	Status Status `json:"status"`
+	Rows   []Row  `json:"rows"`
+	Trails Trails `json:"trails"`
+}
+
+// At turns Unix ms into a time in UTC; 0 is nil.
+func At(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := time.UnixMilli(ms).UTC()
+	return &t
+}
+
+// RowOf shows the message at i of a batch, as its record has it.
+func (b *Batch) RowOf(key Key, i int, r *Record) Row {
+	m := &b.Messages[i]
+	row := Row{
+		Index: i, ID: key.MessageID(i), To: m.To, State: r.State,
+		DueAt: At(r.Due), ExpiresAt: At(r.Expires), SentAt: At(r.Sent), FinishedAt: At(r.Finished),
+		ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
+	}
+	if m.Reference != "" {
+		row.Reference = &m.Reference
+	}
+	if len(m.Channels) > 0 {
+		row.Channel = m.Channels[0]
+	}
+	if way := b.Way(i); r.Hop < len(way) {
+		row.Account = way[r.Hop].Account
+		if len(way[r.Hop].Channels) > 0 {
+			row.Channel = way[r.Hop].Channels[0]
+		}
+	}
+	return row
+}
+
+// TrailOf shows a trail with the accounts that its hops took.
+func (b *Batch) TrailOf(i int, trail []Entry) []TrailRow {
+	way := b.Way(i)
+	rows := make([]TrailRow, len(trail))
+	for j, e := range trail {
+		rows[j] = TrailRow{At: *At(max(e.At, 1)), Hop: e.Hop, Attempt: e.Attempt, Event: e.Event, Code: e.Code, Detail: e.Detail}
+		if e.Hop < len(way) {
+			rows[j].Account = way[e.Hop].Account
+		}
+	}
+	return rows
+}

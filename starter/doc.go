@@ -1,0 +1,7 @@
+// Package starter is the one place that calls Temporal as a client: it starts
+// batches, reads them, controls them and forms their ids.
+//
+// Starting is idempotent: the same id with the same content answers with the
+// batch that is there, with other content it is ErrConflict. Errors of the
+// Temporal server come out as this package's own, so no other package meets them.
+package starter

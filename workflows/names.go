@@ -1,0 +1,57 @@
+package workflows
+
+import "volley/internal/message"
+
+// Names under which workflows, activities, queries, signals and updates are
+// known to Temporal. Other people's scripts and stored histories use them.
+const (
+	SendBatchName = "SendBatch"
+
+	SendName      = "Send"
+	ReconcileName = "Reconcile"
+
+	QueryStatus   = "status"
+	QueryMessages = "messages"
+	QueryMessage  = "message"
+
+	ControlCancel     = "cancel" // signals and updates have the same names
+	ControlPause      = "pause"
+	ControlResume     = "resume"
+	ControlReschedule = "reschedule"
+
+	// TaskQueue is the default queue of workflows.
+	TaskQueue = "volley"
+)
+
+// Names of the search attributes.
+const (
+	AttrState   = "VolleyState"
+	AttrDialect = "VolleyDialect"
+	AttrTenant  = "VolleyTenant"
+	AttrKey     = "VolleyKey"
+	AttrMeta    = "VolleyMeta"
+	AttrTotal   = "VolleyTotal"
+	AttrFailed  = "VolleyFailed"
+	AttrDue     = "VolleyDue"
+)
+
+// ErrEndedType is the type of the application error with which the updates
+// pause, resume and reschedule answer once a batch has ended, ErrInputType the
+// one for arguments that make no sense, ErrNoMessageType the one for a message
+// that the batch does not have.
+const (
+	ErrEndedType     = "ended"
+	ErrInputType     = "input"
+	ErrNoMessageType = "no_message"
+)
+
+// SendQueue is the task queue of an account's attempts.
+func SendQueue(account string) string { return "volley-send-" + account }
+
+// Input is what SendBatch runs. State is nil in a batch's first run and carries
+// over what is known when a run continues as new.
+type Input struct {
+	V     int           `json:"v"`
+	Batch message.Batch `json:"batch"`
+	State *State        `json:"state,omitempty"`
+}
