@@ -1,0 +1,249 @@
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"volley/internal/message"
+)
+
+// maxDepth is how deep a request may be nested; the request itself is level 1.
+const maxDepth = 100
+
+// node is one value of a JSON request that open has checked, and its place in it.
+// raw has no space between its tokens; every other byte is the caller's.
+type node struct {
+	path string
+	raw  json.RawMessage
+}
+
+// open reads a request that must be one JSON object in UTF-8, nested at most
+// maxDepth deep. Otherwise it returns one problem of the whole, without a path.
+func open(body []byte) (node, message.Problems) {
+	n, problems := openAny(body)
+	if problems == nil && n.kind() != "an object" {
+		problems.Add(message.WholeBatch, "", message.CodeType, "expected an object, got %s", n.kind())
+	}
+	return n, problems
+}
+
+// openAny is open for a request that may be any JSON value.
+func openAny(body []byte) (node, message.Problems) {
+	var problems message.Problems
+	unreadable := func(detail string, args ...any) (node, message.Problems) {
+		problems.Add(message.WholeBatch, "", message.CodeFormat, detail, args...)
+		return node{}, problems
+	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return unreadable("expected JSON, the request is empty")
+	}
+	if !utf8.Valid(body) {
+		return unreadable("expected JSON in UTF-8")
+	}
+	var compact bytes.Buffer
+	compact.Grow(len(body))
+	if err := json.Compact(&compact, body); err != nil {
+		return unreadable("expected one JSON value: %v", err)
+	}
+	if depth(compact.Bytes()) > maxDepth {
+		return unreadable("nested deeper than %d levels", maxDepth)
+	}
+	return node{raw: compact.Bytes()}, nil
+}
+
+// kind names the value's type for a person.
+func (n node) kind() string {
+	switch n.raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}
+
+func (n node) isNull() bool { return n.raw[0] == 'n' }
+
+// child is the path of a key. A key that would not read well after a dot stands
+// in brackets and quotes.
+func child(path, key string) string {
+	if key == "" || len(key) > 100 || strings.ContainsFunc(key, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`.[]"\`, r)
+	}) {
+		if len(key) > 100 {
+			key = strings.ToValidUTF8(key[:100], "") + "…"
+		}
+		return path + "[" + strconv.Quote(key) + "]"
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// reader reads values and collects what is wrong with them: the problems of one
+// message, or of the whole batch.
+type reader struct {
+	// index is the message's position, or message.WholeBatch.
+	index    int
+	problems message.Problems
+}
+
+func (r *reader) add(path, code, detail string, args ...any) {
+	r.problems.Add(r.index, path, code, detail, args...)
+}
+
+func (r *reader) wrong(n node, expected string) {
+	r.add(n.path, message.CodeType, "expected %s, got %s", expected, n.kind())
+}
+
+// object reads an object. A key that stands twice is a conflict, since nobody
+// can say which value was meant.
+func (r *reader) object(n node) (*object, bool) {
+	if n.raw[0] != '{' {
+		r.wrong(n, "an object")
+		return nil, false
+	}
+	o := &object{path: n.path}
+	for i := 1; n.raw[i] != '}'; {
+		end := endOfString(n.raw, i)
+		key := unquote(n.raw[i:end])
+		i = end + 1 // past the colon
+		end = endOfValue(n.raw, i)
+		f := field{key: key, node: node{path: child(n.path, key), raw: n.raw[i:end:end]}}
+		if o.add(f) {
+			r.add(f.path, message.CodeConflict, "the key stands twice")
+		}
+		i = nextElement(n.raw, end)
+	}
+	return o, true
+}
+
+// array reads the items of an array.
+func (r *reader) array(n node) ([]node, bool) {
+	if n.raw[0] != '[' {
+		r.wrong(n, "an array")
+		return nil, false
+	}
+	items := []node{}
+	for i := 1; n.raw[i] != ']'; {
+		end := endOfValue(n.raw, i)
+		items = append(items, node{path: fmt.Sprintf("%s[%d]", n.path, len(items)), raw: n.raw[i:end:end]})
+		i = nextElement(n.raw, end)
+	}
+	return items, true
+}
+
+// text reads a string.
+func (r *reader) text(n node) (string, bool) {
+	if n.raw[0] != '"' {
+		r.wrong(n, "a string")
+		return "", false
+	}
+	return unquote(n.raw), true
+}
+
+// filled reads a string that must not be empty.
+func (r *reader) filled(n node) (string, bool) {
+	s, ok := r.text(n)
+	if ok && s == "" {
+		r.add(n.path, message.CodeTooShort, "must not be empty")
+		ok = false
+	}
+	return s, ok
+}
+
+// upTo reads a string of at most limit characters (Unicode code points).
+func (r *reader) upTo(n node, limit int) (string, bool) {
+	s, ok := r.text(n)
+	if c := utf8.RuneCountInString(s); c > limit {
+		r.add(n.path, message.CodeTooLong, "at most %d characters, got %d", limit, c)
+		ok = false
+	}
+	return s, ok
+}
+
+// oneOf reads a string that must be one of a few.
+func (r *reader) oneOf(n node, allowed ...string) (string, bool) {
+	s, ok := r.text(n)
+	if !ok {
+		return "", false
+	}
+	for _, a := range allowed {
+		if s == a {
+			return s, true
+		}
+	}
+	r.add(n.path, message.CodeEnum, "expected one of %s", strings.Join(allowed, ", "))
+	return "", false
+}
+
+// boolean reads true or false.
+func (r *reader) boolean(n node) (value, ok bool) {
+	if n.kind() != "a boolean" {
+		r.wrong(n, "a boolean")
+		return false, false
+	}
+	return n.raw[0] == 't', true
+}
+
+// integer reads a whole number that fits an int64.
+func (r *reader) integer(n node) (int64, bool) {
+	if n.kind() != "a number" {
+		r.wrong(n, "an integer")
+		return 0, false
+	}
+	v, err := strconv.ParseInt(string(n.raw), 10, 64)
+	if err != nil {
+		r.add(n.path, message.CodeType, "expected an integer, got %.40s", n.raw)
+		return 0, false
+	}
+	return v, true
+}
+
+// stringMap reads an object whose values are all strings.
+func (r *reader) stringMap(n node) (map[string]string, bool) {
+	o, ok := r.object(n)
+	if !ok {
+		return nil, false
+	}
+	m := make(map[string]string, len(o.fields))
+	for _, f := range o.fields {
+		if s, fine := r.text(f.node); fine {
+			m[f.key] = s
+		} else {
+			ok = false
+		}
+	}
+	return m, ok
+}
+
+// required is take with a problem where the key is absent or null.
+func (r *reader) required(o *object, key string) (node, bool) {
+	n, ok := o.take(key)
+	if !ok {
+		r.add(child(o.path, key), message.CodeRequired, "is required")
+	}
+	return n, ok
+}
+
+// refuseUnknown reports every key that nobody has read.
+func (r *reader) refuseUnknown(o *object) {
+	for _, f := range o.fields {
+		if !f.read {
+			r.add(f.path, message.CodeUnknownField, "no field of this name is known here")
+		}
+	}
+}
