@@ -1,0 +1,92 @@
+package temporalclient
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.uber.org/zap"
+)
+
+// dialTimeout is how long a server may take to answer the first call.
+const dialTimeout = 10 * time.Second
+
+// Options configure Dial. The zero value is usable.
+type Options struct {
+	// Log gets what the SDK logs; nil is nowhere.
+	Log *zap.Logger
+	// Metrics gets what the SDK measures; nil is nowhere.
+	Metrics client.MetricsHandler
+	// EnvLookup is the environment with TEMPORAL_ADDRESS and the like; nil is the
+	// process's own.
+	EnvLookup envconfig.EnvLookup
+}
+
+// Dial connects and makes sure that the server answers, within ten seconds or
+// ctx's deadline. The caller closes the client.
+func Dial(ctx context.Context, o Options) (client.Client, error) {
+	opts, err := ClientOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := client.DialContext(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("temporal at %s did not answer (TEMPORAL_ADDRESS sets the address): %w", opts.HostPort, err)
+	}
+	return c, nil
+}
+
+// ClientOptions are the SDK's options that Dial uses, with address and namespace
+// filled in.
+func ClientOptions(o Options) (client.Options, error) {
+	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: o.EnvLookup})
+	if err != nil {
+		return client.Options{}, fmt.Errorf("temporal client settings: %w", err)
+	}
+	if opts.HostPort == "" {
+		opts.HostPort = client.DefaultHostPort
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = client.DefaultNamespace
+	}
+	log := o.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	opts.Logger = Logger(log)
+	opts.MetricsHandler = o.Metrics
+	opts.Identity = identity()
+	if loopback(opts.HostPort) {
+		// Compression costs more than the loopback interface does.
+		opts.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
+	}
+	return opts, nil
+}
+
+// identity is how this process shows up in histories and in the Web UI.
+func identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("volley-%d@%s", os.Getpid(), host)
+}
+
+// loopback reports whether an address is this machine's own.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

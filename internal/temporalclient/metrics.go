@@ -1,0 +1,50 @@
+package temporalclient
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	otelprom "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/opentelemetry"
+)
+
+// NewMetrics returns a handler for the SDK's and our own measurements and the
+// page that shows them to Prometheus, together with those of the Go runtime and
+// the process. Every call has a registry of its own. Counters end in _total,
+// timers in _seconds.
+func NewMetrics() (client.MetricsHandler, http.Handler, error) {
+	registry := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, nil, fmt.Errorf("metrics: %w", err)
+		}
+	}
+	exporter, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo(), otelprom.WithoutTargetInfo())
+	if err != nil {
+		return nil, nil, fmt.Errorf("metrics: %w", err)
+	}
+	// The default boundaries are meant for milliseconds.
+	seconds := metric.NewView(
+		metric.Instrument{Kind: metric.InstrumentKindHistogram, Unit: "s"},
+		metric.Stream{Aggregation: metric.AggregationExplicitBucketHistogram{Boundaries: []float64{
+			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600,
+		}}},
+	)
+	provider := metric.NewMeterProvider(metric.WithReader(exporter), metric.WithView(seconds))
+	handler := opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
+		Meter: provider.Meter("volley"),
+		// A measurement that cannot be taken must not end a worker; the SDK then
+		// gets a handler that does nothing.
+		OnError:              func(error) {},
+		UseMonotonicCounters: true,
+	})
+	return handler, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
+}
