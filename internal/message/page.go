@@ -1,0 +1,53 @@
+package message
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Bounds of a page.
+const (
+	DefaultPage = 100
+	MaxPage     = 500
+)
+
+// Pages cuts pages from a batch of total messages. at tells the state and the
+// rev of a message, row shows it; row is called for the messages of the page
+// only. It fails when the query names no known state or has a cursor that no
+// page gave.
+func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int) Row) (Page, error) {
+	page := Page{Messages: []Row{}}
+	from := 0
+	if q.Cursor != "" {
+		n, err := strconv.Atoi(q.Cursor)
+		if err != nil || n < 0 || n > total {
+			return page, fmt.Errorf("cursor %q is none that a page gave", q.Cursor)
+		}
+		from = n
+	}
+	var want State
+	if q.State != "" {
+		s, err := ParseState(q.State)
+		if err != nil {
+			return page, err
+		}
+		want = s
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = DefaultPage
+	}
+	limit = min(limit, MaxPage)
+	for i := from; i < total; i++ {
+		state, rev := at(i)
+		if q.State != "" && state != want || rev <= q.Since {
+			continue
+		}
+		if len(page.Messages) == limit {
+			page.Next = strconv.Itoa(i)
+			break
+		}
+		page.Messages = append(page.Messages, row(i))
+	}
+	return page, nil
+}

@@ -1,0 +1,197 @@
+package message
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A fill returns a string with its placeholders filled in, and the name of the
+// first one that has no value.
+type fill func(s string) (out, missing string)
+
+// filler returns what fills in the strings of one message, or nil when nothing
+// can change.
+func (t *Template) filler(params map[string]string) fill {
+	switch {
+	case t.Syntax == SyntaxBraces:
+		return func(s string) (string, string) {
+			return fillBraces(s, func(name string) (string, bool) {
+				v, ok := params[name]
+				return v, ok
+			})
+		}
+	case t.Syntax == SyntaxKeys && len(params) > 0:
+		r := keyReplacer(params)
+		return func(s string) (string, string) { return r.Replace(s), "" }
+	default:
+		return nil
+	}
+}
+
+// fillBraces replaces every ${name}, from left to right. A name is one or more
+// characters other than $, { and }; anything else that looks like a placeholder
+// is text.
+func fillBraces(s string, value func(name string) (string, bool)) (out, missing string) {
+	start := strings.Index(s, "${")
+	if start < 0 {
+		return s, ""
+	}
+	var b strings.Builder
+	for start >= 0 {
+		b.WriteString(s[:start])
+		s = s[start:]
+		end := strings.IndexAny(s[2:], "${}")
+		if end <= 0 || s[2+end] != '}' {
+			b.WriteString(s[:2])
+			s = s[2:]
+		} else {
+			v, ok := value(s[2 : 2+end])
+			if !ok {
+				return "", s[2 : 2+end]
+			}
+			b.WriteString(v)
+			s = s[2+end+1:]
+		}
+		start = strings.Index(s, "${")
+	}
+	b.WriteString(s)
+	return b.String(), ""
+}
+
+// keyReplacer replaces each parameter's whole key. Longer keys come first, so
+// that no key hides in another.
+func keyReplacer(params map[string]string) *strings.Replacer {
+	keys := make([]string, 0, len(params))
+	for k := range params {
+		if k != "" {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	pairs := make([]string, 0, 2*len(keys))
+	for _, k := range keys {
+		pairs = append(pairs, k, params[k])
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// substitute rewrites the strings inside a valid JSON value and leaves every
+// other byte as it is.
+func substitute(raw json.RawMessage, path string, f fill) (json.RawMessage, error) {
+	if bytes.IndexByte(raw, '$') < 0 && !bytes.Contains(raw, []byte(`\u0024`)) {
+		return raw, nil
+	}
+	w := rewriter{raw: raw, fill: f}
+	w.out.Grow(len(raw) + len(raw)/4)
+	if err := w.value(&place{key: path}); err != nil {
+		return nil, err
+	}
+	w.out.Write(raw[w.i:])
+	return w.out.Bytes(), nil
+}
+
+// place is where in the content a value stands; it becomes text only when
+// something is wrong there.
+type place struct {
+	in    *place
+	key   string
+	index int // in an array; then key is empty
+	item  bool
+}
+
+func (p *place) String() string {
+	switch {
+	case p.in == nil:
+		return p.key
+	case p.item:
+		return p.in.String() + "[" + strconv.Itoa(p.index) + "]"
+	default:
+		return p.in.String() + "." + p.key
+	}
+}
+
+// rewriter copies valid JSON to out and fills in its strings on the way.
+type rewriter struct {
+	raw  []byte
+	i    int
+	fill fill
+	out  bytes.Buffer
+}
+
+// copyTo copies everything up to an index.
+func (w *rewriter) copyTo(i int) {
+	w.out.Write(w.raw[w.i:i])
+	w.i = i
+}
+
+func (w *rewriter) space() { w.copyTo(skipSpace(w.raw, w.i)) }
+
+func (w *rewriter) value(at *place) error {
+	w.space()
+	switch w.raw[w.i] {
+	case '"':
+		return w.text(at)
+	case '{':
+		return w.elements('}', func(n int) error {
+			end := endOfString(w.raw, w.i)
+			key := unquote(w.raw[w.i:end])
+			w.copyTo(end)
+			w.space()
+			w.copyTo(w.i + 1) // the colon
+			return w.value(&place{in: at, key: key})
+		})
+	case '[':
+		return w.elements(']', func(n int) error { return w.value(&place{in: at, index: n, item: true}) })
+	default:
+		w.copyTo(endOfValue(w.raw, w.i))
+		return nil
+	}
+}
+
+// elements copies what stands between brackets; each copies one element.
+func (w *rewriter) elements(closing byte, each func(n int) error) error {
+	w.copyTo(w.i + 1)
+	for n := 0; ; n++ {
+		if w.space(); w.raw[w.i] == closing {
+			break
+		}
+		if err := each(n); err != nil {
+			return err
+		}
+		if w.space(); w.raw[w.i] == ',' {
+			w.copyTo(w.i + 1)
+		}
+	}
+	w.copyTo(w.i + 1)
+	return nil
+}
+
+func (w *rewriter) text(at *place) error {
+	end := endOfString(w.raw, w.i)
+	s := unquote(w.raw[w.i:end])
+	out, missing := w.fill(s)
+	switch {
+	case missing != "":
+		return &ParameterError{Path: at.String(), Name: missing}
+	case out == s:
+		w.copyTo(end)
+		return nil
+	}
+	w.i = end
+	// An encoder, since it can leave <, > and & as they are.
+	enc := json.NewEncoder(&w.out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out); err != nil {
+		return err
+	}
+	w.out.Truncate(w.out.Len() - 1) // its newline
+	return nil
+}

@@ -1,0 +1,92 @@
+package workflows
+
+import (
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/internal/message"
+)
+
+// Times of an attempt. The activity itself makes no request unless the
+// request's own deadline and a margin fit into what is left of StartToClose.
+const (
+	startToClose = 30 * time.Second
+	queueGrace   = 30 * time.Second
+)
+
+// Bounds of one run. A run that reaches one ends its attempts and continues as
+// new; the server would suggest it at 4,096 events, before a batch of a thousand
+// messages is through.
+const (
+	maxEvents  = 8_000
+	maxHistory = 8 << 20
+	maxUpdates = 1_500
+)
+
+const (
+	defaultInFlight = 48
+	// verdictWait is how long after asking for cancellation the server has surely
+	// reported every attempt that had not started.
+	verdictWait = 100 * time.Millisecond
+	// tick is what wake-up times are rounded up to, so that messages due close
+	// together share one timer.
+	tick = int64(500)
+	// oneYear is the horizon of dialects without their own.
+	oneYear = 366 * 24 * time.Hour
+)
+
+// Backoff between attempts where the policy gives none.
+const (
+	retryInitial = time.Second
+	retryMax     = 15 * time.Minute
+)
+
+// The breaker opens after breakerRow unavailable answers in a row; then one
+// probe leaves per interval.
+const (
+	breakerRow = 20
+	probeFirst = int64(1_000)
+	probeMax   = int64(30_000)
+)
+
+// patience is how often a provider is asked about a doubtful message at least,
+// before it counts as one that cannot tell.
+const patience = 8
+
+// attemptOptions are the options of one attempt or question. Retries belong to
+// the workflow, so there is never more than one try.
+func attemptOptions(queue string, deadline time.Duration, summary string) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              queue,
+		StartToCloseTimeout:    startToClose,
+		ScheduleToCloseTimeout: deadline,
+		WaitForCancellation:    true,
+		DisableEagerExecution:  true,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:                summary,
+	}
+}
+
+// backoff is the wait before the next attempt: the initial wait doubled for each
+// attempt made, at most the longest, less up to a fifth. The jitter comes from
+// the message's id, so that a replay waits as long.
+func backoff(p message.Policy, attempts int, id string) int64 {
+	wait, longest := p.RetryInitial, p.RetryMax
+	if wait <= 0 {
+		wait = retryInitial.Milliseconds()
+	}
+	if longest <= 0 {
+		longest = retryMax.Milliseconds()
+	}
+	for i := 1; i < attempts && wait < longest; i++ {
+		wait *= 2
+	}
+	wait = min(wait, longest)
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s/%d", id, attempts)
+	return wait - wait*int64(h.Sum32()%1000)/5000
+}

@@ -1,0 +1,62 @@
+package workflows
+
+import "container/heap"
+
+// queue holds message indexes by time, then by index. Entries are not removed
+// when a message moves on; whoever pops one checks that it still stands.
+type queue []slot
+
+type slot struct {
+	at int64
+	i  int
+}
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(a, b int) bool {
+	return q[a].at < q[b].at || q[a].at == q[b].at && q[a].i < q[b].i
+}
+func (q queue) Swap(a, b int) { q[a], q[b] = q[b], q[a] }
+
+// Push and Pop are for container/heap only.
+func (q *queue) Push(x any) { *q = append(*q, x.(slot)) }
+
+func (q *queue) Pop() any {
+	old := *q
+	s := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return s
+}
+
+func (q *queue) add(at int64, i int) { heap.Push(q, slot{at, i}) }
+
+// top drops entries that no longer stand and returns the first that does.
+func (q *queue) top(stands func(slot) bool) (slot, bool) {
+	for len(*q) > 0 {
+		if s := (*q)[0]; stands(s) {
+			return s, true
+		}
+		heap.Pop(q)
+	}
+	return slot{}, false
+}
+
+// take removes and returns the first entry that stands.
+func (q *queue) take(stands func(slot) bool) (slot, bool) {
+	s, ok := q.top(stands)
+	if ok {
+		heap.Pop(q)
+	}
+	return s, ok
+}
+
+// place is where a message that has not ended is kept.
+type place uint8
+
+const (
+	nowhere  place = iota
+	inDue          // waits for its time
+	inReady        // waits for a free slot
+	inAsks         // its provider is to be asked about it
+	inParked       // its account is unavailable
+	inFlight       // an attempt or a question is handed to Temporal
+)

@@ -1,0 +1,326 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/internal/message"
+)
+
+// run sends the messages of one batch. It is one coroutine that promotes what is
+// due and arms one timer, and up to limit others that each carry one message at
+// a time from hand-over to answer. Everything that must survive is in recs and
+// the few fields beside it; the queues are made anew from them.
+type run struct {
+	root  workflow.Context // ends when Temporal cancels the workflow
+	work  workflow.Context // does not: attempts are followed to their end
+	batch *message.Batch
+	key   message.Key
+	limit int
+
+	recs     []message.Record
+	counts   message.Counts
+	rev      int64
+	started  int64
+	finished int64
+	sendAt   int64
+	paused   bool
+	cancel   bool
+	reason   string
+
+	places   []place
+	due      queue // by the time at which they may move again
+	ready    queue // by the same time, once it has come
+	expiry   queue // waiting messages by the end of their validity
+	asks     []int
+	probes   []int
+	breakers map[string]*breaker
+	accounts []string // of breakers, sorted
+
+	open     map[int]workflow.CancelFunc // attempts handed to Temporal
+	running  int                         // coroutines that carry a message
+	handlers int                         // control calls under way
+	updates  int
+	draining bool // the run is to continue as new: nothing new starts
+	wake     workflow.Channel
+
+	armed     int64 // when the armed timer fires; 0 is none
+	timer     workflow.Future
+	disarm    workflow.CancelFunc
+	indexed   bool   // the server knows the search attributes
+	shown     string // the search attribute's state
+	described int64
+	meters    map[meter]meterCounter
+}
+
+func newRun(ctx workflow.Context, in Input) *run {
+	b := in.Batch
+	work, _ := workflow.NewDisconnectedContext(ctx)
+	r := &run{
+		root: ctx, work: work, batch: &b,
+		key:   message.KeyOf(workflow.GetInfo(ctx).WorkflowExecution.ID),
+		limit: b.InFlight,
+		recs:  make([]message.Record, len(b.Messages)), places: make([]place, len(b.Messages)),
+		breakers: map[string]*breaker{}, open: map[int]workflow.CancelFunc{},
+		wake: workflow.NewBufferedChannel(ctx, 1), described: -1, meters: map[meter]meterCounter{},
+	}
+	if r.limit <= 0 {
+		r.limit = defaultInFlight
+	}
+	// A batch that was started without the attributes runs on a server that may
+	// not know them, and setting one there would stop it.
+	r.shown, r.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
+	for name := range b.Policies { //workflowcheck:ignore
+		r.accounts = append(r.accounts, name)
+	}
+	slices.Sort(r.accounts)
+	for _, name := range r.accounts {
+		r.breakers[name] = &breaker{}
+	}
+	if in.State != nil {
+		r.restore(in.State)
+	} else {
+		r.begin()
+	}
+	for i := range r.recs {
+		r.counts[r.recs[i].State]++
+		if !r.recs[i].State.Final() {
+			r.hold(i)
+		}
+	}
+	return r
+}
+
+// begin gives every message its first record.
+func (r *run) begin() {
+	for i := range r.recs {
+		rec := &r.recs[i]
+		rec.Due = r.batch.DueAt(i)
+		rec.Expires = rec.Due + r.batch.Validity(i)
+		rec.Next = rec.Due
+		r.rev++
+		rec.Rev = r.rev
+		if p := r.batch.Messages[i].Problems; len(p) > 0 {
+			rec.State = message.Rejected
+			rec.Finished = r.batch.CreatedAt.UnixMilli()
+			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].String(), message.MaxDetail)
+		}
+	}
+}
+
+// restore takes over what the run before handed on. No attempt was under way.
+func (r *run) restore(s *State) {
+	r.rev, r.started, r.paused, r.cancel = s.Rev, s.Started, s.Paused, s.Cancel
+	r.reason, r.sendAt = s.Reason, s.SendAt
+	copy(r.recs, s.Records)
+	for i := range r.recs {
+		if i < len(s.Trails) {
+			r.recs[i].Trail = s.Trails[i]
+		}
+	}
+	for _, name := range r.accounts {
+		r.breakers[name].Breaker = s.Breakers[name]
+	}
+}
+
+// next is the input of the run that goes on after this one.
+func (r *run) next() Input {
+	s := &State{
+		Rev: r.rev, Started: r.started, Paused: r.paused, Cancel: r.cancel,
+		Reason: r.reason, SendAt: r.sendAt, Records: r.recs, Trails: r.trails(),
+		Breakers: map[string]Breaker{},
+	}
+	for _, name := range r.accounts {
+		if b := r.breakers[name].Breaker; b != (Breaker{}) {
+			s.Breakers[name] = b
+		}
+	}
+	return Input{V: message.Version, Batch: *r.batch, State: s}
+}
+
+func (r *run) trails() message.Trails {
+	t := make(message.Trails, len(r.recs))
+	for i := range r.recs {
+		t[i] = r.recs[i].Trail
+	}
+	return t
+}
+
+// loop carries the batch until all messages have ended, or until the run is to
+// continue as new, which it reports.
+func (r *run) loop() (again bool) {
+	canceled := r.root.Done()
+	for {
+		if r.root.Err() != nil && canceled != nil {
+			canceled = nil
+			r.handle(func(ctx workflow.Context) {
+				r.onCancel(ctx, message.CancelRequest{Reason: "canceled through Temporal"})
+			})
+		}
+		r.promote(r.now())
+		r.fill()
+		r.show()
+		if r.counts.Open() == 0 {
+			r.close()
+			return false
+		}
+		if r.draining = r.draining || r.grown(); r.draining && r.quiet() {
+			return true
+		}
+		r.sleep(canceled)
+	}
+}
+
+// grown reports whether the history is as long as one run's may be.
+func (r *run) grown() bool {
+	info := workflow.GetInfo(r.root)
+	return info.GetCurrentHistoryLength() >= maxEvents ||
+		info.GetCurrentHistorySize() >= maxHistory || r.updates >= maxUpdates
+}
+
+// quiet reports whether nothing is under way, so that the run may be left. What
+// signals had asked for until now is done first.
+func (r *run) quiet() bool {
+	if r.running > 0 || r.handlers > 0 || !workflow.AllHandlersFinished(r.root) {
+		return false
+	}
+	return !r.drainSignals()
+}
+
+// close waits for those who still wait for an answer, and shows the end.
+func (r *run) close() {
+	for {
+		_ = workflow.Await(r.work, func() bool {
+			return r.running == 0 && r.handlers == 0 && workflow.AllHandlersFinished(r.root)
+		})
+		if !r.drainSignals() {
+			break
+		}
+	}
+	r.finished = r.now()
+	if r.disarm != nil {
+		r.disarm()
+	}
+	r.show()
+}
+
+// fill hands ready messages to coroutines while there is room.
+func (r *run) fill() {
+	for r.running < r.limit {
+		i, probe, ok := r.take()
+		if !ok {
+			return
+		}
+		r.running++
+		workflow.Go(r.work, func(ctx workflow.Context) { r.carry(ctx, i, probe) })
+	}
+}
+
+// carry takes messages one after the other to their answers.
+func (r *run) carry(ctx workflow.Context, i int, probe bool) {
+	for ok := true; ok; i, probe, ok = r.take() {
+		if r.recs[i].Doubt > 0 {
+			r.ask(ctx, i)
+		} else {
+			r.attempt(ctx, i, probe)
+		}
+	}
+	r.running--
+	r.poke()
+}
+
+// sleep waits until something changes or the next time comes.
+func (r *run) sleep(canceled workflow.Channel) {
+	r.arm()
+	sel := workflow.NewSelector(r.work)
+	sel.AddReceive(r.wake, func(c workflow.ReceiveChannel, _ bool) { c.ReceiveAsync(nil) })
+	if r.timer != nil {
+		sel.AddFuture(r.timer, func(workflow.Future) { r.armed, r.timer, r.disarm = 0, nil, nil })
+	}
+	if canceled != nil {
+		sel.AddReceive(canceled, func(workflow.ReceiveChannel, bool) {})
+	}
+	sel.Select(r.work)
+}
+
+// arm keeps one timer, for the next time at which a message may move.
+func (r *run) arm() {
+	at := r.nextTime()
+	if at == 0 || r.armed != 0 && r.armed <= at {
+		return
+	}
+	if r.disarm != nil {
+		r.disarm()
+	}
+	ctx, cancel := workflow.WithCancel(r.work)
+	wait := max(time.Duration(at-r.now())*time.Millisecond, time.Millisecond)
+	r.timer = workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "next due"})
+	r.armed, r.disarm = at, cancel
+}
+
+// nextTime is the next time for which nothing else wakes the run, rounded up; 0
+// is none.
+func (r *run) nextTime() int64 {
+	if r.draining {
+		return 0
+	}
+	var at int64
+	sooner := func(t int64) {
+		if at == 0 || t < at {
+			at = t
+		}
+	}
+	if s, ok := r.due.top(r.standsDue); ok {
+		sooner(s.at)
+	}
+	if s, ok := r.expiry.top(r.standsExpiry); ok {
+		sooner(s.at)
+	}
+	for _, name := range r.accounts {
+		if b := r.breakers[name]; len(b.parked) > 0 && !r.paused {
+			sooner(b.Probe)
+		}
+	}
+	if at > 0 {
+		at = (at + tick - 1) / tick * tick
+	}
+	return at
+}
+
+// poke wakes the loop.
+func (r *run) poke() { r.wake.SendAsync(nil) }
+
+// now is the workflow's time in Unix ms.
+func (r *run) now() int64 { return workflow.Now(r.root).UnixMilli() }
+
+// move puts a message into a state and counts the change.
+func (r *run) move(i int, s message.State) {
+	rec := &r.recs[i]
+	r.counts[rec.State]--
+	r.counts[s]++
+	rec.State = s
+	r.rev++
+	rec.Rev = r.rev
+}
+
+// end puts a message into a final state.
+func (r *run) end(i int, s message.State, code, detail string) {
+	rec := &r.recs[i]
+	rec.Finished, rec.Next, rec.Doubt = r.now(), 0, 0
+	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	r.places[i] = nowhere
+	r.move(i, s)
+	r.meter(i, s)
+}
+
+// note adds a step to a message's trail.
+func (r *run) note(i int, e message.Event, at int64, code, detail string) {
+	rec := &r.recs[i]
+	rec.Note(message.Entry{At: at, Hop: rec.Hop, Attempt: rec.Attempts, Event: e, Code: code, Detail: detail})
+}
+
+var errNoBatch = temporal.NewNonRetryableApplicationError(
+	"the input is not a batch of this version", ErrInputType, nil)

@@ -1,0 +1,166 @@
+package workflows
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/internal/message"
+)
+
+// state is where the batch stands.
+func (r *run) state() message.BatchState {
+	switch {
+	case r.finished > 0 && r.cancel:
+		return message.BatchCanceled
+	case r.finished > 0:
+		return message.BatchCompleted
+	case r.cancel:
+		return message.BatchCanceling
+	case r.paused:
+		return message.BatchPaused
+	case r.started > 0:
+		return message.BatchRunning
+	default:
+		return message.BatchScheduled
+	}
+}
+
+// status answers the query status.
+func (r *run) status() (message.Status, error) {
+	counts := r.counts
+	s := message.Status{
+		ID: r.batch.ID, Dialect: r.batch.Dialect, Tenant: r.batch.Tenant, Account: r.batch.Account,
+		State: r.state(), Dispatch: r.batch.Dispatch, CreatedAt: r.batch.CreatedAt,
+		SendAfter: message.At(r.sendAt), StartedAt: message.At(r.started), FinishedAt: message.At(r.finished),
+		Total: len(r.recs), Counts: &counts, Metadata: r.batch.Metadata, AsOf: workflow.Now(r.root).UTC(), Rev: r.rev,
+	}
+	if s.SendAfter == nil {
+		s.SendAfter = message.At(r.batch.SendAfter)
+	}
+	if s.Account == "" && len(r.accounts) == 1 {
+		s.Account = r.accounts[0]
+	}
+	if s.Dispatch == "" {
+		s.Dispatch = "message"
+	}
+	if s.Metadata == nil {
+		s.Metadata = []byte("{}")
+	}
+	if r.batch.RedriveOf != "" {
+		s.RedriveOf = &r.batch.RedriveOf
+	}
+	var next int64
+	for i := range r.recs {
+		if rec := &r.recs[i]; rec.State.Waiting() && (next == 0 || rec.Next < next) {
+			next = rec.Next
+		}
+	}
+	s.NextDueAt = message.At(next)
+	return s, nil
+}
+
+// page answers the query messages.
+func (r *run) page(q message.PageQuery) (message.Page, error) {
+	return message.Pages(q, len(r.recs),
+		func(i int) (message.State, int64) { return r.recs[i].State, r.recs[i].Rev }, r.row)
+}
+
+func (r *run) row(i int) message.Row { return r.batch.RowOf(r.key, i, &r.recs[i]) }
+
+// one answers the query message, for an id or an index.
+func (r *run) one(id converter.RawValue) (message.Row, error) {
+	name := strings.Trim(strings.TrimSpace(string(id.Payload().GetData())), `"`)
+	i, err := strconv.Atoi(name)
+	if err != nil {
+		if i, err = r.index(name); err != nil {
+			return message.Row{}, err
+		}
+	}
+	if i < 0 || i >= len(r.recs) {
+		return message.Row{}, temporal.NewApplicationError(fmt.Sprintf("the batch has no message %d", i), ErrNoMessageType)
+	}
+	row := r.row(i)
+	row.Trail = r.batch.TrailOf(i, r.recs[i].Trail)
+	return row, nil
+}
+
+// result is what the workflow returns.
+func (r *run) result() message.Result {
+	s, _ := r.status()
+	rows := make([]message.Row, len(r.recs))
+	for i := range rows {
+		rows[i] = r.row(i)
+	}
+	return message.Result{V: message.Version, Status: s, Rows: rows, Trails: r.trails()}
+}
+
+// show tells the Web UI and the lists how the batch stands, when that changed.
+func (r *run) show() {
+	if r.described != r.rev {
+		r.described = r.rev
+		workflow.SetCurrentDetails(r.root, r.details())
+	}
+	s := r.state()
+	if !r.indexed || string(s) == r.shown {
+		return
+	}
+	r.shown = string(s)
+	attrs := []temporal.SearchAttributeUpdate{attrState.ValueSet(r.shown)}
+	if s.Closed() {
+		bad := r.counts[message.Failed] + r.counts[message.Undelivered] + r.counts[message.Unknown]
+		attrs = append(attrs, attrFailed.ValueSet(int64(bad)))
+	}
+	if r.sendAt > 0 {
+		attrs = append(attrs, attrDue.ValueSet(time.UnixMilli(r.sendAt).UTC()))
+	}
+	if err := workflow.UpsertTypedSearchAttributes(r.root, attrs...); err != nil {
+		workflow.GetLogger(r.root).Warn("search attributes were not updated", "error", err)
+	}
+}
+
+var (
+	attrState  = temporal.NewSearchAttributeKeyKeyword(AttrState)
+	attrFailed = temporal.NewSearchAttributeKeyInt64(AttrFailed)
+	attrDue    = temporal.NewSearchAttributeKeyTime(AttrDue)
+)
+
+// details is a small table of the counts.
+func (r *run) details() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** · %d messages", r.state(), len(r.recs))
+	if r.reason != "" {
+		fmt.Fprintf(&b, " · %s", r.reason)
+	}
+	b.WriteString("\n\n| state | messages |\n|---|---:|\n")
+	for _, s := range message.States() {
+		if r.counts[s] > 0 {
+			fmt.Fprintf(&b, "| %s | %d |\n", s, r.counts[s])
+		}
+	}
+	return b.String()
+}
+
+type meter struct {
+	state   message.State
+	account string
+}
+
+type meterCounter interface{ Inc(int64) }
+
+// meter counts a message that ended.
+func (r *run) meter(i int, s message.State) {
+	m := meter{s, r.account(i)}
+	c, ok := r.meters[m]
+	if !ok {
+		c = workflow.GetMetricsHandler(r.root).
+			WithTags(map[string]string{"state": s.String(), "account": m.account}).Counter("volley_messages")
+		r.meters[m] = c
+	}
+	c.Inc(1)
+}
