@@ -18,6 +18,10 @@ type Account struct {
 	Workspace, Channel, AccessKey string
 	// Project, App, KeyID, KeySecret and TokenURL are Sinch's.
 	Project, App, KeyID, KeySecret, TokenURL string
+	// StoresMessages says that Sinch keeps the app's messages for a day or more.
+	// Only then does an empty listing prove that a message never arrived; an app
+	// in DISPATCH mode with a retention of 0 days keeps none.
+	StoresMessages bool
 	// APIKey and Sender are IMKIT's.
 	APIKey, Sender string
 	// Identifier and Password are Bluesky's.
@@ -30,7 +34,8 @@ type Account struct {
 	Rate float64
 	// Concurrency is the most requests at once in one worker process; 0 is 64.
 	Concurrency int
-	// AllowPrivate lets the webhook reach private and loopback addresses.
+	// AllowPrivate lets the webhook reach private and loopback addresses. A URL
+	// that the operator wrote may; one that a caller gave may not.
 	AllowPrivate bool
 	// OnUnknown, TwoFactor, Settle and the retry bounds make up Policy. Settle 0
 	// is 5 s; negative is none.
@@ -40,6 +45,19 @@ type Account struct {
 	RetryInitial time.Duration
 	RetryMax     time.Duration
 	Attempts     int
+}
+
+// String names the account without any of its credentials.
+func (a Account) String() string { return a.Name + " (" + a.Provider + ")" }
+
+// GoString is String, so that no way of printing an account shows a credential.
+func (a Account) GoString() string { return a.String() }
+
+func (a Account) concurrency() int {
+	if a.Concurrency > 0 {
+		return a.Concurrency
+	}
+	return defaultConcurrency
 }
 
 // Policy is what of an account is fixed when a batch is accepted.
