@@ -1,0 +1,59 @@
+package server
+
+import (
+	"go.temporal.io/server/common/cluster"
+	"go.temporal.io/server/common/config"
+)
+
+const (
+	clusterName   = "active"
+	storeMain     = "main"
+	storeLists    = "visibility"
+	disabled      = "disabled"
+	historyShards = 1 // one shard: SQLite has one writer, more shards only cost memory
+)
+
+func serverConfig(p ports, db *database) *config.Config {
+	cfg := &config.Config{
+		Persistence: config.Persistence{
+			DefaultStore:     storeMain,
+			VisibilityStore:  storeLists,
+			NumHistoryShards: historyShards,
+			DataStores: map[string]config.DataStore{
+				storeMain:  {SQL: db.main},
+				storeLists: {SQL: db.visibility},
+			},
+		},
+		ClusterMetadata: &cluster.Config{
+			FailoverVersionIncrement: 10,
+			MasterClusterName:        clusterName,
+			CurrentClusterName:       clusterName,
+			ClusterInformation: map[string]cluster.ClusterInformation{clusterName: {
+				Enabled:                true,
+				InitialFailoverVersion: 1,
+				RPCAddress:             address(p.frontend),
+			}},
+		},
+		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
+		PublicClient:        config.PublicClient{HostPort: address(p.frontend)},
+		Archival: config.Archival{
+			History:    config.HistoryArchival{State: disabled},
+			Visibility: config.VisibilityArchival{State: disabled},
+		},
+		NamespaceDefaults: config.NamespaceDefaults{Archival: config.ArchivalNamespaceDefaults{
+			History:    config.HistoryArchivalNamespaceDefaults{State: disabled},
+			Visibility: config.VisibilityArchivalNamespaceDefaults{State: disabled},
+		}},
+		Services: map[string]config.Service{
+			"frontend": service(p.frontend),
+			"history":  service(p.history),
+			"matching": service(p.matching),
+			"worker":   service(p.worker),
+		},
+	}
+	return cfg
+}
+
+func service(port int) config.Service {
+	return config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: host}}
+}
