@@ -140,7 +140,7 @@ func (w *rewriter) value(at *place) error {
 	case '"':
 		return w.text(at)
 	case '{':
-		return w.elements('}', func(n int) error {
+		return w.elements('}', func(int) error {
 			end := endOfString(w.raw, w.i)
 			key := unquote(w.raw[w.i:end])
 			w.copyTo(end)

@@ -13,7 +13,7 @@ var errNoObject = errors.New("the content is not a JSON object")
 type object []field
 
 type field struct {
-	// key is the name, quoted the same as the caller wrote it.
+	// key is the name, and quoted how the caller wrote it.
 	key    string
 	quoted []byte
 	value  json.RawMessage
