@@ -1,0 +1,192 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/config"
+	"volley/internal/message"
+	"volley/internal/provider"
+)
+
+func environment(m map[string]string) func(string) (string, bool) {
+	return func(k string) (string, bool) { v, ok := m[k]; return v, ok }
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "volley.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func load(t *testing.T, text string, env map[string]string) (*config.Config, error) {
+	t.Helper()
+	return config.Load(write(t, text), environment(env))
+}
+
+// exampleEnv is the environment of examples/volley.yaml.
+func exampleEnv() map[string]string {
+	return map[string]string{
+		"BIRD_ACCESS_KEY": "bird-s3cret", "SINCH_KEY_SECRET": "sinch-s3cret", "IMKIT_API_KEY": "imkit-s3cret",
+		"BSKY_APP_PASSWORD": "bsky-s3cret", "HOOK_SECRET": "hook-s3cret", "ACME_KEY": "acme-s3cret", "ACME_CALLBACK_SECRET": "cb-s3cret",
+	}
+}
+
+func example(t *testing.T) *config.Config {
+	t.Helper()
+	c, err := config.Load("../../examples/volley.yaml", environment(exampleEnv()))
+	require.NoError(t, err)
+	return c
+}
+
+func TestTheExampleShowsTheDefaults(t *testing.T) {
+	t.Parallel()
+	c, d := example(t), config.Default()
+	require.Equal(t, d.Limits, c.Limits)
+	require.Equal(t, d.Store, c.Store)
+	require.Equal(t, d.TaskQueue, c.TaskQueue)
+	require.Equal(t, d.StoreRetention, c.StoreRetention)
+	require.Equal(t, d.BlueskyWait, c.BlueskyWait)
+	require.InDelta(t, d.ActionPrice, c.ActionPrice, 0)
+	require.Equal(t, d.AllowPrivateCallbacks, c.AllowPrivateCallbacks)
+	require.Equal(t, []string{"campaign"}, c.SearchMetadata)
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	require.Equal(t, config.Limits{
+		BatchMessages: 1_000_000, BodyBytes: 64 << 20, InlineMessages: 1000, InlineBytes: 1 << 20, IMKITParas: 1000, InFlight: 48,
+	}, c.Limits)
+	require.Equal(t, 30*24*time.Hour, c.StoreRetention)
+	require.Equal(t, 25*time.Second, c.BlueskyWait)
+	require.Empty(t, c.Accounts())
+	require.Nil(t, c.Router("default").Allowed)
+
+	empty, err := load(t, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, c, empty, "an empty file is the defaults")
+	empty, err = load(t, "# nothing\naccounts:\nroutes:\n", nil)
+	require.NoError(t, err)
+	require.Equal(t, c, empty, "empty values are the defaults")
+}
+
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	accounts := example(t).Accounts()
+	require.Len(t, accounts, 5)
+	require.Equal(t, provider.Account{
+		Name: "bird-main", Provider: "bird", BaseURL: "https://api.bird.com",
+		Workspace: "11111111-2222-4333-8444-555555555555", Channel: "66666666-7777-4888-8999-000000000000",
+		AccessKey: "bird-s3cret", Rate: 500, Concurrency: 64, AllowPrivate: true, OnUnknown: message.Hold,
+		Settle: 5 * time.Second, RetryInitial: time.Second, RetryMax: 15 * time.Minute,
+	}, accounts[0])
+	require.Equal(t, provider.Account{
+		Name: "bsky-main", Provider: "bluesky", BaseURL: "https://bsky.social", Identifier: "shop.example.com",
+		Password: "bsky-s3cret", AllowPrivate: true, OnUnknown: message.Hold, Settle: 5 * time.Second,
+	}, accounts[1])
+	require.Equal(t, provider.Account{
+		Name: "hook", Provider: "webhook", URL: "https://hooks.example.com/volley", Secret: "hook-s3cret", Reconcile: true,
+		AllowPrivate: true, OnUnknown: message.Resend, Settle: 5 * time.Second,
+	}, accounts[2])
+	require.Equal(t, "imkit-s3cret", accounts[3].APIKey)
+	require.Equal(t, "support", accounts[3].Sender)
+	require.Equal(t, "sinch-s3cret", accounts[4].KeySecret)
+	require.Equal(t, "https://auth.sinch.com/oauth2/token", accounts[4].TokenURL)
+}
+
+func TestAccountDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+accounts:
+  b: {provider: bird, workspace: w, channel: c, access_key: k}
+  s: {provider: sinch, base_url: "http://127.0.0.1:1/sinch", project: p, app: a, key_id: i, key_secret: x, settle: 0s}
+  y: {provider: bluesky, identifier: me, password: x}
+`, nil)
+	require.NoError(t, err)
+	accounts := c.Accounts()
+	require.Equal(t, "https://api.bird.com", accounts[0].BaseURL)
+	require.Equal(t, "https://auth.sinch.com/oauth2/token", accounts[1].TokenURL)
+	require.Equal(t, "https://bsky.social", accounts[2].BaseURL)
+	require.EqualValues(t, 0, accounts[1].Policy().Settle, "settle: 0s is none, not the default")
+	require.EqualValues(t, 5000, accounts[0].Policy().Settle)
+}
+
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	c := example(t)
+	r := c.Router("default")
+	require.Nil(t, r.Allowed)
+	require.Equal(t, message.Route{Dialect: "sinch", Channel: "SMS", Hops: []string{"sinch-eu", "bird-main"}}, r.Routes[0])
+	require.Equal(t, message.Policy{Provider: "webhook", OnUnknown: message.Resend, Settle: 5000, Reconciles: true}, r.Accounts["hook"])
+	require.Equal(t, []string{"bird-main", "hook"}, c.Router("acme").Allowed)
+	require.Equal(t, []string{}, c.Router("stranger").Allowed, "a tenant that is not configured may use nothing")
+}
+
+func TestTenants(t *testing.T) {
+	t.Parallel()
+	acme := example(t).Tenants["acme"]
+	require.Equal(t, "acme-s3cret", acme.Keys[0].Reveal())
+	require.Equal(t, []string{"bird", "volley"}, acme.Dialects)
+	require.InDelta(t, 100, acme.Rate, 0)
+	require.Equal(t, 3, acme.Priority)
+	require.Len(t, acme.BirdWorkspaces, 1)
+	require.Equal(t, []string{}, acme.SinchProjects)
+	require.Equal(t, "https://acme.example.com/events", acme.CallbackURL)
+	require.Equal(t, "cb-s3cret", acme.CallbackSecret.Reveal())
+}
+
+func TestTheEnvironmentIsNeverReadAsYAML(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+accounts:
+  flow: {provider: webhook, url: "https://${HOST}/x", secret: ${ODD}}
+  literal: {provider: webhook, url: https://h/, secret: pa$$word-$${ODD}-$x}
+tenants: {acme: {keys: [${ODD}, ${PLAIN}]}}
+`, map[string]string{"HOST": "h:1", "ODD": "a: {b}, # ]\n${PLAIN}", "PLAIN": "plain"})
+	require.NoError(t, err)
+	accounts := c.Accounts()
+	require.Equal(t, "a: {b}, # ]\n${PLAIN}", accounts[0].Secret)
+	require.Equal(t, "https://h:1/x", accounts[0].URL)
+	require.Equal(t, "pa$$word-${ODD}-$x", accounts[1].Secret)
+	require.Equal(t, "plain", c.Tenants["acme"].Keys[1].Reveal())
+}
+
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+accounts: {h: {provider: webhook, url: https://h, secret: s, rate: 90/min, retry: {initial: 500ms, max: 1d12h, attempts: "7"}}}
+limits: {body_bytes: 1024, inline_bytes: 512KiB, group_above: 5000}
+store_retention: 1d12h
+`, nil)
+	require.NoError(t, err)
+	h := c.Accounts()[0]
+	require.Equal(t, 36*time.Hour, h.RetryMax)
+	require.InDelta(t, 1.5, h.Rate, 1e-9)
+	require.Equal(t, 500*time.Millisecond, h.RetryInitial)
+	require.Equal(t, 7, h.Attempts)
+	require.EqualValues(t, 1024, c.Limits.BodyBytes)
+	require.Equal(t, 512<<10, c.Limits.InlineBytes)
+	require.Equal(t, 36*time.Hour, c.StoreRetention)
+}
+
+func TestLoadWithoutSecretsNeedsNoVariables(t *testing.T) {
+	t.Parallel()
+	c, err := config.LoadWithoutSecrets("../../examples/volley.yaml", environment(nil))
+	require.NoError(t, err)
+	require.Len(t, c.Router("default").Accounts, 5)
+
+	_, err = config.LoadWithoutSecrets(write(t, "task_queue: ${Q}\n"), environment(nil))
+	require.ErrorContains(t, err, "the environment variable Q is not set", "only secrets may be absent")
+}
+
+func TestAFileThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), environment(nil))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

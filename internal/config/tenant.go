@@ -1,0 +1,89 @@
+package config
+
+import "fmt"
+
+// Tenant is one caller, with what it may use.
+type Tenant struct {
+	// Keys are its credentials at the gateway; a tenant without any cannot use it.
+	Keys []Secret
+	// Dialects it may use; nil is all.
+	Dialects []string
+	// Accounts it may use; nil is all.
+	Accounts []string
+	// Rate is the most submits a second; 0 is no limit.
+	Rate float64
+	// Priority of its batches that give none, 1 (first) to 5; 0 is the default.
+	Priority int
+	// MaySetSender allows imkit requests to name a sender.
+	MaySetSender bool
+	// BirdWorkspaces and SinchProjects are the ids in paths that are its own.
+	BirdWorkspaces []string
+	SinchProjects  []string
+	// CallbackURL is where its events go, signed with CallbackSecret; empty is
+	// nowhere.
+	CallbackURL    string
+	CallbackSecret Secret
+}
+
+func (c *Config) readTenants(r *reader, o *object) {
+	seen := map[string]bool{}
+	for i, name := range o.names {
+		f, ok := o.field(name)
+		if !ok {
+			f = o.fields[i]
+		}
+		if err := CheckName(name); err != nil {
+			r.fail(f.key, f.path, "the name %v", err)
+		}
+		c.Tenants[name] = c.readTenant(r, r.object(f), seen)
+	}
+}
+
+func (c *Config) readTenant(r *reader, o *object, seen map[string]bool) Tenant {
+	var t Tenant
+	t.readKeys(r, o, seen)
+	t.Dialects = o.texts("dialects")
+	f, _ := o.field("dialects")
+	for i, d := range t.Dialects {
+		if _, err := checkDialect(d); err != nil {
+			r.fail(f.node, fmt.Sprintf("%s[%d]", f.path, i), err.Error())
+		}
+	}
+	t.Accounts = c.accountNames(r, o, "accounts")
+	parsed(o, "rate", &t.Rate, parseRate)
+	o.integer("priority", &t.Priority, 1, 5)
+	o.boolean("may_set_sender", &t.MaySetSender)
+	bird, sinch := o.child("bird"), o.child("sinch")
+	t.BirdWorkspaces, t.SinchProjects = bird.texts("workspaces"), sinch.texts("projects")
+	bird.finish()
+	sinch.finish()
+	if _, ok := o.field("callbacks"); ok {
+		cb := o.child("callbacks")
+		cb.require("url", "secret")
+		cb.address("url", &t.CallbackURL)
+		cb.secret("secret", &t.CallbackSecret)
+		cb.finish()
+	}
+	o.finish()
+	return t
+}
+
+// readKeys reads keys, none of which two tenants may share.
+func (t *Tenant) readKeys(r *reader, o *object, seen map[string]bool) {
+	f, ok := o.field("keys")
+	if !ok {
+		return
+	}
+	for _, e := range r.list(f) {
+		s, ok := r.text(e, true)
+		if !ok {
+			continue
+		}
+		if seen[s] {
+			r.fail(e.node, e.path, "the same key is given twice")
+			continue
+		}
+		seen[s] = true
+		t.Keys = append(t.Keys, NewSecret(s))
+	}
+}
