@@ -75,7 +75,7 @@ func (s *Sandbox) take(w http.ResponseWriter, r *http.Request, no refusals, acce
 			break
 		}
 	}
-	refuse := s.refusal(steer, first.key(), no)
+	refuse := s.refusal(steer, first.To+"\x00"+first.key(), no)
 	if refuse == nil && s.log.add(s.o.Now, records...) != nil {
 		refuse = no.down
 	}
