@@ -3,6 +3,7 @@ package dialect_test
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,14 +25,27 @@ func fuzz(f *testing.F, name string) {
 	for _, seed := range seeds(f, name) {
 		f.Add(seed)
 	}
-	o := dialect.Options{Now: accepted}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b, whole := d.Decode(body, o)
-		require.NoError(t, violation(d, o, b, whole))
-		again, wholeAgain := d.Decode(body, o)
-		require.Equal(t, whole, wholeAgain, "two decodings differ in their problems")
-		require.True(t, reflect.DeepEqual(b, again), "two decodings differ")
+		for _, o := range damageOptions() {
+			b, whole := d.Decode(body, o)
+			require.NoError(t, violation(d, o, b, whole))
+			again, wholeAgain := d.Decode(body, o)
+			require.Equal(t, whole, wholeAgain, "two decodings differ in their problems")
+			require.True(t, reflect.DeepEqual(b, again), "two decodings differ")
+		}
 	})
+}
+
+// damageOptions are what fuzzed and malformed requests are decoded with: bare,
+// and with all that opens a decoder's other ways.
+func damageOptions() []dialect.Options {
+	return []dialect.Options{
+		{Now: accepted},
+		{
+			Now: accepted, Account: "main", SendAfter: accepted.Add(time.Hour), TTL: time.Minute,
+			Channel: "SMS", Text: "Hi ${name}", MaySetSender: true, IMKITParas: 3, MaxMessages: 1_000,
+		},
+	}
 }
 
 // seeds are the requests of testdata and the documents that are wrong in every

@@ -34,11 +34,11 @@ func TestMalformedInputs(t *testing.T) {
 					from = append(from, s)
 				}
 			}
-			o := dialect.Options{Now: accepted}
+			options := damageOptions()
 			rng := rand.New(rand.NewPCG(20261120, 12))
 			for i := range malformedInputs {
-				body := mutate(rng, from[i%len(from)])
-				if err := attempt(d, o, body); err != nil {
+				body := mutate(rng, from[rng.IntN(len(from))])
+				if err := attempt(d, options[i%2], body); err != nil {
 					require.NoErrorf(t, err, "input %d: %q", i, body)
 				}
 			}

@@ -1,0 +1,99 @@
+package dialect
+
+import (
+	"time"
+
+	"volley/internal/message"
+)
+
+// yearAhead is how far ahead of now a message may be scheduled in the dialects
+// whose provider has no schedule of its own.
+const yearAhead = 365 * 24 * time.Hour
+
+// moment reads an RFC 3339 time, or a Go duration from now, as Unix ms. A time in
+// the past stays where it is; a year ahead is the most. 0 is none.
+func (r *reader) moment(g given, now time.Time) int64 {
+	if !g.ok {
+		return 0
+	}
+	at, err := time.Parse(time.RFC3339, g.value)
+	if err != nil {
+		d, err := time.ParseDuration(g.value)
+		if err != nil {
+			r.add(g.path, message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m", g.value)
+			return 0
+		}
+		if d < 0 {
+			r.add(g.path, message.CodeRange, "a duration from now is not below zero, got %s", g.value)
+			return 0
+		}
+		at = now.Add(d)
+	}
+	if r.tooFar(g.path, at, now) {
+		return 0
+	}
+	return millis(at)
+}
+
+func (r *reader) tooFar(path string, at, now time.Time) bool {
+	last := now.Add(yearAhead)
+	if !at.After(last) {
+		return false
+	}
+	r.add(path, message.CodeHorizon, "%s is more than a year ahead", at.UTC().Format(time.RFC3339))
+	return true
+}
+
+// millis is a time in Unix ms, rounded up so that nothing is early. A time before
+// 1970 becomes the first millisecond of 1970: 0 stands for none, and whatever was
+// due then has expired in any case.
+func millis(at time.Time) int64 {
+	ms := at.UnixMilli()
+	if at.Nanosecond()%int(time.Millisecond) != 0 {
+		ms++
+	}
+	return max(ms, 1)
+}
+
+// span reads a Go duration above zero as ms. 0 is none.
+func (r *reader) span(g given) int64 {
+	if !g.ok {
+		return 0
+	}
+	d, err := time.ParseDuration(g.value)
+	if err != nil {
+		r.add(g.path, message.CodeFormat, "%q is no duration, as 90s, 30m or 36h", g.value)
+		return 0
+	}
+	if d <= 0 {
+		r.add(g.path, message.CodeRange, "a duration above zero is needed, got %s", g.value)
+		return 0
+	}
+	return spanMillis(d)
+}
+
+// spanMillis is a duration above zero in ms, rounded up so that it never becomes
+// 0, which stands for none.
+func spanMillis(d time.Duration) int64 {
+	ms := d.Milliseconds()
+	if d%time.Millisecond != 0 {
+		ms++
+	}
+	return ms
+}
+
+// ownTimes lays the due time and the validity of the options over the batch's, in
+// the dialects in which a message may be due up to a year ahead.
+func ownTimes(b *message.Batch, o Options) message.Problems {
+	r := reader{index: message.WholeBatch}
+	if !o.SendAfter.IsZero() && !r.tooFar("sendAfter", o.SendAfter, o.Now) {
+		b.SendAfter = millis(o.SendAfter)
+	}
+	switch {
+	case o.TTL > 0:
+		b.TTL = spanMillis(o.TTL)
+	case o.TTL < 0:
+		r.add("ttl", message.CodeRange, "a duration above zero is needed, got %s", o.TTL)
+	}
+	return r.problems
+}
