@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.uber.org/zap"
 
 	"volley/internal/message"
+	"volley/workflows"
 )
 
 // Errors that callers tell apart. They come wrapped with what was asked for.
@@ -18,8 +20,9 @@ var (
 	ErrConflict = errors.New("a batch with this id and other content exists")
 	// ErrUnreachable: Temporal did not answer.
 	ErrUnreachable = errors.New("temporal is not reachable")
-	// ErrNoWorker: no worker answered within ten seconds.
-	ErrNoWorker = errors.New("no worker answered within 10s")
+	// ErrNoWorker: Temporal answers, but no worker did within ten seconds
+	// (Options.Wait).
+	ErrNoWorker = errors.New("no worker answered in time")
 	// ErrEnded: the batch has ended, so that there is nothing to control.
 	ErrEnded = errors.New("the batch has ended")
 	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
@@ -31,6 +34,12 @@ const DefaultTenant = "default"
 
 // Options configure a Starter. The zero value is usable.
 type Options struct {
+	// Namespace is the client's; empty is "default". Only Missing and Setup need
+	// it, all else goes through the client.
+	Namespace string
+	// DataConverter is the client's; nil is the SDK's default. It reads memos and
+	// inputs, which the client hands over as they are stored.
+	DataConverter converter.DataConverter
 	// TaskQueue is the workflows' queue; empty is workflows.TaskQueue.
 	TaskQueue string
 	// InFlight is how many attempts a batch has under way at most; 0 is 48.
@@ -45,14 +54,56 @@ type Options struct {
 	NoSummaries bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Wait is how long a worker may take to answer; 0 is 10 s.
+	Wait time.Duration
 	// Log is where odd things are noted; nil is nowhere.
 	Log *zap.Logger
 }
 
-// Starter starts, reads and controls batches.
+// Bounds that Options leave to their defaults.
+const (
+	defaultInFlight    = 48
+	defaultMaxMessages = 1000
+	defaultMaxBytes    = 1 << 20
+	defaultWait        = 10 * time.Second
+)
+
+// Starter starts, reads and controls batches. It is safe for concurrent use.
 type Starter struct {
 	c client.Client
 	o Options
+}
+
+// New returns a Starter on a client, which stays the caller's to close.
+func New(c client.Client, o Options) *Starter {
+	if o.Namespace == "" {
+		o.Namespace = client.DefaultNamespace
+	}
+	if o.DataConverter == nil {
+		o.DataConverter = converter.GetDefaultDataConverter()
+	}
+	if o.TaskQueue == "" {
+		o.TaskQueue = workflows.TaskQueue
+	}
+	if o.InFlight <= 0 {
+		o.InFlight = defaultInFlight
+	}
+	if o.MaxMessages <= 0 {
+		o.MaxMessages = defaultMaxMessages
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wait <= 0 {
+		o.Wait = defaultWait
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Starter{c: c, o: o}
 }
 
 // Ref names a batch of a tenant. An empty Tenant is DefaultTenant.
@@ -113,10 +164,12 @@ type ResultQuery struct {
 }
 
 // RedriveQuery selects the messages of a batch to send again. Empty States are
-// failed, expired and unknown.
+// failed, expired and unknown; canceled and undelivered may be asked for too.
 type RedriveQuery struct {
 	States []string
-	Code   string
-	// ID is the new batch's id; empty is a generated one.
+	// Code keeps only messages that ended with this code; empty keeps all.
+	Code string
+	// ID is the new batch's id; empty is one that follows from the query, so that
+	// asking again answers with the batch that is there.
 	ID string
 }

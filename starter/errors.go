@@ -1,0 +1,147 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc/codes"
+
+	"volley/workflows"
+)
+
+// TooLargeError refuses a batch that does not fit into one workflow. It is an
+// ErrInvalid.
+type TooLargeError struct {
+	// Messages and MaxMessages are what the batch has and what it may have.
+	Messages, MaxMessages int
+	// Bytes is the size of the encoded input, MaxBytes what it may be. Bytes is 0
+	// when there are too many messages already.
+	Bytes, MaxBytes int
+}
+
+func (e *TooLargeError) Error() string {
+	if e.Messages > e.MaxMessages {
+		return fmt.Sprintf("the batch has %d messages, at most %d are possible", e.Messages, e.MaxMessages)
+	}
+	return fmt.Sprintf("the batch has %d bytes when encoded, at most %d are possible", e.Bytes, e.MaxBytes)
+}
+
+// Unwrap makes the error an ErrInvalid.
+func (e *TooLargeError) Unwrap() error { return ErrInvalid }
+
+// MissingAttributesError means that the Temporal server lacks search attributes
+// without which no batch can start.
+type MissingAttributesError struct {
+	// Names are sorted as in the documentation.
+	Names []string
+}
+
+func (e *MissingAttributesError) Error() string {
+	return fmt.Sprintf("the Temporal server lacks the search attributes %s; `volley setup` adds them", strings.Join(e.Names, ", "))
+}
+
+// translate turns what the SDK and the server answer into this package's errors.
+// what names the thing asked for. An error of the caller's own context comes out
+// as it is, and an unforeseen one stays readable behind what.
+func (s *Starter) translate(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isOurs(err):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return applicationError(what, app.Type(), app.Message(), err)
+	}
+	var failed *serviceerror.QueryFailed
+	if errors.As(err, &failed) {
+		info := failed.Failure.GetApplicationFailureInfo()
+		return applicationError(what, info.GetType(), failed.Message, err)
+	}
+	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	if errors.As(err, &late) {
+		return s.late(ctx, what)
+	}
+	switch serviceerror.ToStatus(err).Code() {
+	case codes.NotFound:
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	case codes.InvalidArgument:
+		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, err.Error())
+	case codes.Unavailable:
+		return fmt.Errorf("%s: %w: %s", what, ErrUnreachable, err.Error())
+	case codes.DeadlineExceeded:
+		return s.late(ctx, what)
+	case codes.FailedPrecondition:
+		// No poller was seen lately, or the worker keeps failing the workflow's task.
+		return fmt.Errorf("%s: %w: %s", what, ErrNoWorker, err.Error())
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return s.late(ctx, what)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// late tells why nothing came back in time: the SDK repeats a call to a server
+// that is away until the deadline, so that the deadline itself says nothing.
+func (s *Starter) late(ctx context.Context, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, min(s.o.Wait, 2*time.Second))
+	defer cancel()
+	_, err := s.c.CheckHealth(ctx, &client.CheckHealthRequest{})
+	switch code := statusCode(err); code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return fmt.Errorf("%s: %w", what, ErrUnreachable)
+	default:
+		return fmt.Errorf("%s: %w (%s)", what, ErrNoWorker, s.o.Wait)
+	}
+}
+
+// applicationError maps the errors that workflows answer with.
+func applicationError(what, kind, detail string, err error) error {
+	switch kind {
+	case workflows.ErrEndedType:
+		return fmt.Errorf("%s: %w", what, ErrEnded)
+	case workflows.ErrInputType:
+		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, detail)
+	case workflows.ErrNoMessageType:
+		return fmt.Errorf("%s: %w: %s", what, ErrNotFound, detail)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// statusCode finds the gRPC status anywhere in an error's chain.
+func statusCode(err error) codes.Code {
+	if err == nil {
+		return codes.OK
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return codes.DeadlineExceeded
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if code := serviceerror.ToStatus(e).Code(); code != codes.Unknown {
+			return code
+		}
+	}
+	return codes.Unknown
+}
+
+func isOurs(err error) bool {
+	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrInvalid} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}
