@@ -121,6 +121,7 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 	b.Account = first(o.Account, account.value)
 	b.channel = first(channel.value, o.Channel)
 	b.setText(first(text.value, o.Text))
+	b.badText = text.path != "" && !text.ok
 	b.SendAfter = r.moment(give(doc, "sendAfter", r.text), o.Now)
 	b.TTL = r.span(give(doc, "ttl", r.text))
 	if n, ok := doc.take("metadata"); ok {
@@ -136,7 +137,10 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 		}
 	}
 	if n, ok := doc.take("dispatch"); ok {
-		b.Dispatch, _ = r.oneOf(n, "message")
+		if s, ok := r.text(n); ok && s != "message" {
+			r.add(n.path, message.CodeEnum, "only message is possible, got %.40q", s)
+		}
+		b.Dispatch = "message"
 	}
 	b.readAwaitReports(doc)
 	r.problems = append(r.problems, ownTimes(b.Batch, o)...)
@@ -188,6 +192,6 @@ func (b *volleyBatch) full(n int, o Options) bool {
 	if o.MaxMessages == 0 || n <= o.MaxMessages {
 		return false
 	}
-	b.whole.add("messages", message.CodeTooMany, "at most %d messages", o.MaxMessages)
+	b.whole.add("messages", message.CodeTooMany, "the limit of messages is %d", o.MaxMessages)
 	return true
 }

@@ -22,8 +22,9 @@ func readVolleyCSV(body []byte, o Options) (*message.Batch, message.Problems) {
 	b := newVolleyBatch(o)
 	b.channel = o.Channel
 	b.setText(o.Text)
+	b.badText = o.Text == ""
 	b.whole.problems = ownTimes(b.Batch, o)
-	if o.Text == "" {
+	if b.badText {
 		b.whole.add("text", message.CodeRequired, "a CSV file has no place for the text; it is given beside the file")
 	}
 	r := csv.NewReader(bytes.NewReader(body))
@@ -72,7 +73,7 @@ func csvHeader(columns []string) (whole message.Problems) {
 		}
 		seen[name] = i
 		if meant := csvMeant(name); meant != "" {
-			whole.Add(message.WholeBatch, at, message.CodeUnknownField, "column %q would be a parameter; %s is written %s", name, meant, meant)
+			whole.Add(message.WholeBatch, at, message.CodeUnknownField, "expected %q, since a column named %q would be a parameter", meant, name)
 		}
 	}
 	if _, ok := seen["to"]; !ok {

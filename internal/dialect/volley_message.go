@@ -16,6 +16,8 @@ type volleyBatch struct {
 	whole   reader
 	text    string
 	channel string
+	// badText means that the header's text is a problem already.
+	badText bool
 	// needs are the parameters of the batch's own text.
 	needs    []string
 	metadata *object
@@ -137,7 +139,7 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 	case r.text.ok:
 		m.Body = textBody(r.text.value)
 		needs = placeholders(r.text.value)
-	case r.text.path == "" && b.text == "":
+	case r.text.path == "" && b.text == "" && !b.badText:
 		r.add(path+".text", message.CodeRequired, "neither the message nor the batch has a text")
 	}
 	for _, name := range needs {
