@@ -122,7 +122,8 @@ func (r *run) handle(do func(workflow.Context)) {
 	})
 }
 
-// targets are the indexes of the messages named; all of the batch for none.
+// targets are the indexes of the messages named, each once; all of the batch for
+// none. Ids that the batch does not have are passed over and are the error.
 func (r *run) targets(ids []string) ([]int, error) {
 	if len(ids) == 0 {
 		all := make([]int, len(r.recs))
@@ -132,18 +133,18 @@ func (r *run) targets(ids []string) ([]int, error) {
 		return all, nil
 	}
 	var some []int
+	var unknown error
 	seen := map[int]bool{}
 	for _, id := range ids {
 		i, err := r.index(id)
 		if err != nil {
-			return some, err
-		}
-		if !seen[i] {
+			unknown = err
+		} else if !seen[i] {
 			seen[i] = true
 			some = append(some, i)
 		}
 	}
-	return some, nil
+	return some, unknown
 }
 
 func (r *run) index(id string) (int, error) {
@@ -157,7 +158,7 @@ func (r *run) index(id string) (int, error) {
 // onCancel ends what has not left and answers with what became of each message.
 // A signal's unknown ids are passed over; an update's were refused before.
 func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.CancelResult {
-	targets := r.known(q.Messages)
+	targets, _ := r.targets(q.Messages)
 	if len(q.Messages) == 0 && r.counts.Open() > 0 {
 		r.cancel, r.reason = true, q.Reason
 	}
@@ -186,32 +187,12 @@ func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.Ca
 	return r.cancelResult(targets, before)
 }
 
-// known is targets without those that the batch does not have.
-func (r *run) known(ids []string) []int {
-	if len(ids) == 0 {
-		all, _ := r.targets(nil)
-		return all
-	}
-	var some []int
-	for _, id := range ids {
-		if one, err := r.targets([]string{id}); err == nil {
-			some = append(some, one...)
-		}
-	}
-	return some
-}
-
 func (r *run) cancelResult(targets []int, before map[int]message.State) message.CancelResult {
 	res := message.CancelResult{
 		Batch: r.batch.ID, Confirmed: true,
 		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},
 	}
-	listed := map[int]bool{}
 	for _, i := range targets {
-		if listed[i] {
-			continue
-		}
-		listed[i] = true
 		id, s := r.key.MessageID(i), r.recs[i].State
 		switch {
 		case s == message.Canceled && !before[i].Final():
