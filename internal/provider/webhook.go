@@ -1,7 +1,184 @@
 package provider
 
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"volley/internal/message"
+)
+
 func webhookFields(a Account) []field {
 	return []field{address("url", a.URL), secret("secret", a.Secret)}
 }
 
-func newWebhook(a Account, c *client) (Sender, error) { return nil, nil }
+// webhook sends to any HTTP endpoint, signed after the Standard Webhooks
+// specification. The id in the signature is the message's, the same in every
+// attempt.
+type webhook struct {
+	*client
+	url    string
+	signer *standardwebhooks.Webhook
+}
+
+// askingWebhook is a webhook whose endpoint also answers what it has.
+type askingWebhook struct{ *webhook }
+
+var (
+	_ Sender     = (*webhook)(nil)
+	_ Reconciler = askingWebhook{}
+)
+
+// newWebhook takes a secret as whsec_ and base64, as the specification writes
+// it, or else as the key itself.
+func newWebhook(a Account, c *client) (Sender, error) {
+	signer, err := standardwebhooks.NewWebhookRaw([]byte(a.Secret))
+	if key, ok := strings.CutPrefix(a.Secret, "whsec_"); ok {
+		c.secrets = append(c.secrets, key)
+		signer, err = standardwebhooks.NewWebhook(a.Secret)
+	}
+	if err != nil {
+		return nil, errors.New("secret begins with whsec_ and does not go on in base64")
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		return nil, errors.New("url is not an http or https URL")
+	}
+	if password, ok := u.User.Password(); ok {
+		c.secrets = append(c.secrets, password)
+	}
+	w := &webhook{client: c, url: a.URL, signer: signer}
+	if a.Reconcile {
+		return askingWebhook{w}, nil
+	}
+	return w, nil
+}
+
+// webhookEvent is the document that a webhook gets.
+type webhookEvent struct {
+	Type      string      `json:"type"`
+	Timestamp string      `json:"timestamp"`
+	Data      webhookData `json:"data"`
+}
+
+type webhookData struct {
+	Batch     string          `json:"batch"`
+	ID        string          `json:"id"`
+	Index     int             `json:"index"`
+	To        string          `json:"to"`
+	Channel   string          `json:"channel"`
+	Text      string          `json:"text"`
+	Reference string          `json:"reference"`
+	Metadata  json.RawMessage `json:"metadata"`
+	Content   json.RawMessage `json:"content"`
+}
+
+// Send posts the message. Any 2xx accepts it, whatever its body and even when
+// the body breaks off.
+func (w *webhook) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
+	metadata, content := orEmpty(m.Metadata), orEmpty(m.Content)
+	if !json.Valid(metadata) || !json.Valid(content) {
+		return message.Receipt{}, &Error{Kind: Invalid, Code: CodeContent, Detail: "the content is not JSON"}
+	}
+	now := w.now()
+	e := webhookEvent{Type: "message", Timestamp: now.UTC().Format(time.RFC3339Nano), Data: webhookData{
+		Batch: m.Batch, ID: m.ID, Index: m.Index, To: m.To, Text: m.Text, Reference: m.Reference,
+		Metadata: metadata, Content: content,
+	}}
+	if len(m.Channels) > 0 {
+		e.Data.Channel = m.Channels[0]
+	}
+	q, err := w.signed(http.MethodPost, w.url, m.ID, now, encode(e))
+	if err != nil {
+		return message.Receipt{}, err
+	}
+	reply, err := w.roundTrip(ctx, q)
+	if err != nil {
+		return message.Receipt{}, err
+	}
+	if reply.Status/100 == 2 {
+		return webhookReceipt(reply), nil
+	}
+	return message.Receipt{}, w.classify(reply, webhookFault(reply), nil)
+}
+
+// Reconcile asks the endpoint for the message: 200 is found, 404 absent, and
+// anything else no answer.
+func (w askingWebhook) Reconcile(ctx context.Context, q Query) (Answer, error) {
+	u, err := url.Parse(w.url)
+	if err != nil {
+		return Answer{}, w.clean(&Error{Kind: Invalid, Code: "request", Detail: unwrapURL(err).Error()}, nil)
+	}
+	query := u.Query()
+	query.Set("id", q.Message.ID)
+	u.RawQuery = query.Encode()
+	req, err := w.signed(http.MethodGet, u.String(), q.Message.ID, w.now(), nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	reply, err := w.roundTrip(ctx, req)
+	if err != nil {
+		return Answer{}, err
+	}
+	switch reply.Status {
+	case http.StatusOK:
+		return Answer{Verdict: Found, Receipt: webhookReceipt(reply)}, nil
+	case http.StatusNotFound:
+		return Answer{Verdict: Absent}, nil
+	}
+	fault := webhookFault(reply)
+	if reply.Status/100 == 2 {
+		fault = Fault{Kind: Unavailable, Code: "http_" + strconv.Itoa(reply.Status), Detail: "the answer is neither 200 nor 404"}
+	}
+	return Answer{}, w.classify(reply, fault, nil)
+}
+
+func (w *webhook) signed(method, url, id string, at time.Time, body []byte) (call, error) {
+	signature, err := w.signer.Sign(id, at, body)
+	if err != nil {
+		return call{}, w.clean(&Error{Kind: Invalid, Code: "request", Detail: "sign: " + err.Error()}, nil)
+	}
+	h := make(http.Header, 3)
+	h.Set(standardwebhooks.HeaderWebhookID, id)
+	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	h.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	return call{method: method, url: url, header: h, body: body}, nil
+}
+
+// webhookReceipt reads the id of an answer, a string or a number.
+func webhookReceipt(r Reply) message.Receipt {
+	var v struct {
+		ID json.RawMessage `json:"id"`
+	}
+	if json.Unmarshal(r.Body, &v) != nil {
+		return message.Receipt{}
+	}
+	return message.Receipt{ProviderID: message.Clip(scalar(v.ID), maxProviderID)}
+}
+
+// webhookFault reads {"code","message"} of an error, where the endpoint says so
+// much; "error" and "detail" stand for message.
+func webhookFault(r Reply) Fault {
+	var v struct {
+		Code                   json.RawMessage
+		Message, Error, Detail json.RawMessage
+	}
+	if json.Unmarshal(r.Body, &v) != nil {
+		return Fault{}
+	}
+	return Fault{Code: scalar(v.Code), Detail: first(scalar(v.Message), scalar(v.Detail), scalar(v.Error))}
+}
+
+func orEmpty(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return raw
+}

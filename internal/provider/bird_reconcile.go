@@ -1,0 +1,138 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"volley/internal/message"
+)
+
+// birdEntry is a message object in a listing (Bird, retrieving messages).
+type birdEntry struct {
+	ID        string `json:"id"`
+	Reference string `json:"reference"`
+	CreatedAt string `json:"createdAt"`
+	Receiver  struct {
+		Contacts []struct {
+			IdentifierValue string `json:"identifierValue"`
+			PlatformAddress string `json:"platformAddress"`
+		} `json:"contacts"`
+	} `json:"receiver"`
+	Body     json.RawMessage `json:"body"`
+	Template json.RawMessage `json:"template"`
+	Meta     struct {
+		ExtraInformation map[string]json.RawMessage `json:"extraInformation"`
+	} `json:"meta"`
+}
+
+// Reconcile lists the channel's messages of the time in question. Where the
+// caller set no reference ours is there, and it alone decides. With a caller's
+// reference our id is in meta.extraInformation, which Bird does not promise to
+// give back; then recipient and content decide.
+func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
+	m := q.Message
+	own := object{}
+	if m.Dialect == "bird" {
+		o, err := contentOf(m)
+		if err != nil {
+			return Answer{}, err
+		}
+		own = o
+	}
+	var exact string
+	var seen sightings
+	complete, err := b.pages(ctx, func(ctx context.Context, token string) (page, error) {
+		reply, err := b.roundTrip(ctx, b.list(q, token))
+		return page{reply: reply}, err
+	},
+		func(r Reply) (string, bool, Fault) {
+			entries, next, f := readBirdPage(r)
+			for _, e := range entries {
+				if e.ours(m, own) {
+					exact = e.ID
+					return "", true, f
+				}
+				e.count(q, own, &seen)
+			}
+			return next, false, f
+		})
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case exact != "":
+		return found(exact), nil
+	}
+	return seen.verdict(m.Twin, complete), nil
+}
+
+func found(id string) Answer {
+	return Answer{Verdict: Found, Receipt: message.Receipt{ProviderID: message.Clip(id, maxProviderID)}}
+}
+
+func (b *bird) list(q Query, token string) call {
+	from, to := q.window()
+	v := url.Values{
+		"direction": {"outgoing"}, "limit": {"100"},
+		"startAt": {from.Format(time.RFC3339)}, "endAt": {to.Format(time.RFC3339)},
+	}
+	if token != "" {
+		v.Set("pageToken", token)
+	}
+	c := b.call(http.MethodGet, b.url()+"?"+v.Encode(), nil)
+	c.limit = maxPageBytes
+	return c
+}
+
+func readBirdPage(r Reply) ([]birdEntry, string, Fault) {
+	if r.Status/100 != 2 {
+		_, f := readBird(r)
+		return nil, "", f
+	}
+	var page struct {
+		Results       *[]birdEntry `json:"results"`
+		NextPageToken string       `json:"nextPageToken"`
+	}
+	if err := json.Unmarshal(r.Body, &page); err != nil || page.Results == nil {
+		return nil, "", Unreadable("the answer is not a list of messages")
+	}
+	return *page.Results, page.NextPageToken, Fault{}
+}
+
+// id is ours that an entry carries in its meta; "" for none.
+func (e birdEntry) id() string {
+	var s string
+	_ = json.Unmarshal(e.Meta.ExtraInformation[birdID], &s) // anything but a string is no id
+	return s
+}
+
+// ours reports whether an entry carries the message's id.
+func (e birdEntry) ours(m message.Outgoing, own object) bool {
+	return e.id() == m.ID || own.text("reference") == "" && e.Reference == m.ID
+}
+
+// count adds an entry that may be the message although it does not carry its id.
+func (e birdEntry) count(q Query, own object, s *sightings) {
+	reference := own.text("reference")
+	if reference == "" || e.Reference != reference || e.id() != "" || q.taken(e.ID) || q.excludes(e.CreatedAt) || e.elsewhere(q.Message.To) {
+		return
+	}
+	if len(e.Receiver.Contacts) == 0 || own.has("body") && !holds(e.Body, own["body"]) || own.has("template") && !holds(e.Template, own["template"]) {
+		s.doubts++
+		return
+	}
+	s.matches++
+	s.found = e.ID
+}
+
+// elsewhere reports whether an entry went to other recipients.
+func (e birdEntry) elsewhere(to string) bool {
+	for _, c := range e.Receiver.Contacts {
+		if sameRecipient(c.IdentifierValue, to) || sameRecipient(c.PlatformAddress, to) || c.IdentifierValue == "" && c.PlatformAddress == "" {
+			return false
+		}
+	}
+	return len(e.Receiver.Contacts) > 0
+}

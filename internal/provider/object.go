@@ -1,0 +1,146 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"volley/internal/message"
+)
+
+// object is a JSON object of which a sender changes a few keys and passes every
+// other on, number for number.
+type object map[string]json.RawMessage
+
+// contentOf reads a message's content for a change; an error is that of a
+// content that is no object.
+func contentOf(m message.Outgoing) (object, *Error) {
+	var o object
+	if err := json.Unmarshal(m.Content, &o); err != nil || o == nil {
+		return nil, &Error{Kind: Invalid, Code: CodeContent, Detail: "the content is not a JSON object"}
+	}
+	return o, nil
+}
+
+// has reports whether a key is there and not null.
+func (o object) has(key string) bool {
+	v, ok := o[key]
+	return ok && !bytes.Equal(bytes.TrimSpace(v), []byte("null"))
+}
+
+func (o object) set(key string, value any) { o[key] = encode(value) }
+
+// text returns the string at a key; "" when there is none.
+func (o object) text(key string) string {
+	var s string
+	_ = json.Unmarshal(o[key], &s) // anything but a string is no text
+	return s
+}
+
+// sub returns the object at a key; false when something else stands there.
+func (o object) sub(key string) (object, bool) {
+	if !o.has(key) {
+		return object{}, true
+	}
+	var v object
+	return v, json.Unmarshal(o[key], &v) == nil
+}
+
+func (o object) bytes() []byte { return encode(o) }
+
+// encode writes a value without escaping <, > and &.
+func encode(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return json.RawMessage("null") // strings and decoded JSON always encode
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// holds reports whether everything in ours is in theirs too, where theirs may
+// have more: a provider adds defaults to what it was given.
+func holds(theirs, ours json.RawMessage) bool {
+	a, errA := decode(theirs)
+	b, errB := decode(ours)
+	return errA == nil && errB == nil && within(a, b)
+}
+
+func decode(raw json.RawMessage) (any, error) {
+	if len(raw) == 0 {
+		return nil, errors.New("nothing there")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	err := dec.Decode(&v)
+	return v, err
+}
+
+func within(theirs, ours any) bool {
+	switch ours := ours.(type) {
+	case map[string]any:
+		m, ok := theirs.(map[string]any)
+		if !ok {
+			return false
+		}
+		for k, v := range ours {
+			if !within(m[k], v) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		l, ok := theirs.([]any)
+		return ok && slices.EqualFunc(l, ours, within)
+	default:
+		return theirs == ours
+	}
+}
+
+// join appends escaped path segments to a base URL.
+func join(base string, segments ...string) string {
+	var b strings.Builder
+	b.WriteString(strings.TrimRight(base, "/"))
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}
+
+// isPhone reports whether a recipient is written as a phone number.
+func isPhone(to string) bool {
+	digits := phoneDigits(to)
+	return len(digits) >= 3 && len(digits) <= 15 && !strings.ContainsFunc(strings.TrimPrefix(to, "+"), func(r rune) bool {
+		return !strings.ContainsRune("0123456789 ().-", r)
+	})
+}
+
+// phoneDigits reduces a phone number to its digits, so that two ways of writing
+// it compare equal.
+func phoneDigits(to string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, to)
+}
+
+// sameRecipient reports whether two recipients are the same, numbers by their
+// digits and all others without regard to case.
+func sameRecipient(a, b string) bool {
+	if isPhone(a) && isPhone(b) {
+		return phoneDigits(a) == phoneDigits(b)
+	}
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}
+
+// characters counts a text as a provider's limit does.
+func characters(b []byte) int { return utf8.RuneCount(b) }
