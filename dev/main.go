@@ -1,13 +1,49 @@
 package main
 
 import (
-	_ "github.com/temporalio/ui-server/v2/server"
-	_ "go.opentelemetry.io/otel/exporters/prometheus"
-	_ "go.temporal.io/sdk/client"
-	_ "go.temporal.io/sdk/contrib/opentelemetry"
-	_ "go.temporal.io/sdk/worker"
-	_ "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
-	_ "go.temporal.io/server/temporal"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
 )
 
-func main() {}
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole program. It returns when ctx ends or, for a demo, when all
+// messages have ended; everything that it started has stopped by then.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	s, err := start(ctx, o, stderr)
+	if err != nil {
+		return err
+	}
+	if err := s.announce(stdout, stderr); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	if o.command == cmdDemo {
+		err = demo(ctx, s, stdout, stderr)
+	} else {
+		err = s.wait(ctx)
+	}
+	return errors.Join(err, s.stop())
+}

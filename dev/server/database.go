@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	sqliteschema "go.temporal.io/server/schema/sqlite"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"volley/starter"
 )
 
 // ErrInUse: another process, or another Server of this one, has the database.
@@ -140,7 +142,7 @@ func minor(version string) string {
 // createNamespace adds the namespace to the database when it is not there, so
 // that the server knows it from its first moment.
 func (d *database) createNamespace(name string, retention time.Duration) error {
-	ns, err := sqliteschema.NewNamespaceConfig(clusterName, name, false, searchAttributes())
+	ns, err := sqliteschema.NewNamespaceConfig(clusterName, name, false, starter.Attributes())
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
@@ -16,22 +15,9 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"volley/starter"
 	"volley/workflows"
 )
-
-// searchAttributes are what Volley's workflows need to find at the server.
-func searchAttributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
-		workflows.AttrState:   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrDialect: enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrTenant:  enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrKey:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrMeta:    enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-		workflows.AttrTotal:   enumspb.INDEXED_VALUE_TYPE_INT,
-		workflows.AttrFailed:  enumspb.INDEXED_VALUE_TYPE_INT,
-		workflows.AttrDue:     enumspb.INDEXED_VALUE_TYPE_DATETIME,
-	}
-}
 
 // prepare waits until the server answers, and brings the namespace of an older
 // file up to date: search attributes that it lacks, and the retention.
@@ -99,7 +85,7 @@ func addSearchAttributes(ctx context.Context, c client.Client, namespace string)
 	if err != nil {
 		return err
 	}
-	missing := searchAttributes()
+	missing := starter.Attributes()
 	for name := range known.GetCustomAttributes() {
 		delete(missing, name)
 	}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"volley/internal/dialect"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// demoTimeout is how long the examples may take; they take about 15 s.
+const demoTimeout = 90 * time.Second
+
+// played is a batch of the demo, from its file to its end.
+type played struct {
+	example example
+	ref     starter.Ref
+	total   int
+	took    time.Duration
+	status  message.Status
+	rows    []message.Row
+}
+
+// demo sends the examples, waits until every message has ended, shows what became
+// of each and fails when an outcome is not the expected one.
+func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	st := starter.New(s.client, starter.Options{
+		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, InFlight: s.cfg.Limits.InFlight,
+		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes,
+		SearchMetadata: s.cfg.SearchMetadata, Log: s.log,
+	})
+	batches := make([]*played, 0, len(examples()))
+	for _, e := range examples() {
+		b, err := submit(ctx, s, st, e)
+		if err != nil {
+			return fmt.Errorf("demo: %s: %w", e.file, err)
+		}
+		batches = append(batches, b)
+	}
+	if err := follow(ctx, s, st, batches, stderr); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	wrong := report(stdout, batches)
+	doubles := s.sandbox.Counts().Doubles
+	fmt.Fprintf(stdout, "\nThe sandbox has %d messages, %d of them twice.", s.sandbox.Counts().Total, doubles)
+	if ui := s.temporal.UIAddress(); ui != "" {
+		fmt.Fprintf(stdout, " The Web UI was at %s;\n`make dev` keeps it up: send the examples there and look around.", ui)
+	}
+	fmt.Fprintln(stdout)
+	return verdict(wrong, doubles)
+}
+
+func verdict(wrong []string, doubles int) error {
+	var errs []error
+	for _, w := range wrong {
+		errs = append(errs, errors.New(w))
+	}
+	if doubles > 0 {
+		errs = append(errs, fmt.Errorf("%d messages reached the sandbox twice", doubles))
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("demo: not as expected:\n%w", errors.Join(errs...))
+}
+
+// submit hands a batch in the way `volley start` does.
+func submit(ctx context.Context, s *stack, st *starter.Starter, e example) (*played, error) {
+	body, err := os.ReadFile(filepath.Join(s.o.examples, e.file))
+	if err != nil {
+		return nil, err
+	}
+	d, err := dialect.Named(e.dialect)
+	if err != nil {
+		return nil, err
+	}
+	b, problems := d.Decode(body, dialect.Options{
+		Now: time.Now(), Channel: e.channel, Text: e.text,
+		IMKITParas: s.cfg.Limits.IMKITParas, MaxMessages: s.cfg.Limits.BatchMessages,
+	})
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("refused: %v", problems)
+	}
+	s.cfg.Router(starter.DefaultTenant).Accept(b, d.Recipient)
+	started, err := st.Start(ctx, starter.Request{
+		Ref: starter.Ref{ID: "demo-" + filepath.Base(e.file)}, Body: body, Batch: b,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &played{example: e, ref: starter.Ref{ID: started.ID}, total: started.Total}, nil
+}
+
+// follow waits for all batches, says once a second how far they are, and reads
+// what became of every message.
+func follow(ctx context.Context, s *stack, st *starter.Starter, batches []*played, stderr io.Writer) error {
+	g, ctx := errgroup.WithContext(ctx)
+	begin := time.Now()
+	for _, b := range batches {
+		g.Go(func() error {
+			if err := b.finish(ctx, st, begin); err != nil {
+				return fmt.Errorf("%s: %w", b.example.file, err)
+			}
+			return nil
+		})
+	}
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case err := <-s.failed:
+			return err
+		case <-tick.C:
+			progress(ctx, st, batches, begin, stderr)
+		}
+	}
+}
+
+func (b *played) finish(ctx context.Context, st *starter.Starter, begin time.Time) error {
+	var err error
+	if b.status, err = st.Wait(ctx, b.ref); err != nil {
+		return err
+	}
+	b.took = time.Since(begin)
+	for row, err := range st.Results(ctx, b.ref, starter.ResultQuery{}) {
+		if err != nil {
+			return err
+		}
+		b.rows = append(b.rows, row)
+	}
+	return nil
+}
+
+// progress prints one line about all batches together. A batch that does not
+// answer now is left out; Wait reports what is wrong with it.
+func progress(ctx context.Context, st *starter.Starter, batches []*played, begin time.Time, stderr io.Writer) {
+	total, open := 0, 0
+	var sum message.Counts
+	for _, b := range batches {
+		status, err := st.Status(ctx, b.ref)
+		if err != nil || status.Counts == nil {
+			continue
+		}
+		total += status.Total
+		open += status.Counts.Open()
+		for i, n := range status.Counts {
+			sum[i] += n
+		}
+	}
+	fmt.Fprintf(stderr, "%3.0fs  %d of %d messages ended: %d sent, %d scheduled, %d retrying\n",
+		time.Since(begin).Seconds(), total-open, total, sum[message.Sent], sum[message.Scheduled], sum[message.Retrying])
+}

@@ -1,0 +1,58 @@
+package main
+
+import "strings"
+
+// hookSecret signs what the webhook account sends. It is no secret: it is the
+// same for everyone, and so are the other credentials below.
+const hookSecret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
+
+// sandboxConfig is a configuration whose accounts are the sandbox at url.
+func sandboxConfig(url, store string) string {
+	return strings.NewReplacer("SANDBOX", url, "STORE", store, "HOOK_SECRET", hookSecret).Replace(`# Written by dev: every account is the sandbox, and no credential is a real one.
+store: file://STORE
+accounts:
+  bird-main:
+    provider: bird
+    base_url: SANDBOX/bird
+    workspace: 11111111-2222-4333-8444-555555555555
+    channel: 66666666-7777-4888-8999-000000000000
+    access_key: sandbox
+    settle: 1s
+  sinch-eu:
+    provider: sinch
+    base_url: SANDBOX/sinch
+    token_url: SANDBOX/sinch/oauth2/token
+    project: 22222222-3333-4444-8555-666666666666
+    app: 01E9DQJFPWGZ2T05XTVZAD0BYB
+    key_id: sandbox
+    key_secret: sandbox
+    settle: 1s
+  imkit-main:
+    provider: imkit
+    base_url: SANDBOX/imkit
+    api_key: sandbox
+    sender: support
+    settle: 1s
+  bsky-main:
+    provider: bluesky
+    base_url: SANDBOX/bluesky
+    identifier: shop.example.com
+    password: sandbox
+    settle: 1s
+  hook:
+    provider: webhook
+    url: SANDBOX/webhook
+    secret: HOOK_SECRET
+    reconcile: true
+    settle: 1s
+routes:
+  - {dialect: bird, hops: [bird-main]}
+  - {dialect: sinch, channel: SMS, hops: [sinch-eu, bird-main]}
+  - {dialect: sinch, hops: [sinch-eu]}
+  - {dialect: imkit, hops: [imkit-main]}
+  - {dialect: bluesky, hops: [bsky-main]}
+  - {dialect: volley, hops: [hook]}
+limits: {in_flight: 100}
+search_metadata: [campaign]
+`)
+}

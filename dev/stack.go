@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"volley/dev/sandbox"
+	"volley/dev/server"
+	"volley/internal/config"
+	"volley/internal/provider"
+	"volley/internal/temporalclient"
+	"volley/worker"
+)
+
+// stack is everything that runs in this process.
+type stack struct {
+	o        options
+	log      *zap.Logger
+	stateDir string
+	// configFile is what the worker runs with, and cfg its content.
+	configFile string
+	cfg        *config.Config
+
+	temporal *server.Server
+	sandbox  *sandbox.Sandbox
+	address  string // the sandbox's URL
+	client   client.Client
+	// failed gets the error of a part that ended by itself.
+	failed chan error
+	// stops end the parts, in the order in which they were started.
+	stops []func() error
+}
+
+// addresses is the first line on stdout. What is off is "".
+type addresses struct {
+	Temporal string `json:"temporal"`
+	UI       string `json:"ui"`
+	Gateway  string `json:"gateway"`
+	Sandbox  string `json:"sandbox"`
+	Codec    string `json:"codec"`
+}
+
+// start brings up all parts, or none.
+func start(ctx context.Context, o options, stderr io.Writer) (*stack, error) {
+	s := &stack{o: o, log: logger(o, stderr), failed: make(chan error, 2)}
+	for _, part := range []func(context.Context) error{s.openState, s.startSandbox, s.configure, s.startTemporal, s.startWorker} {
+		if err := part(ctx); err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+	}
+	return s, nil
+}
+
+func logger(o options, stderr io.Writer) *zap.Logger {
+	level := zapcore.InfoLevel
+	if o.command == cmdDemo {
+		level = zapcore.WarnLevel // what it prints is the point
+	}
+	enc := zap.NewDevelopmentEncoderConfig()
+	enc.EncodeTime = zapcore.TimeEncoderOfLayout(time.TimeOnly)
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.Lock(zapcore.AddSync(stderr)), level))
+}
+
+func (s *stack) openState(context.Context) error {
+	dir := s.o.stateDir
+	switch {
+	case dir == "" && s.o.command == cmdDemo:
+		temp, err := os.MkdirTemp("", "volley-demo-")
+		if err != nil {
+			return fmt.Errorf("state directory: %w", err)
+		}
+		s.stops = append(s.stops, func() error { return os.RemoveAll(temp) })
+		dir = temp
+	case dir == "":
+		dir = filepath.Join("..", ".volley")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	s.stateDir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return nil
+}
+
+// startSandbox serves the sandbox. With a database file it keeps what it accepted
+// beside that file: after a restart a doubtful message must still be found.
+func (s *stack) startSandbox(ctx context.Context) error {
+	o := sandbox.Options{Secret: hookSecret}
+	if s.o.db != "" {
+		o.Journal = s.o.db + ".sandbox.jsonl"
+	}
+	s.sandbox = sandbox.New(o)
+	if err := s.sandbox.Err(); err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.o.sandboxPort)))
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	s.address = "http://" + l.Addr().String()
+	srv := &http.Server{Handler: s.sandbox, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(s.log.Named("sandbox"))}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("sandbox: %w", err)
+		}
+	}()
+	s.stops = append(s.stops, func() error {
+		err := srv.Close()
+		<-done
+		return errors.Join(err, s.sandbox.Close())
+	})
+	return nil
+}
+
+// configure loads the configuration, and writes it first where none is given.
+func (s *stack) configure(context.Context) error {
+	s.configFile = s.o.config
+	if s.configFile == "" {
+		s.configFile = filepath.Join(s.stateDir, "volley.yaml")
+		text := sandboxConfig(s.address, filepath.Join(s.stateDir, "store"))
+		if err := os.WriteFile(s.configFile, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
+	}
+	cfg, err := config.Load(s.configFile, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	s.cfg = cfg
+	return nil
+}
+
+func (s *stack) startTemporal(ctx context.Context) error {
+	srv, err := server.Start(ctx, server.Options{
+		DB: s.o.db, Port: s.o.temporalPort, UI: !s.o.noUI, UIPort: s.o.uiPort, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.temporal = srv
+	s.stops = append(s.stops, srv.Stop)
+	c, err := temporalclient.Dial(ctx, temporalclient.Options{Log: s.log.Named("sdk"), EnvLookup: s.env()})
+	if err != nil {
+		return err
+	}
+	s.client = c
+	s.stops = append(s.stops, func() error { c.Close(); return nil })
+	return nil
+}
+
+func (s *stack) startWorker(ctx context.Context) error {
+	if s.o.noWorker {
+		return nil
+	}
+	accounts, err := provider.Open(s.cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
+	if err != nil {
+		return err
+	}
+	w, err := worker.New(s.client, accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Log: s.log.Named("worker")})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := w.Run(ctx); err != nil {
+			s.failed <- fmt.Errorf("worker: %w", err)
+		}
+	}()
+	s.stops = append(s.stops, func() error { cancel(); <-done; return nil })
+	return nil
+}
+
+// wait returns when ctx ends, or when a part ends by itself.
+func (s *stack) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// stop ends the parts, the last one first.
+func (s *stack) stop() error {
+	var errs []error
+	for len(s.stops) > 0 {
+		last := len(s.stops) - 1
+		errs = append(errs, s.stops[last]())
+		s.stops = s.stops[:last]
+	}
+	return errors.Join(errs...)
+}
+
+// announce prints the addresses, for programs and for people.
+func (s *stack) announce(stdout, stderr io.Writer) error {
+	a := addresses{Temporal: s.temporal.Address(), UI: s.temporal.UIAddress(), Sandbox: s.address}
+	if err := json.NewEncoder(stdout).Encode(a); err != nil {
+		return err
+	}
+	ui := a.UI
+	if ui == "" {
+		ui = "off"
+	}
+	state := "in memory; it is gone when this process ends"
+	if s.o.db != "" {
+		state = s.o.db
+	}
+	fmt.Fprintf(stderr, "\n  Temporal   %s (server %s)\n  Web UI     %s\n  Sandbox    %s\n  State      %s\n",
+		a.Temporal, server.Version(), ui, a.Sandbox, state)
+	if s.o.command == cmdUp {
+		fmt.Fprintf(stderr, "\nUse it from another terminal, in the repository:\n\n"+
+			"  export TEMPORAL_ADDRESS=%s VOLLEY_CONFIG=%s\n  go run ./cmd/volley start --dialect bird --watch examples/bird.json\n\nCtrl-C stops it.\n\n",
+			a.Temporal, s.configFile)
+	}
+	return nil
+}
+
+// env is the environment in which this process's own client finds the embedded
+// server, whatever the user's environment and profile say.
+func (s *stack) env() environ {
+	return environ{
+		"TEMPORAL_ADDRESS":     s.temporal.Address(),
+		"TEMPORAL_NAMESPACE":   s.temporal.Namespace(),
+		"TEMPORAL_CONFIG_FILE": os.DevNull,
+	}
+}
+
+type environ map[string]string
+
+// LookupEnv finds a variable.
+func (e environ) LookupEnv(key string) (string, bool) {
+	v, ok := e[key]
+	return v, ok
+}
+
+// Environ lists the variables.
+func (e environ) Environ() []string {
+	var out []string
+	for k, v := range e {
+		out = append(out, k+"="+v)
+	}
+	return out
+}
