@@ -1,5 +1,199 @@
 package dialect
 
-import "volley/internal/message"
+import (
+	"strings"
 
-func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) { return nil, nil }
+	"volley/internal/message"
+)
+
+// imkitParas is the cap on paras where Options gives none; IMKIT names no limit.
+const imkitParas = 1000
+
+// imkit decodes one request of IMKIT's POST /messages/batch.
+type imkit struct {
+	reader
+	options Options
+	batch   *message.Batch
+	// strings are those of the message that may hold a pattern.
+	strings []string
+}
+
+func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
+	root, problems := open(body)
+	if problems != nil {
+		return nil, problems
+	}
+	k := &imkit{
+		reader:  reader{index: message.WholeBatch},
+		options: o,
+		batch: &message.Batch{
+			V: message.Version, Dialect: "imkit", CreatedAt: o.Now, Account: o.Account,
+			TTL: o.TTL.Milliseconds(),
+		},
+	}
+	if !o.SendAfter.IsZero() {
+		k.batch.SendAfter = o.SendAfter.UnixMilli()
+	}
+	request, _ := k.object(root)
+	k.message(request)
+	k.template(request)
+	if n, ok := k.required(request, "paras"); ok {
+		k.paras(n)
+	}
+	return k.batch, k.problems
+}
+
+// message checks the fields of the message that have a meaning here. All others
+// pass through unread.
+func (k *imkit) message(request *object) {
+	var kind string
+	if n, ok := k.required(request, "messageType"); ok {
+		kind, _ = k.filled(n)
+	}
+	if n, ok := k.required(request, "message"); ok && kind == "text" {
+		k.filled(n)
+	}
+	if n, ok := request.take("sender"); ok {
+		if k.options.MaySetSender {
+			k.filled(n)
+		} else {
+			k.add(n.path, message.CodeConflict, "this caller may not name a sender")
+		}
+	}
+	for _, key := range []string{"push", "skipTotalBadge"} {
+		if n, ok := request.take(key); ok {
+			k.boolean(n)
+		}
+	}
+	if n, ok := request.get("batchID"); ok {
+		k.add(n.path, message.CodeConflict, "batchID is reserved")
+	}
+	for _, key := range []string{"receiver", "room"} {
+		if n, ok := request.get(key); ok {
+			k.add(n.path, message.CodeConflict, "%s belongs into the items of paras", key)
+		}
+	}
+}
+
+// template keeps the message's fields in the caller's order and the caller's
+// bytes, and writes out the two defaults, since a single send at IMKIT has
+// another one for push.
+func (k *imkit) template(request *object) {
+	var (
+		shared builder
+		scope  []string
+	)
+	defaults := map[string]bool{"push": true, "skipTotalBadge": true}
+	for _, f := range request.fields {
+		if f.key == "paras" || f.isNull() && (f.key == "sender" || defaults[f.key]) {
+			continue
+		}
+		delete(defaults, f.key)
+		shared.add(f.key, f.raw)
+		scope = append(scope, f.key)
+	}
+	for _, key := range []string{"push", "skipTotalBadge"} {
+		if defaults[key] {
+			shared.add(key, []byte("false"))
+		}
+	}
+	k.batch.Template = message.Template{
+		Body: shared.object(), Syntax: message.SyntaxKeys, Scope: scope,
+		TextPaths: [][]string{{"message"}},
+	}
+	// The body was built here and is an object.
+	k.strings, _ = k.batch.Template.Strings()
+}
+
+func (k *imkit) paras(n node) {
+	limit := k.options.IMKITParas
+	if limit <= 0 {
+		limit = imkitParas
+	}
+	items, ok := k.array(n)
+	switch {
+	case !ok:
+		return
+	case len(items) == 0:
+		k.add(n.path, message.CodeTooFew, "expected 1 to %d, got none", limit)
+		return
+	case len(items) > limit:
+		k.add(n.path, message.CodeTooMany, "expected 1 to %d, got %d", limit, len(items))
+		return
+	}
+	k.batch.Messages = make([]message.Message, len(items))
+	for i, item := range items {
+		r := &reader{index: i}
+		if o, ok := r.object(item); ok {
+			k.batch.Messages[i] = k.para(r, o)
+		}
+		k.batch.Messages[i].Problems = r.problems
+	}
+}
+
+// para reads one item of paras: whom it is for, and values for patterns. It keeps
+// the values that the message uses.
+func (k *imkit) para(r *reader, o *object) message.Message {
+	var m message.Message
+	key, to := k.addressee(r, o)
+	if key != "" {
+		var own builder
+		own.add(key, to.raw)
+		m.To, m.Body = unquote(to.raw), own.object()
+	}
+	for i := range o.fields {
+		f := &o.fields[i]
+		if !isPattern(f.key) {
+			continue
+		}
+		f.read = true
+		if v, ok := r.text(f.node); ok && k.uses(f.key) {
+			if m.Params == nil {
+				m.Params = map[string]string{}
+			}
+			m.Params[f.key] = v
+		}
+	}
+	for _, f := range o.fields {
+		if !f.read {
+			r.add(f.path, message.CodeUnknownField, "expected receiver, room or a pattern, which has a $ at both ends")
+		}
+	}
+	return m
+}
+
+// addressee is the room, or else the receiver. An empty string counts as absent,
+// and a receiver beside a room is not looked at, as IMKIT ignores it.
+func (k *imkit) addressee(r *reader, o *object) (key string, to node) {
+	o.get("receiver") // is read, even where a room stands beside it
+	for _, name := range []string{"room", "receiver"} {
+		n, ok := o.take(name)
+		if !ok {
+			continue
+		}
+		s, ok := r.text(n)
+		if !ok {
+			return "", node{}
+		}
+		if s != "" {
+			return name, n
+		}
+	}
+	r.add(o.path, message.CodeRequired, "expected a receiver or a room")
+	return "", node{}
+}
+
+func (k *imkit) uses(pattern string) bool {
+	for _, s := range k.strings {
+		if strings.Contains(s, pattern) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPattern reports whether a key of a para is a pattern: a $ at both ends and
+// something between them.
+func isPattern(key string) bool {
+	return len(key) > 2 && key[0] == '$' && key[len(key)-1] == '$'
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,18 +89,35 @@ func (t *Template) Parameters() ([]string, error) {
 	if t.Syntax != SyntaxBraces {
 		return nil, nil
 	}
-	top, err := overlay(t.Body, nil)
+	all, err := t.Strings()
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	note := func(s string) (string, string) {
-		return fillBraces(s, func(name string) (string, bool) {
+	for _, s := range all {
+		fillBraces(s, func(name string) (string, bool) {
 			if !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 			return "", true
 		})
+	}
+	return names, nil
+}
+
+// Strings lists every string of the template's own body that Render searches for
+// placeholders and that may hold one, which is one with a dollar sign.
+func (t *Template) Strings() ([]string, error) {
+	top, err := overlay(t.Body, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	note := func(s string) (string, string) {
+		if strings.Contains(s, "$") {
+			all = append(all, s)
+		}
+		return s, ""
 	}
 	for _, f := range top {
 		if t.inScope(f.key) {
@@ -108,7 +126,7 @@ func (t *Template) Parameters() ([]string, error) {
 			}
 		}
 	}
-	return names, nil
+	return all, nil
 }
 
 func (t *Template) inScope(key string) bool {

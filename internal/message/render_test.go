@@ -240,6 +240,17 @@ func TestParameters(t *testing.T) {
 	})
 }
 
+func TestStrings(t *testing.T) {
+	t.Parallel()
+	tpl := message.Template{Body: json.RawMessage(`{"a":["\u0024x","y",{"$k":"$z"}],"b":"$n"}`), Scope: []string{"a"}}
+	all, err := tpl.Strings()
+	require.NoError(t, err)
+	require.Equal(t, []string{"$x", "$z"}, all)
+	tpl.Body = json.RawMessage(`1`)
+	_, err = tpl.Strings()
+	require.Error(t, err)
+}
+
 // FuzzRender holds Render to what its callers rely on, for any body and value:
 // no panic, JSON out of JSON, and Parameters naming exactly what is needed.
 func FuzzRender(f *testing.F) {

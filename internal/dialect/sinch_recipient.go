@@ -1,0 +1,211 @@
+package dialect
+
+import (
+	"encoding/json"
+	"slices"
+	"unicode/utf8"
+
+	"volley/internal/message"
+)
+
+// The limits of messages:send on metadata, less what the request needs besides
+// the caller's keys: _batch_id and our message id.
+const (
+	sinchOurKeys      = 128
+	sinchMetadata     = 1024 - sinchOurKeys
+	sinchConversation = 2048 - sinchOurKeys
+)
+
+// sinchBatchID is the key that the API itself adds to metadata.
+const sinchBatchID = "_batch_id"
+
+func (s *sinch) recipients(n node) {
+	items, ok := s.array(n)
+	switch {
+	case !ok:
+		return
+	case len(items) == 0:
+		s.add(n.path, message.CodeTooFew, "expected 1 to 1,000 recipients, got none")
+		return
+	case len(items) > sinchRecipients:
+		s.add(n.path, message.CodeTooMany, "expected 1 to 1,000 recipients, got %d", len(items))
+		return
+	}
+	s.batch.Messages = make([]message.Message, len(items))
+	for i, item := range items {
+		r := &reader{index: i}
+		if o, ok := r.object(item); ok {
+			s.batch.Messages[i] = s.recipient(r, o)
+		}
+		s.batch.Messages[i].Problems = r.problems
+	}
+}
+
+// recipient reads one item of recipient_and_params.
+func (s *sinch) recipient(r *reader, o *object) message.Message {
+	m := message.Message{Channels: s.order}
+	var own builder
+	if n, ok := r.required(o, "recipient"); ok {
+		m.To = s.identity(r, n)
+		own.add("recipient", n.raw)
+	}
+	m.Params = s.parameters(r, o)
+	for _, kind := range []struct {
+		key    string
+		shared *object
+		limit  int
+	}{{"message_metadata", s.metadata, sinchMetadata}, {"conversation_metadata", s.conversation, sinchConversation}} {
+		n, ok := o.take(kind.key)
+		if !ok {
+			continue
+		}
+		if over := s.metadataObject(r, n); over != nil {
+			merged := merge(kind.shared, over)
+			s.fits(r, n.path, merged, kind.limit)
+			own.add(kind.key, merged)
+		}
+	}
+	r.refuseUnknown(o)
+	m.Body = own.object()
+	return m
+}
+
+// identity reads whom a message is for: a contact, or identities on channels.
+func (s *sinch) identity(r *reader, n node) string {
+	o, ok := r.object(n)
+	if !ok {
+		return ""
+	}
+	contact, byContact := o.take("contact_id")
+	identified, byIdentity := o.take("identified_by")
+	var to string
+	switch {
+	case byContact && byIdentity:
+		r.add(n.path, message.CodeConflict, "expected either contact_id or identified_by")
+	case byContact && s.strategy == dispatchOnly:
+		r.add(contact.path, message.CodeConflict, "with processing_strategy DISPATCH_ONLY a recipient must be given by identified_by")
+	case byContact:
+		to, _ = r.filled(contact)
+	case byIdentity:
+		to = s.channelIdentity(r, identified)
+	default:
+		r.add(n.path, message.CodeRequired, "expected contact_id or identified_by")
+	}
+	r.refuseUnknown(o)
+	return to
+}
+
+// channelIdentity reads identified_by. It returns the identity on the first
+// channel of the order, or else the first of all.
+func (s *sinch) channelIdentity(r *reader, n node) string {
+	o, ok := r.object(n)
+	if !ok {
+		return ""
+	}
+	defer r.refuseUnknown(o)
+	list, ok := r.required(o, "channel_identities")
+	if !ok {
+		return ""
+	}
+	items, ok := r.array(list)
+	if ok && len(items) == 0 {
+		r.add(list.path, message.CodeTooFew, "at least 1 identity")
+	}
+	var to string
+	best := len(s.order) + 1
+	for _, item := range items {
+		channel, identity := r.onChannel(item)
+		rank := len(s.order)
+		if at := slices.Index(s.order, channel); at >= 0 {
+			rank = at
+		}
+		if rank < best {
+			to, best = identity, rank
+		}
+	}
+	return to
+}
+
+// onChannel reads one {channel, identity}.
+func (r *reader) onChannel(n node) (channel, identity string) {
+	o, ok := r.object(n)
+	if !ok {
+		return "", ""
+	}
+	if c, ok := r.required(o, "channel"); ok {
+		channel, _ = r.oneOf(c, sinchChannels...)
+	}
+	if id, ok := r.required(o, "identity"); ok {
+		identity, _ = r.filled(id)
+	}
+	r.refuseUnknown(o)
+	return channel, identity
+}
+
+// parameters reads the values of one recipient. It keeps those that the message
+// uses, and reports every one that the message uses and that has no value.
+func (s *sinch) parameters(r *reader, o *object) map[string]string {
+	given := map[string]string{}
+	if n, ok := o.take("parameters"); ok {
+		values, ok := r.object(n)
+		if !ok {
+			return nil
+		}
+		for _, f := range values.fields {
+			given[f.key], _ = r.text(f.node)
+		}
+	}
+	var used map[string]string
+	for _, name := range s.names {
+		v, ok := given[name]
+		if !ok {
+			r.add(child(child(o.path, "parameters"), name), message.CodeParameter, "the message uses ${%s}, and it has no value here", name)
+			continue
+		}
+		if used == nil {
+			used = make(map[string]string, len(s.names))
+		}
+		used[name] = v
+	}
+	return used
+}
+
+// metadataObject reads a metadata object, in which _batch_id is Sinch's own key.
+func (s *sinch) metadataObject(r *reader, n node) *object {
+	o, ok := r.object(n)
+	if !ok {
+		return nil
+	}
+	if own, ok := o.get(sinchBatchID); ok {
+		r.add(own.path, message.CodeConflict, "_batch_id is reserved")
+	}
+	return o
+}
+
+func (s *sinch) fits(r *reader, path string, raw json.RawMessage, limit int) {
+	if c := utf8.RuneCount(raw); c > limit {
+		r.add(path, message.CodeTooLong, "at most %d characters of JSON, got %d", limit, c)
+	}
+}
+
+// merge lays the keys of one object over those of another, which may be nil.
+func merge(under, over *object) json.RawMessage {
+	var b builder
+	if under != nil {
+		for _, f := range under.fields {
+			if i, ok := over.find(f.key); ok {
+				f = over.fields[i]
+			}
+			b.add(f.key, f.raw)
+		}
+	}
+	for _, f := range over.fields {
+		if under != nil {
+			if _, ok := under.find(f.key); ok {
+				continue
+			}
+		}
+		b.add(f.key, f.raw)
+	}
+	return b.object()
+}
