@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/big"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -168,14 +168,14 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
 	if !ok {
 		return ""
 	}
-	direct := false
+	broken, direct := birdBroken(r, at), false
 	for i, c := range contacts {
 		contact, ok := c.(map[string]any)
 		if !ok {
 			continue
 		}
 		address := birdAddress(contact)
-		if address == "" && !birdHasProblem(r, birdIndex(at, i)+".") {
+		if address == "" && !broken[strconv.Itoa(i)] {
 			r.add(birdIndex(at, i), message.CodeRequired, "needs an identifierValue, identifiers, a platformAddress or an id")
 		}
 		kind, _ := contact["type"].(string)
@@ -187,9 +187,16 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
 	return to
 }
 
-// birdHasProblem reports whether something is wrong below a place already.
-func birdHasProblem(r *reader, below string) bool {
-	return slices.ContainsFunc(r.problems, func(p message.Problem) bool { return strings.HasPrefix(p.Path, below) })
+// birdBroken holds the indexes of the items of a list that have a problem within.
+func birdBroken(r *reader, list string) map[string]bool {
+	broken := map[string]bool{}
+	for _, p := range r.problems {
+		if rest, below := strings.CutPrefix(p.Path, list+"["); below {
+			i, _, _ := strings.Cut(rest, "]")
+			broken[i] = true
+		}
+	}
+	return broken
 }
 
 // birdAddress is what of a contact says most to a person.

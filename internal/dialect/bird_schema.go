@@ -102,7 +102,9 @@ func birdOptions() []openapi3.SchemaValidationOption {
 			return nil
 		},
 	}
-	options := []openapi3.SchemaValidationOption{openapi3.MultiErrors()}
+	// The library writes out every error that it passes on, with schema and value
+	// unless it is told not to, which would be most of the work.
+	options := []openapi3.SchemaValidationOption{openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails()}
 	for name, check := range formats {
 		options = append(options, openapi3.WithStringFormatValidator(name, openapi3.NewCallbackValidator(check)))
 	}
