@@ -71,7 +71,7 @@ func (s *Starter) translate(ctx context.Context, what string, err error) error {
 	if errors.As(err, &late) {
 		return s.late(ctx, what)
 	}
-	switch serviceerror.ToStatus(err).Code() {
+	switch statusCode(err) {
 	case codes.NotFound:
 		return fmt.Errorf("%s: %w", what, ErrNotFound)
 	case codes.InvalidArgument:

@@ -1,0 +1,330 @@
+package starter_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	querypb "go.temporal.io/api/query/v1"
+	"go.temporal.io/api/serviceerror"
+	updatepb "go.temporal.io/api/update/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"volley/starter"
+)
+
+// fake is a Temporal server in memory that holds what tests put into it. Its
+// workflows do not run: tests say how they answer.
+type fake struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+	operatorservice.UnimplementedOperatorServiceServer
+
+	server *grpc.Server
+	client client.Client
+
+	mu         sync.Mutex
+	flows      map[string]*flow
+	order      []string
+	attributes map[string]enumspb.IndexedValueType
+	startError error
+	lists      []*workflowservice.ListWorkflowExecutionsRequest
+	nextToken  []byte
+	updates    int
+}
+
+// flow is one workflow of the fake. A nil query or update is a worker that is
+// not there.
+type flow struct {
+	start  *workflowservice.StartWorkflowExecutionRequest
+	status enumspb.WorkflowExecutionStatus
+	events []*historypb.HistoryEvent
+	closed chan struct{}
+
+	query   func(name string, args *commonpb.Payloads) (any, error)
+	update  func(name string, args *commonpb.Payloads) (any, error)
+	signals []string
+}
+
+func newFake(t *testing.T) *fake {
+	t.Helper()
+	f := &fake{server: grpc.NewServer(), flows: map[string]*flow{}, attributes: starter.Attributes()}
+	workflowservice.RegisterWorkflowServiceServer(f.server, f)
+	operatorservice.RegisterOperatorServiceServer(f.server, f)
+	checks := health.NewServer()
+	checks.SetServingStatus("temporal.api.workflowservice.v1.WorkflowService", healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(f.server, checks)
+	lis := bufconn.Listen(1 << 20)
+	done := make(chan error, 1)
+	go func() { done <- f.server.Serve(lis) }()
+	t.Cleanup(func() {
+		f.server.Stop()
+		<-done
+	})
+	c, err := client.DialContext(t.Context(), client.Options{
+		HostPort: "passthrough:///fake", Logger: nopLogger{},
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
+		}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	f.client = c
+	return f
+}
+
+type nopLogger struct{}
+
+var _ log.Logger = nopLogger{}
+
+func (nopLogger) Debug(string, ...any) {}
+func (nopLogger) Info(string, ...any)  {}
+func (nopLogger) Warn(string, ...any)  {}
+func (nopLogger) Error(string, ...any) {}
+
+func (f *fake) flow(t *testing.T, id string) *flow {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.Contains(t, f.flows, id)
+	return f.flows[id]
+}
+
+// add appends an event; its id is its place in the history.
+func (w *flow) add(at time.Time, kind enumspb.EventType, set func(*historypb.HistoryEvent)) int64 {
+	e := &historypb.HistoryEvent{EventId: int64(len(w.events) + 1), EventTime: timestamppb.New(at), EventType: kind}
+	set(e)
+	w.events = append(w.events, e)
+	return e.EventId
+}
+
+// complete closes a workflow with a result.
+func (w *flow) complete(t *testing.T, result any) {
+	t.Helper()
+	w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, func(e *historypb.HistoryEvent) {
+		e.Attributes = &historypb.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
+			WorkflowExecutionCompletedEventAttributes: &historypb.WorkflowExecutionCompletedEventAttributes{Result: payloads(t, result)},
+		}
+	})
+	w.status = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	close(w.closed)
+}
+
+// terminate closes a workflow as an operator would.
+func (w *flow) terminate(at time.Time) {
+	w.add(at, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, func(e *historypb.HistoryEvent) {
+		e.Attributes = &historypb.HistoryEvent_WorkflowExecutionTerminatedEventAttributes{
+			WorkflowExecutionTerminatedEventAttributes: &historypb.WorkflowExecutionTerminatedEventAttributes{Reason: "test"},
+		}
+	})
+	w.status = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+	close(w.closed)
+}
+
+func payloads(t *testing.T, v any) *commonpb.Payloads {
+	t.Helper()
+	p, err := converter.GetDefaultDataConverter().ToPayloads(v)
+	require.NoError(t, err)
+	return p
+}
+
+func failure(err error) error { return serviceerror.ToStatus(err).Err() }
+
+func (f *fake) find(id string) (*flow, error) {
+	if w, ok := f.flows[id]; ok {
+		return w, nil
+	}
+	return nil, failure(serviceerror.NewNotFound("workflow not found for ID: " + id))
+}
+
+func (f *fake) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{
+		InternalErrorDifferentiation: true,
+	}}, nil
+}
+
+func (f *fake) StartWorkflowExecution(_ context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.startError != nil {
+		return nil, failure(f.startError)
+	}
+	if _, ok := f.flows[r.GetWorkflowId()]; ok {
+		return nil, failure(serviceerror.NewWorkflowExecutionAlreadyStarted("already started", r.GetRequestId(), "run"))
+	}
+	w := &flow{start: r, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, closed: make(chan struct{})}
+	w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) {
+		e.Attributes = &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: r.GetInput()},
+		}
+	})
+	f.flows[r.GetWorkflowId()] = w
+	f.order = append(f.order, r.GetWorkflowId())
+	return &workflowservice.StartWorkflowExecutionResponse{RunId: "run", Started: true}, nil
+}
+
+func (f *fake) info(id string) *workflowpb.WorkflowExecutionInfo {
+	w := f.flows[id]
+	info := &workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run"}, Status: w.status,
+		Memo: w.start.GetMemo(), SearchAttributes: w.start.GetSearchAttributes(),
+		StartTime: w.events[0].GetEventTime(),
+	}
+	if w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		info.CloseTime = w.events[len(w.events)-1].GetEventTime()
+	}
+	return info
+}
+
+func (f *fake) DescribeWorkflowExecution(_ context.Context, r *workflowservice.DescribeWorkflowExecutionRequest) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.find(r.GetExecution().GetWorkflowId()); err != nil {
+		return nil, err
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: f.info(r.GetExecution().GetWorkflowId())}, nil
+}
+
+// GetWorkflowExecutionHistory serves two events a page, so that every reader has
+// to page.
+func (f *fake) GetWorkflowExecutionHistory(ctx context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
+	f.mu.Lock()
+	w, err := f.find(r.GetExecution().GetWorkflowId())
+	f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	last := r.GetHistoryEventFilterType() == enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+	if last && r.GetWaitNewEvent() {
+		select {
+		case <-w.closed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last {
+		return &workflowservice.GetWorkflowExecutionHistoryResponse{History: &historypb.History{Events: w.events[len(w.events)-1:]}}, nil
+	}
+	from, _ := strconv.Atoi(string(r.GetNextPageToken()))
+	to := min(from+2, len(w.events))
+	res := &workflowservice.GetWorkflowExecutionHistoryResponse{History: &historypb.History{Events: w.events[from:to]}}
+	if to < len(w.events) {
+		res.NextPageToken = []byte(strconv.Itoa(to))
+	}
+	return res, nil
+}
+
+func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkflowRequest) (*workflowservice.QueryWorkflowResponse, error) {
+	f.mu.Lock()
+	w, err := f.find(r.GetExecution().GetWorkflowId())
+	if err != nil {
+		f.mu.Unlock()
+		return nil, err
+	}
+	status, query := w.status, w.query
+	f.mu.Unlock()
+	if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && r.GetQueryRejectCondition() == enumspb.QUERY_REJECT_CONDITION_NOT_OPEN {
+		return &workflowservice.QueryWorkflowResponse{QueryRejected: &querypb.QueryRejected{Status: status}}, nil
+	}
+	if query == nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	out, err := query(r.GetQuery().GetQueryType(), r.GetQuery().GetQueryArgs())
+	if err != nil {
+		fail := temporal.GetDefaultFailureConverter().ErrorToFailure(err)
+		return nil, failure(serviceerror.NewQueryFailedWithFailure(err.Error(), fail))
+	}
+	p, err := converter.GetDefaultDataConverter().ToPayloads(out)
+	return &workflowservice.QueryWorkflowResponse{QueryResult: p}, err
+}
+
+func (f *fake) UpdateWorkflowExecution(ctx context.Context, r *workflowservice.UpdateWorkflowExecutionRequest) (*workflowservice.UpdateWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	f.updates++
+	w, err := f.find(r.GetWorkflowExecution().GetWorkflowId())
+	f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if w.update == nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	out, err := w.update(r.GetRequest().GetInput().GetName(), r.GetRequest().GetInput().GetArgs())
+	res := &workflowservice.UpdateWorkflowExecutionResponse{
+		UpdateRef: &updatepb.UpdateRef{WorkflowExecution: r.GetWorkflowExecution(), UpdateId: r.GetRequest().GetMeta().GetUpdateId()},
+		Stage:     enumspb.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED,
+	}
+	if _, ours := err.(serviceerror.ServiceError); ours { //nolint:errorlint // what tests return as it is
+		return nil, failure(err)
+	}
+	if err != nil {
+		res.Outcome = &updatepb.Outcome{Value: &updatepb.Outcome_Failure{Failure: temporal.GetDefaultFailureConverter().ErrorToFailure(err)}}
+		return res, nil
+	}
+	p, err := converter.GetDefaultDataConverter().ToPayloads(out)
+	res.Outcome = &updatepb.Outcome{Value: &updatepb.Outcome_Success{Success: p}}
+	return res, err
+}
+
+func (f *fake) SignalWorkflowExecution(_ context.Context, r *workflowservice.SignalWorkflowExecutionRequest) (*workflowservice.SignalWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w, err := f.find(r.GetWorkflowExecution().GetWorkflowId())
+	if err != nil {
+		return nil, err
+	}
+	w.signals = append(w.signals, r.GetSignalName()+" "+string(r.GetInput().GetPayloads()[0].GetData()))
+	return &workflowservice.SignalWorkflowExecutionResponse{}, nil
+}
+
+func (f *fake) ListWorkflowExecutions(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lists = append(f.lists, r)
+	res := &workflowservice.ListWorkflowExecutionsResponse{NextPageToken: f.nextToken}
+	for _, id := range f.order {
+		res.Executions = append(res.Executions, f.info(id))
+	}
+	return res, nil
+}
+
+func (f *fake) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: f.attributes}, nil
+}
+
+func (f *fake) AddSearchAttributes(_ context.Context, r *operatorservice.AddSearchAttributesRequest) (*operatorservice.AddSearchAttributesResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, kind := range r.GetSearchAttributes() {
+		if name == "VolleyDue" && f.startError != nil {
+			return nil, failure(serviceerror.NewAlreadyExists("somebody else was faster"))
+		}
+		f.attributes[name] = kind
+	}
+	return &operatorservice.AddSearchAttributesResponse{}, nil
+}
