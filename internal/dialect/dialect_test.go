@@ -216,3 +216,33 @@ func TestRead(t *testing.T) {
 		require.EqualError(t, err, "the request is larger than 5 bytes")
 	})
 }
+
+// The files of examples/ are what a newcomer sends first.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for _, d := range dialect.All() {
+		files, err := filepath.Glob(filepath.Join("..", "..", "examples", d.Name+".*"))
+		require.NoError(t, err)
+		var read int
+		for _, file := range files {
+			if ext := filepath.Ext(file); ext != ".json" && ext != ".jsonl" && ext != ".csv" {
+				continue
+			}
+			read++
+			t.Run(filepath.Base(file)+" can be sent", func(t *testing.T) {
+				t.Parallel()
+				body, err := os.ReadFile(file)
+				require.NoError(t, err)
+				o := dialect.Options{Now: accepted}
+				if filepath.Ext(file) == ".csv" {
+					o.Text = "Thank you, ${name}!"
+				}
+				b, whole := d.Decode(body, o)
+				require.Empty(t, whole)
+				require.NoError(t, violation(d, o, b, whole))
+				require.Less(t, b.Rejected(), len(b.Messages))
+			})
+		}
+		require.NotZero(t, read, "%s has no example", d.Name)
+	}
+}
