@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -51,15 +52,43 @@ func newWebhook(a Account, c *client) (Sender, error) {
 	if err != nil {
 		return nil, errors.New("url is not an http or https URL")
 	}
-	if password, ok := u.User.Password(); ok {
-		c.secrets = append(c.secrets, password)
-	}
+	c.secrets = append(c.secrets, urlSecrets(u)...)
 	w := &webhook{client: c, url: a.URL, signer: signer}
 	if a.Reconcile {
 		return askingWebhook{w}, nil
 	}
 	return w, nil
 }
+
+// urlSecrets are the parts of a URL that give access where the URL itself is the
+// credential: its password, the values of its query, long segments of its path.
+func urlSecrets(u *url.URL) []string {
+	var out []string
+	if password, ok := u.User.Password(); ok {
+		login := u.User.Username() + ":" + password
+		out = append(out, password, base64.StdEncoding.EncodeToString([]byte(login)))
+	}
+	for _, values := range u.Query() {
+		for _, v := range values {
+			if len(v) >= shortSecret {
+				out = append(out, v)
+			}
+		}
+	}
+	for _, segment := range strings.Split(u.Path, "/") {
+		if len(segment) >= longSegment {
+			out = append(out, segment)
+		}
+	}
+	return out
+}
+
+// From these lengths on, in bytes, a part of a URL counts as a secret: shorter
+// ones are words, which an error may use.
+const (
+	shortSecret = 6
+	longSegment = 16
+)
 
 // webhookEvent is the document that a webhook gets.
 type webhookEvent struct {

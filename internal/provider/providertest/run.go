@@ -167,6 +167,11 @@ func (s suite) slow(t *testing.T, name string, answer func(*server, http.Respons
 		ctx.expire()
 	}()
 	receipt, err := s.newSender(t, srv.URL).Send(ctx, s.Message)
+	if err != nil {
+		// A sender that takes a status alone for acceptance may still see the
+		// deadline pass before the status: then the table holds for it too.
+		name = ""
+	}
 	if e := s.check(t, name, provider.Ambiguous, receipt, err); e != nil {
 		require.Equal(t, provider.CodeTimeout, e.Code)
 	}
