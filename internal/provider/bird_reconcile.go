@@ -82,7 +82,7 @@ func (b *bird) list(q Query, token string) call {
 		v.Set("pageToken", token)
 	}
 	c := b.call(http.MethodGet, b.url()+"?"+v.Encode(), nil)
-	c.limit = maxListing
+	c.limit = maxPageBytes
 	return c
 }
 

@@ -12,8 +12,8 @@ const (
 	clockSkew = 5 * time.Minute
 	// maxPages bounds one listing; a longer one proves nothing.
 	maxPages = 50
-	// maxListing is the most bytes of one page.
-	maxListing = 16 << 20
+	// maxPageBytes is the most bytes of one page.
+	maxPageBytes = 16 << 20
 )
 
 // window is when a doubtful message may have reached the provider, on any clock.

@@ -63,7 +63,7 @@ func (s *sinch) list(ctx context.Context, q Query, source, token string) (page, 
 		v.Set("page_token", token)
 	}
 	address := join(s.account.BaseURL, "v1", "projects", s.account.Project, "messages") + "?" + v.Encode()
-	reply, access, err := s.authorized(ctx, call{method: http.MethodGet, url: address, limit: maxListing})
+	reply, access, err := s.authorized(ctx, call{method: http.MethodGet, url: address, limit: maxPageBytes})
 	return page{reply: reply, secrets: []string{access}}, err
 }
 
