@@ -160,7 +160,9 @@ func TestBirdExample(t *testing.T) {
 	require.NoError(t, err)
 	b, whole := bird(t).Decode(body, dialect.Options{Now: accepted})
 	require.Empty(t, whole)
+	require.Len(t, b.Messages, 5)
 	require.Equal(t, 1, b.Rejected())
+	require.Equal(t, message.CodeTooShort, b.Messages[2].Problems[0].Code)
 	for _, steer := range []string{"+flaky", "+drop", "+reject"} {
 		n := 0
 		for _, m := range b.Messages {
