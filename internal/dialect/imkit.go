@@ -9,11 +9,16 @@ import (
 // imkitParas is the cap on paras where Options gives none; IMKIT names no limit.
 const imkitParas = 1000
 
+// imkitText is the messageType of plain text.
+const imkitText = "text"
+
 // imkit decodes one request of IMKIT's POST /messages/batch.
 type imkit struct {
 	reader
 	options Options
 	batch   *message.Batch
+	// kind is the messageType.
+	kind string
 	// strings are those of the message that may hold a pattern.
 	strings []string
 }
@@ -46,11 +51,10 @@ func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
 // message checks the fields of the message that have a meaning here. All others
 // pass through unread.
 func (k *imkit) message(request *object) {
-	var kind string
 	if n, ok := k.required(request, "messageType"); ok {
-		kind, _ = k.filled(n)
+		k.kind, _ = k.filled(n)
 	}
-	if n, ok := k.required(request, "message"); ok && kind == "text" {
+	if n, ok := k.required(request, "message"); ok && k.kind == imkitText {
 		k.filled(n)
 	}
 	if n, ok := request.take("sender"); ok {
@@ -97,9 +101,10 @@ func (k *imkit) template(request *object) {
 			shared.add(key, []byte("false"))
 		}
 	}
-	k.batch.Template = message.Template{
-		Body: shared.object(), Syntax: message.SyntaxKeys, Scope: scope,
-		TextPaths: [][]string{{"message"}},
+	k.batch.Template = message.Template{Body: shared.object(), Syntax: message.SyntaxKeys, Scope: scope}
+	if k.kind == imkitText {
+		// Of any other type the message is at most a part of the content.
+		k.batch.Template.TextPaths = [][]string{{"message"}}
 	}
 	// The body was built here and is an object.
 	k.strings, _ = k.batch.Template.Strings()

@@ -195,11 +195,12 @@ func ceil(t time.Time, d time.Duration) time.Time {
 	return t
 }
 
-// ttl reads the validity (Sinch, batch: ttl), an integer with an s behind it.
-// Milliseconds of its maximum fit an int64; message.MaxTTL caps it later.
+// ttl reads the validity (Sinch, batch: ttl), an integer with an s behind it. Its
+// maximum of 10,000 years is legal and overflows a time.Duration, so it is cut to
+// message.MaxTTL here; the provider gets it as it was given.
 func (s *sinch) ttl(request *object) {
 	if n, ok := request.take("ttl"); ok {
-		s.batch.TTL = s.seconds(n) * 1000
+		s.batch.TTL = min(s.seconds(n)*1000, message.MaxTTL.Milliseconds())
 	}
 	if s.options.TTL > 0 {
 		s.batch.TTL = s.options.TTL.Milliseconds()
@@ -212,7 +213,7 @@ func (s *sinch) seconds(n node) int64 {
 		return 0
 	}
 	digits, suffixed := strings.CutSuffix(text, "s")
-	if !suffixed || digits == "" || strings.Trim(digits, "0123456789") != "" {
+	if unsigned := strings.TrimPrefix(digits, "-"); !suffixed || unsigned == "" || strings.Trim(unsigned, "0123456789") != "" {
 		s.add(n.path, message.CodeFormat, `expected whole seconds with an s behind them, as "86400s"`)
 		return 0
 	}
