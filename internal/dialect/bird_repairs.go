@@ -22,20 +22,20 @@ func birdRepairs() []birdRepair {
 		{"path parameters are declared", birdPathParameters},
 		{"the access key is a header", birdAccessKey},
 		{"messageRequests is required", func(d birdTree) error {
-			return d.set("required", nil, []any{birdMessages}, schemaAt("CreateBatchMessages"))
+			return d.set("required", nil, []any{birdMessages}, birdSchemaAt("CreateBatchMessages"))
 		}},
 		{"a batch has no other fields", func(d birdTree) error {
-			return d.set("additionalProperties", nil, false, schemaAt("CreateBatchMessages"))
+			return d.set("additionalProperties", nil, false, birdSchemaAt("CreateBatchMessages"))
 		}},
 		{"a batch has at most 100 messages", func(d birdTree) error {
-			return d.set("maxItems", nil, 100.0, schemaAt("CreateBatchMessages", "properties", birdMessages))
+			return d.set("maxItems", nil, 100.0, birdSchemaAt("CreateBatchMessages", "properties", birdMessages))
 		}},
-		{"contacts are not empty", minItems("Receiver", "properties", "contacts")},
-		{"template parameters are not empty", minItems("Template", "properties", "parameters")},
-		{"images are not empty", minItems("TypeImage", "properties", "image", "properties", "images")},
-		{"files are not empty", minItems("TypeFile", "properties", "file", "properties", "files")},
-		{"section items are not empty", sectionItems("TypeSection")},
-		{"nested section items are not empty", sectionItems("TypeSectionNested")},
+		{"contacts are not empty", birdMinItems("Receiver", "properties", "contacts")},
+		{"template parameters are not empty", birdMinItems("Template", "properties", "parameters")},
+		{"images are not empty", birdMinItems("TypeImage", "properties", "image", "properties", "images")},
+		{"files are not empty", birdMinItems("TypeFile", "properties", "file", "properties", "files")},
+		{"section items are not empty", birdSectionItems("TypeSection")},
+		{"nested section items are not empty", birdSectionItems("TypeSectionNested")},
 		{"body type template does not exist", birdNoTemplateBody},
 		{"a body or a template is an object", birdContent},
 		{"body type action is usable", birdAction},
@@ -62,21 +62,21 @@ func birdAccessKey(d birdTree) error {
 	return d.set("accessKey", was, is, []string{"components", "securitySchemes"})
 }
 
-// minItems turns the minLength of an array, which means nothing, into minItems.
-func minItems(place ...string) func(birdTree) error {
+// birdMinItems turns the minLength of an array, which means nothing, into minItems.
+func birdMinItems(place ...string) func(birdTree) error {
 	return func(d birdTree) error {
-		if err := d.set("minLength", 1.0, nil, schemaAt(place...)); err != nil {
+		if err := d.set("minLength", 1.0, nil, birdSchemaAt(place...)); err != nil {
 			return err
 		}
-		return d.set("minItems", nil, 1.0, schemaAt(place...))
+		return d.set("minItems", nil, 1.0, birdSchemaAt(place...))
 	}
 }
 
-// sectionItems moves a minLength from beside a $ref, where OpenAPI 3.0 ignores
+// birdSectionItems moves a minLength from beside a $ref, where OpenAPI 3.0 ignores
 // it, to the array as minItems.
-func sectionItems(schema string) func(birdTree) error {
+func birdSectionItems(schema string) func(birdTree) error {
 	return func(d birdTree) error {
-		place := schemaAt(schema, "properties", "section", "properties", "items")
+		place := birdSchemaAt(schema, "properties", "section", "properties", "items")
 		if err := d.set("minLength", 1.0, nil, append(place, "items")); err != nil {
 			return err
 		}
@@ -88,13 +88,13 @@ func sectionItems(schema string) func(birdTree) error {
 func birdNoTemplateBody(d birdTree) error {
 	is := []any{"text", "html", "image", "file", "gif", "location", "carousel", "list", "section", "authentication"}
 	was := append(append([]any{}, is...), "template", "action")
-	return d.set("enum", was, append(is, "action"), schemaAt("BodyTypes"))
+	return d.set("enum", was, append(is, "action"), birdSchemaAt("BodyTypes"))
 }
 
 // birdContent asks for a body or a template that is not null, where the document
 // asks only for the key.
 func birdContent(d birdTree) error {
-	content, err := d.list("allOf", schemaAt("CreateMessage"))
+	content, err := d.list("allOf", birdSchemaAt("CreateMessage"))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func birdContent(d birdTree) error {
 		map[string]any{"type": "object", "title": "ChannelMessageCreateWithBody", "required": []any{"body"}},
 	}}
 	if len(content) != 2 || !reflect.DeepEqual(content[1], was) {
-		return fmt.Errorf("the second part of %s.allOf is not as expected", strings.Join(schemaAt("CreateMessage"), "."))
+		return fmt.Errorf("the second part of %s.allOf is not as expected", strings.Join(birdSchemaAt("CreateMessage"), "."))
 	}
 	with := func(key string) any {
 		return map[string]any{
@@ -119,8 +119,8 @@ func birdContent(d birdTree) error {
 // "action", while the variant wants its type to be "permission_request"; so the
 // request for a permission stands in the body itself, or in an action within it.
 func birdAction(d birdTree) error {
-	action := schemaAt("TypeAction")
-	properties := schemaAt("TypeAction", "properties")
+	action := birdSchemaAt("TypeAction")
+	properties := birdSchemaAt("TypeAction", "properties")
 	if err := d.set("enum", []any{"permission_request"}, []any{"action"}, append(properties, "type")); err != nil {
 		return err
 	}
@@ -147,8 +147,8 @@ func birdAction(d birdTree) error {
 // birdTree is a document that is not parsed yet, as encoding/json reads it.
 type birdTree map[string]any
 
-// schemaAt is the way to a place within one of the document's schemas.
-func schemaAt(place ...string) []string {
+// birdSchemaAt is the way to a place within one of the document's schemas.
+func birdSchemaAt(place ...string) []string {
 	return append([]string{"components", "schemas"}, place...)
 }
 
