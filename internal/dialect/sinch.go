@@ -90,17 +90,17 @@ func (s *sinch) envelope(request *object) {
 		s.address(n)
 	}
 	if n, ok := request.take("batch_metadata"); ok {
-		if o := s.metadataObject(&s.reader, n); o != nil {
+		if o := s.metadataObject(n, sinchBatchID); o != nil {
 			s.batch.Metadata = n.raw
 		}
 	}
 	if n, ok := request.take("message_metadata"); ok {
-		s.metadata = s.metadataObject(&s.reader, n)
-		s.fits(&s.reader, n.path, n.raw, sinchMetadata)
+		s.metadata = s.metadataObject(n, sinchBatchID, sinchMessageID)
+		s.fits(n.path, n.raw, sinchMetadata)
 	}
 	if n, ok := request.take("conversation_metadata"); ok {
-		s.conversation = s.metadataObject(&s.reader, n)
-		s.fits(&s.reader, n.path, n.raw, sinchConversation)
+		s.conversation = s.metadataObject(n, sinchBatchID)
+		s.fits(n.path, n.raw, sinchConversation)
 	}
 	s.sendAfter(request)
 	s.ttl(request)

@@ -9,15 +9,19 @@ import (
 )
 
 // The limits of messages:send on metadata, less what the request needs besides
-// the caller's keys: _batch_id and our message id.
+// the caller's keys, which are _batch_id and our message id.
 const (
 	sinchOurKeys      = 128
 	sinchMetadata     = 1024 - sinchOurKeys
 	sinchConversation = 2048 - sinchOurKeys
 )
 
-// sinchBatchID is the key that the API itself adds to metadata.
-const sinchBatchID = "_batch_id"
+// sinchBatchID is the key that the API itself adds to metadata, sinchMessageID the
+// one with which our sender marks a message.
+const (
+	sinchBatchID   = "_batch_id"
+	sinchMessageID = "_volley_id"
+)
 
 func (s *sinch) recipients(n node) {
 	items, ok := s.array(n)
@@ -54,14 +58,18 @@ func (s *sinch) recipient(r *reader, o *object) message.Message {
 		key    string
 		shared *object
 		limit  int
-	}{{"message_metadata", s.metadata, sinchMetadata}, {"conversation_metadata", s.conversation, sinchConversation}} {
+		own    []string
+	}{
+		{"message_metadata", s.metadata, sinchMetadata, []string{sinchBatchID, sinchMessageID}},
+		{"conversation_metadata", s.conversation, sinchConversation, []string{sinchBatchID}},
+	} {
 		n, ok := o.take(kind.key)
 		if !ok {
 			continue
 		}
-		if over := s.metadataObject(r, n); over != nil {
+		if over := r.metadataObject(n, kind.own...); over != nil {
 			merged := merge(kind.shared, over)
-			s.fits(r, n.path, merged, kind.limit)
+			r.fits(n.path, merged, kind.limit)
 			own.add(kind.key, merged)
 		}
 	}
@@ -170,19 +178,21 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 	return used
 }
 
-// metadataObject reads a metadata object, in which _batch_id is Sinch's own key.
-func (s *sinch) metadataObject(r *reader, n node) *object {
+// metadataObject reads a metadata object without reserved keys.
+func (r *reader) metadataObject(n node, reserved ...string) *object {
 	o, ok := r.object(n)
 	if !ok {
 		return nil
 	}
-	if own, ok := o.get(sinchBatchID); ok {
-		r.add(own.path, message.CodeConflict, "_batch_id is reserved")
+	for _, key := range reserved {
+		if own, ok := o.get(key); ok {
+			r.add(own.path, message.CodeConflict, "%s is reserved", key)
+		}
 	}
 	return o
 }
 
-func (s *sinch) fits(r *reader, path string, raw json.RawMessage, limit int) {
+func (r *reader) fits(path string, raw json.RawMessage, limit int) {
 	if c := utf8.RuneCount(raw); c > limit {
 		r.add(path, message.CodeTooLong, "at most %d characters of JSON, got %d", limit, c)
 	}
