@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"volley/internal/config"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// batches is what the commands need of starter.Starter.
+type batches interface {
+	Start(ctx context.Context, r starter.Request) (starter.Started, error)
+	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
+	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
+	Results(ctx context.Context, ref starter.Ref, q starter.ResultQuery) iter.Seq2[message.Row, error]
+	List(ctx context.Context, q starter.ListQuery) (starter.Batches, error)
+	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
+	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
+	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
+	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
+	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+	Missing(ctx context.Context) ([]string, error)
+	Setup(ctx context.Context) ([]string, error)
+}
+
+// app is one run of the program: where it reads and writes, and what its global
+// flags say.
+type app struct {
+	env            environment
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+	// every is how often watching asks.
+	every time.Duration
+	// open connects to Temporal; the second result closes the connection.
+	open func(ctx context.Context, a *app, c *config.Config) (batches, func(), error)
+	// terminal reports whether a writer is one.
+	terminal func(io.Writer) bool
+
+	configFile, output, logLevel, logFormat, tenant string
+}
+
+// run is the program without its process. args come without the program's name,
+// env as from os.Environ. It returns the exit code.
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{
+		env: env, stdin: stdin, stdout: stdout, stderr: stderr,
+		now: time.Now, every: time.Second, open: connect, terminal: isTerminal,
+	}
+	return a.run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(a.stderr, "volley: internal error: %v\n", r)
+			code = exitFailed
+		}
+	}()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
+	if text := sentence(err); text != "" {
+		fmt.Fprintln(a.stderr, "volley: "+text)
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "volley",
+		Short: "Send batches of messages and keep track of every one",
+		Long: `volley starts batches of messages as durable Temporal workflows, follows and
+controls them, and runs the workers that send them.
+
+Temporal's address comes from TEMPORAL_ADDRESS (default localhost:7233) and the
+other standard TEMPORAL_ variables, or from temporal.toml.
+
+Exit codes: 0 done, 1 could not do it, 2 wrong usage or invalid input, 3 the batch
+ended with a message that is neither sent nor delivered, 4 no such batch or
+message, 5 the id is taken by a batch with other content.`,
+		Example:           "  volley start --dialect bird --account bird-main --watch batch.json",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+				return usage("unknown command %q, did you mean %s?", args[0], strings.Join(s, " or "))
+			}
+			return usage("unknown command %q, `volley help` lists them", args[0])
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w, `%s --help` shows what there is", err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&a.configFile, "config", "", "configuration `file` (default $VOLLEY_CONFIG, or ./volley.yaml if it exists)")
+	f.StringVarP(&a.output, "output", "o", "text", "text or json")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info for worker, else warn)")
+	f.StringVar(&a.logFormat, "log-format", "console", "console or json")
+	f.StringVar(&a.tenant, "tenant", starter.DefaultTenant, "whose batches")
+	offer(root, "output", "text", "json")
+	offer(root, "log-level", "debug", "info", "warn", "error")
+	offer(root, "log-format", "console", "json")
+	root.AddCommand(
+		a.startCommand(), a.validateCommand(),
+		a.statusCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand(), a.listCommand(), a.watchCommand(),
+		a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.redriveCommand(),
+		a.workerCommand(), a.setupCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+func (a *app) checkFlags() error {
+	if a.output != "text" && a.output != "json" {
+		return usage("--output %q, expected text or json", a.output)
+	}
+	if a.logFormat != "console" && a.logFormat != "json" {
+		return usage("--log-format %q, expected console or json", a.logFormat)
+	}
+	if _, err := a.logger("warn"); err != nil {
+		return err
+	}
+	if !starter.ValidID(a.tenant) {
+		return usage("--tenant %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", a.tenant)
+	}
+	return nil
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+func (a *app) ref(id string) starter.Ref { return starter.Ref{Tenant: a.tenant, ID: id} }
+
+// on connects and runs what a command does with batches.
+func (a *app) on(ctx context.Context, do func(b batches) error) error {
+	c, _, err := a.config(config.LoadWithoutSecrets)
+	if err != nil {
+		return err
+	}
+	b, done, err := a.open(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do(b)
+}
+
+// needs demands exactly the arguments with these names.
+func needs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usage("%s is missing: %s", names[len(args)], cmd.UseLine())
+		case len(args) > len(names):
+			return usage("unexpected argument %q: %s", args[len(names)], cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// logger writes to stderr; level is what holds unless --log-level is given.
+func (a *app) logger(level string) (*zap.Logger, error) {
+	if a.logLevel != "" {
+		level = a.logLevel
+	}
+	return newLogger(a.stderr, level, a.logFormat)
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// listedIDs is how many ids of one set are written for a person.
+const listedIDs = 20
+
+func (a *app) cancelCommand() *cobra.Command {
+	var q message.CancelRequest
+	cmd := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "Cancel a batch, or single messages of it",
+		Long: `Cancels a batch, or the messages that are named, and prints what became of each.
+After the answer no request leaves for a message that is not in flight.`,
+		Example:           "  volley cancel spring-sale --message 17 --message 18 --reason 'wrong price'",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error {
+				res, err := b.Cancel(cmd.Context(), a.ref(args[0]), q)
+				if err != nil && !errors.Is(err, starter.ErrNoWorker) || res.Batch == "" {
+					return err
+				}
+				return errors.Join(err, a.showCancel(res), confirmed(res, err))
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&q.Messages, "message", nil, "cancel only this message, an id or an index; may be repeated")
+	f.StringVar(&q.Reason, "reason", "", "why, kept with the batch")
+	return cmd
+}
+
+// confirmed is the error of a cancel that no worker has answered.
+func confirmed(res message.CancelResult, err error) error {
+	if res.Confirmed || err != nil {
+		return nil
+	}
+	return errors.New("the cancel is recorded but not confirmed: no worker answered within 10s")
+}
+
+func (a *app) showCancel(res message.CancelResult) error {
+	if a.json() {
+		return a.print(res)
+	}
+	c := res.Counts
+	if !res.Confirmed {
+		a.printf("batch %s: the cancel is recorded\n", res.Batch)
+		return nil
+	}
+	a.printf("batch %s: %d canceled, %d sent before, %d in flight, %d ended before\n", res.Batch, c.Canceled, c.Sent, c.InFlight, c.Ended)
+	t := &table{}
+	for _, set := range []struct {
+		name string
+		ids  []string
+	}{{"canceled", res.Canceled}, {"sent", res.Sent}, {"in flight", res.InFlight}, {"ended", res.Ended}} {
+		t.rows = append(t.rows, idRows(set.name, set.ids)...)
+	}
+	a.table(t)
+	return nil
+}
+
+// idRows lists the first ids of a set, one a row.
+func idRows(name string, ids []string) [][]cell {
+	var rows [][]cell
+	for i, id := range ids {
+		if i == listedIDs {
+			return append(rows, []cell{{"", 0}, {fmt.Sprintf("… and %d more", len(ids)-i), 0}})
+		}
+		rows = append(rows, []cell{{name, faint}, {id, 0}})
+		name = ""
+	}
+	return rows
+}
+
+func (a *app) pauseCommand() *cobra.Command {
+	return a.control("pause", "Pause a batch", "Stops new attempts; what is in flight is followed to its end and validity runs on.",
+		func(ctx context.Context, b batches, ref starter.Ref) error {
+			res, err := b.Pause(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				if res.InFlight == nil {
+					res.InFlight = []string{}
+				}
+				return a.print(res)
+			}
+			a.printf("batch %s is paused, %d in flight\n", res.Batch, len(res.InFlight))
+			a.table(&table{rows: idRows("in flight", res.InFlight)})
+			return nil
+		})
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	return a.control("resume", "Let a paused batch go on", "Lets a paused batch go on.",
+		func(ctx context.Context, b batches, ref starter.Ref) error {
+			res, err := b.Resume(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.print(res)
+			}
+			a.printf("batch %s goes on\n", res.Batch)
+			return nil
+		})
+}
+
+func (a *app) control(name, short, long string, do func(context.Context, batches, starter.Ref) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " ID", Short: short, Long: long, Example: "  volley " + name + " spring-sale",
+		Args: needs("ID"), ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error { return do(cmd.Context(), b, a.ref(args[0])) })
+		},
+	}
+}
+
+func (a *app) rescheduleCommand() *cobra.Command {
+	var after string
+	cmd := a.control("reschedule", "Move every message without an attempt to another time",
+		"Makes every message that has had no attempt due at T; each keeps its time to live.",
+		func(ctx context.Context, b batches, ref starter.Ref) error {
+			if after == "" {
+				return usage("--send-after is missing")
+			}
+			at, err := parseTime("send-after", after, a.now())
+			if err != nil {
+				return err
+			}
+			res, err := b.Reschedule(ctx, ref, message.RescheduleRequest{SendAfter: at.UTC().Format(time.RFC3339Nano)})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.print(res)
+			}
+			a.printf("batch %s: %d rescheduled to %s, %d unchanged\n", res.Batch, res.Rescheduled, when(at, a.now()), res.Unchanged)
+			return nil
+		})
+	cmd.Example = "  volley reschedule spring-sale --send-after 2h"
+	cmd.Flags().StringVar(&after, "send-after", "", "due `T`: an RFC 3339 time or a duration from now")
+	return cmd
+}
+
+func (a *app) redriveCommand() *cobra.Command {
+	var f startFlags
+	var q starter.RedriveQuery
+	cmd := &cobra.Command{
+		Use:               "redrive ID",
+		Short:             "Send the messages of an ended batch that failed again, as a new batch",
+		Example:           "  volley redrive spring-sale --state failed,unknown --code http_500",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, s := range q.States {
+				if err := checkState(s); err != nil {
+					return err
+				}
+			}
+			if q.ID != "" && !starter.ValidID(q.ID) {
+				return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", q.ID)
+			}
+			return a.on(cmd.Context(), func(b batches) error {
+				s, err := b.Redrive(cmd.Context(), a.ref(args[0]), q)
+				if err != nil {
+					return err
+				}
+				return a.started(cmd.Context(), b, s, f)
+			})
+		},
+	}
+	f.limit = 100
+	fl := cmd.Flags()
+	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states` (default failed,expired,unknown)")
+	fl.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
+	fl.StringVar(&q.ID, "id", "", "the new batch's `id` (default a new one)")
+	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
+	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
+	complete(cmd, "state", completeStates)
+	return cmd
+}
+
+// completeStates completes the last of several states.
+func completeStates(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	var out []string
+	for _, s := range stateNames() {
+		out = append(out, before+s)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"volley/internal/config"
+	"volley/internal/dialect"
+	"volley/internal/message"
+)
+
+// input is a request as the flags describe it.
+type input struct {
+	dialect, account, sendAfter, ttl string
+	// text and channel stand for the header of a CSV file.
+	text, channel string
+}
+
+func (in *input) flags(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&in.dialect, "dialect", "", "the request's format: bird, sinch, imkit, bluesky or volley")
+	f.StringVar(&in.account, "account", "", "send through this `account` instead of the routes")
+	f.StringVar(&in.sendAfter, "send-after", "", "due `T`: an RFC 3339 time or a duration from now")
+	f.StringVar(&in.ttl, "ttl", "", "validity `D` of messages without their own, counted from the due time")
+	f.StringVar(&in.text, "text", "", "the text of a CSV file's messages, with ${column} filled in")
+	f.StringVar(&in.channel, "channel", "", "the channel of a CSV file's messages")
+	offer(cmd, "dialect", dialectNames()...)
+	complete(cmd, "account", a.completeAccounts)
+}
+
+// given are the flags that decide what the request means, as they were given.
+func given(f *pflag.FlagSet) map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel"} {
+		flag := f.Lookup(name)
+		if flag == nil || !flag.Changed || name == "strict" && flag.Value.String() == "false" {
+			continue
+		}
+		out[name] = flag.Value.String()
+	}
+	return out
+}
+
+// decoded is a request that has been read.
+type decoded struct {
+	dialect dialect.Dialect
+	body    []byte
+	batch   *message.Batch
+	// problems are all of them; whole means that none of the request may run.
+	problems message.Problems
+	whole    bool
+}
+
+// total and valid count messages; a request that cannot be read has none.
+func (d *decoded) total() int {
+	if d.batch == nil {
+		return 0
+	}
+	return len(d.batch.Messages)
+}
+
+func (d *decoded) valid() int {
+	if d.whole || d.batch == nil {
+		return 0
+	}
+	return d.total() - d.batch.Rejected()
+}
+
+// read reads the request in file, "-" being stdin, and decides its ways unless
+// c has none to decide by.
+func (a *app) read(in input, file string, c *config.Config, routed bool) (*decoded, error) {
+	d, o, err := a.options(in, c)
+	if err != nil {
+		return nil, err
+	}
+	out := &decoded{dialect: d}
+	if out.body, err = a.body(file, c.Limits.BodyBytes); err != nil {
+		return nil, err
+	}
+	out.batch, out.problems = d.Decode(out.body, o)
+	out.whole = out.problems.Whole() || out.batch == nil
+	if out.batch == nil {
+		return out, nil
+	}
+	if routed && !out.whole {
+		c.Router(a.tenant).Accept(out.batch, d.Recipient)
+	}
+	// A bluesky call is all or nothing, also where an item has no way out.
+	out.whole = out.whole || d.Name == "bluesky" && out.batch.Rejected() > 0
+	out.problems = append(out.problems, out.batch.Problems()...)
+	if out.batch.Priority == 0 {
+		out.batch.Priority = c.Tenants[a.tenant].Priority
+	}
+	return out, nil
+}
+
+func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Options, error) {
+	if in.dialect == "" {
+		return dialect.Dialect{}, dialect.Options{}, usage("--dialect is missing, expected one of %v", dialectNames())
+	}
+	d, err := dialect.Named(in.dialect)
+	if err != nil {
+		return d, dialect.Options{}, usage("--dialect: %w", err)
+	}
+	tenant, known := c.Tenants[a.tenant]
+	if !known && a.tenant != "default" {
+		return d, dialect.Options{}, usage("tenant %q is not in the configuration", a.tenant)
+	}
+	if tenant.Dialects != nil && !slices.Contains(tenant.Dialects, d.Name) {
+		return d, dialect.Options{}, usage("tenant %q may not use the dialect %s", a.tenant, d.Name)
+	}
+	o := dialect.Options{
+		Now: a.now(), Account: in.account, Channel: in.channel, Text: in.text,
+		MaySetSender: tenant.MaySetSender, IMKITParas: c.Limits.IMKITParas, MaxMessages: c.Limits.BatchMessages,
+	}
+	if in.sendAfter != "" {
+		if o.SendAfter, err = parseTime("send-after", in.sendAfter, o.Now); err != nil {
+			return d, o, err
+		}
+	}
+	if in.ttl != "" {
+		o.TTL, err = parseSpan("ttl", in.ttl)
+	}
+	return d, o, err
+}
+
+func (a *app) body(file string, limit int64) ([]byte, error) {
+	var from io.Reader = a.stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, &exitError{code: exitUsage, err: err}
+		}
+		defer f.Close()
+		from = f
+	}
+	body, err := dialect.Read(from, limit)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("read %s: %w", file, err)}
+	}
+	return body, nil
+}
+
+// showProblems lists problems for a person, at most limit of them.
+func (a *app) showProblems(problems message.Problems, limit int) {
+	shown := clipped(problems, limit)
+	t := &table{}
+	for _, p := range shown {
+		path := p.Path
+		if path == "" {
+			path = "(the whole request)"
+		}
+		t.row(cell{path, 0}, cell{p.Code, red}, cell{p.Detail, 0})
+	}
+	a.table(t)
+	if rest := len(problems) - len(shown); rest > 0 {
+		a.printf("… and %s, --problems all shows them\n", plural(rest, "more problem"))
+	}
+}
+
+// clipped are the first problems, never nil.
+func clipped(problems message.Problems, limit int) message.Problems {
+	if limit >= 0 && len(problems) > limit {
+		problems = problems[:limit]
+	}
+	if problems == nil {
+		problems = message.Problems{}
+	}
+	return problems
+}
+
+// expiry is when the message at i ends to be valid.
+func expiry(b *message.Batch, i int) time.Time {
+	return time.UnixMilli(b.DueAt(i) + b.Validity(i)).UTC()
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"volley/internal/message"
+)
+
+func (a *app) messagesCommand() *cobra.Command {
+	var q message.PageQuery
+	cmd := &cobra.Command{
+		Use:               "messages ID",
+		Short:             "Show a page of a batch's messages",
+		Example:           "  volley messages spring-sale --state failed --limit 20",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkState(q.State); err != nil {
+				return err
+			}
+			if q.Limit < 1 || q.Limit > 500 {
+				return usage("--limit %d, expected 1 to 500", q.Limit)
+			}
+			if q.Since < 0 {
+				return usage("--since %d, expected a rev of 0 or more", q.Since)
+			}
+			return a.on(cmd.Context(), func(b batches) error {
+				page, err := b.Messages(cmd.Context(), a.ref(args[0]), q)
+				if err != nil {
+					return err
+				}
+				if page.Messages == nil {
+					page.Messages = []message.Row{}
+				}
+				if a.json() {
+					return a.print(page)
+				}
+				a.showPage(args[0], page)
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.State, "state", "", "only messages in this `state`")
+	f.IntVar(&q.Limit, "limit", 100, "how many, at most 500")
+	f.StringVar(&q.Cursor, "cursor", "", "where the page before ended")
+	f.Int64Var(&q.Since, "since", 0, "only messages that changed after this `rev`")
+	offer(cmd, "state", stateNames()...)
+	return cmd
+}
+
+func checkState(s string) error {
+	if s == "" {
+		return nil
+	}
+	if _, err := message.ParseState(s); err != nil {
+		return usage("--state: %w", err)
+	}
+	return nil
+}
+
+func (a *app) showPage(id string, page message.Page) {
+	if len(page.Messages) == 0 {
+		a.printf("no messages\n")
+		return
+	}
+	now := a.now()
+	t := &table{right: map[int]bool{0: true, 5: true}}
+	t.row(headings("#", "to", "state", "account", "channel", "attempts", "due", "ended", "code", "detail")...)
+	for _, r := range page.Messages {
+		t.row(
+			cell{strconv.Itoa(r.Index), faint}, cell{r.To, 0}, cell{r.State.String(), stateColour(r.State)}, cell{r.Account, 0},
+			cell{r.Channel, 0}, cell{strconv.Itoa(r.Attempts), 0}, cell{relativeTo(r.DueAt, now), 0}, cell{relativeTo(r.FinishedAt, now), 0},
+			cell{r.Code, 0}, cell{r.Detail, 0},
+		)
+	}
+	a.table(t)
+	if page.Next != "" {
+		a.printf("more: volley messages %s --cursor %s\n", id, page.Next)
+	}
+}
+
+func headings(names ...string) []cell {
+	cells := make([]cell, len(names))
+	for i, n := range names {
+		cells[i] = cell{n, faint}
+	}
+	return cells
+}
+
+func relativeTo(t *time.Time, now time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return relative(*t, now)
+}
+
+func (a *app) messageCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "message ID MESSAGE",
+		Short:             "Show one message and the story of its attempts",
+		Long:              "Shows one message, named by its id or its index, and the story of its attempts.",
+		Example:           "  volley message spring-sale 17",
+		Args:              needs("ID", "MESSAGE"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error {
+				row, err := b.Message(cmd.Context(), a.ref(args[0]), args[1])
+				if err != nil {
+					return err
+				}
+				if row.Trail == nil {
+					row.Trail = []message.TrailRow{}
+				}
+				if a.json() {
+					return a.print(messageDocument{Row: row, Trail: row.Trail})
+				}
+				a.showMessage(row)
+				return nil
+			})
+		},
+	}
+}
+
+// messageDocument always has a trail, which rows of pages leave out.
+type messageDocument struct {
+	message.Row
+	Trail []message.TrailRow `json:"trail"`
+}
+
+func rowName(r message.Row) string { return fmt.Sprintf("#%d to %s", r.Index, r.To) }
+
+func (a *app) showMessage(r message.Row) {
+	now := a.now()
+	t := &table{}
+	line := func(name, value string) {
+		if value != "" {
+			t.row(cell{name, faint}, cell{value, 0})
+		}
+	}
+	at := func(name string, v *time.Time) {
+		if v != nil {
+			line(name, when(*v, now))
+		}
+	}
+	line("message", rowName(r))
+	line("id", r.ID)
+	if r.Reference != nil {
+		line("reference", *r.Reference)
+	}
+	t.row(cell{"state", faint}, cell{r.State.String(), stateColour(r.State)})
+	line("channel", r.Channel)
+	line("account", r.Account)
+	at("due", r.DueAt)
+	at("valid until", r.ExpiresAt)
+	at("sent", r.SentAt)
+	at("ended", r.FinishedAt)
+	line("provider's id", r.ProviderID)
+	line("attempts", strconv.Itoa(r.Attempts))
+	line("code", r.Code)
+	line("detail", r.Detail)
+	a.table(t)
+	if len(r.Trail) > 0 {
+		a.printf("\n")
+		a.showTrail(r.Trail)
+	}
+}
+
+func (a *app) showTrail(trail []message.TrailRow) {
+	t := &table{right: map[int]bool{2: true}}
+	t.row(headings("at", "account", "attempt", "event", "code", "detail")...)
+	for _, e := range trail {
+		t.row(
+			cell{absolute(e.At), 0}, cell{e.Account, 0}, cell{strconv.Itoa(e.Attempt), 0},
+			cell{string(e.Event), eventColour(e.Event)}, cell{e.Code, 0}, cell{e.Detail, 0},
+		)
+	}
+	a.table(t)
+}
+
+func eventColour(e message.Event) colour {
+	switch e {
+	case message.EventSent, message.EventFound, message.EventDelivered:
+		return green
+	case message.EventRejected, message.EventUnauthorized, message.EventInvalid, message.EventUndelivered:
+		return red
+	}
+	return yellow
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+
+	"volley/internal/message"
+)
+
+// encode writes v as one line of JSON.
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// print writes the one JSON document of a command.
+func (a *app) print(v any) error { return encode(a.stdout, v) }
+
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }
+
+// colour is the number of an ANSI colour; 0 is none.
+type colour int
+
+const (
+	red    colour = 31
+	green  colour = 32
+	yellow colour = 33
+	cyan   colour = 36
+	faint  colour = 2
+)
+
+// cell is one field of a table.
+type cell struct {
+	text   string
+	colour colour
+}
+
+// table is rows whose columns are as wide as their widest cell.
+type table struct {
+	rows [][]cell
+	// right are the columns that hold numbers.
+	right map[int]bool
+}
+
+func (t *table) row(cells ...cell) { t.rows = append(t.rows, cells) }
+
+func (t *table) texts(texts ...string) {
+	cells := make([]cell, len(texts))
+	for i, s := range texts {
+		cells[i].text = s
+	}
+	t.row(cells...)
+}
+
+// table writes t to stdout, in colour where that is a terminal that wants it.
+func (a *app) table(t *table) {
+	var widths []int
+	for _, row := range t.rows {
+		for i := range row {
+			row[i].text = printable(row[i].text)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], uniseg.StringWidth(row[i].text))
+		}
+	}
+	colours := a.colours()
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, c := range row {
+			pad := strings.Repeat(" ", widths[i]-uniseg.StringWidth(c.text))
+			text := c.text
+			if colours && c.colour != 0 && text != "" {
+				text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", c.colour, text)
+			}
+			switch {
+			case t.right[i]:
+				text = pad + text
+			case i < len(row)-1:
+				text += pad
+			}
+			if i > 0 {
+				line.WriteString("  ")
+			}
+			line.WriteString(text)
+		}
+		a.printf("%s\n", strings.TrimRight(line.String(), " "))
+	}
+}
+
+// colours reports whether stdout is a terminal and NO_COLOR is not set.
+func (a *app) colours() bool {
+	if v, _ := a.env.LookupEnv("NO_COLOR"); v != "" {
+		return false
+	}
+	return a.terminal(a.stdout)
+}
+
+// printable keeps what others wrote from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func stateColour(s message.State) colour {
+	switch s {
+	case message.Sent, message.Delivered:
+		return green
+	case message.Failed, message.Undelivered, message.Rejected:
+		return red
+	case message.Expired, message.Canceled, message.Unknown, message.Retrying:
+		return yellow
+	case message.Sending:
+		return cyan
+	}
+	return 0
+}
+
+func batchColour(s message.BatchState) colour {
+	switch s {
+	case message.BatchCompleted:
+		return green
+	case message.BatchFailed:
+		return red
+	case message.BatchPaused, message.BatchCanceling, message.BatchCanceled:
+		return yellow
+	case message.BatchRunning:
+		return cyan
+	}
+	return 0
+}
+
+// plural writes "1 message", "2 messages".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

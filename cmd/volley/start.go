@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"volley/internal/config"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// startFlags are start's own flags beside those of the request.
+type startFlags struct {
+	input
+	id, dispatch, problems string
+	strict, wait, watch    bool
+	limit                  int
+}
+
+// startDocument is what start and redrive answer.
+type startDocument struct {
+	starter.Started
+	// Status is there once the batch has been waited for.
+	Status *message.Status `json:"status,omitempty"`
+}
+
+func (a *app) startCommand() *cobra.Command {
+	var f startFlags
+	cmd := &cobra.Command{
+		Use:   "start --dialect D FILE|-",
+		Short: "Validate and start a batch",
+		Long: `Reads a request, refuses what is wrong with it and starts the rest as a batch.
+The same --id with the same content answers with the batch that is there.`,
+		Example: "  volley start --dialect volley --account hook --id spring-sale --wait batch.json",
+		Args:    needs("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return a.start(cmd, f, args[0])
+		},
+	}
+	f.flags(a, cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.id, "id", "", "the batch's `id` (default a new one)")
+	fl.StringVar(&f.dispatch, "dispatch", "message", "message: one activity per attempt")
+	fl.BoolVar(&f.strict, "strict", false, "start nothing if any message has a problem")
+	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
+	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
+	fl.StringVar(&f.problems, "problems", "100", "how many problems to show, or all")
+	offer(cmd, "dispatch", "message")
+	offer(cmd, "problems", "all")
+	return cmd
+}
+
+func (f *startFlags) check() (err error) {
+	if f.id != "" && !starter.ValidID(f.id) {
+		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores, starting with a letter or digit", f.id)
+	}
+	if f.dispatch != "message" && f.dispatch != "group" {
+		return usage("--dispatch %q, expected message", f.dispatch)
+	}
+	if f.dispatch == "group" {
+		return errGroup()
+	}
+	f.limit, err = problemLimit(f.problems)
+	return err
+}
+
+func errGroup() error {
+	return usage("group dispatch is not available in this version, use message dispatch")
+}
+
+// problemLimit reads a number of problems; -1 is all.
+func problemLimit(s string) (int, error) {
+	if s == "all" {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, usage("--problems %q, expected a number or all", s)
+	}
+	return n, nil
+}
+
+func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
+	c, found, err := a.config(config.LoadWithoutSecrets)
+	if err != nil {
+		return err
+	}
+	if !found {
+		a.note("no configuration was found (--config, VOLLEY_CONFIG or ./volley.yaml), so there are no accounts")
+	}
+	d, err := a.read(f.input, file, c, true)
+	if err != nil {
+		return err
+	}
+	if err := f.refuse(d); err != nil {
+		return a.refused(f, d, err)
+	}
+	ctx := cmd.Context()
+	b, done, err := a.open(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	started, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.body, Flags: given(cmd.Flags()), Batch: d.batch})
+	if err != nil {
+		return err
+	}
+	return a.started(ctx, b, started, f)
+}
+
+// refuse says why nothing of a request may start.
+func (f *startFlags) refuse(d *decoded) error {
+	switch {
+	case d.whole:
+		return usage("the request is refused, nothing was started")
+	case d.batch.Dispatch == "group":
+		return errGroup()
+	case d.total() > 0 && d.valid() == 0:
+		return usage("no message is valid, nothing was started")
+	case f.strict && d.valid() < d.total():
+		return usage("%s rejected and --strict was given, nothing was started", isAre(d.total()-d.valid(), "message"))
+	}
+	return nil
+}
+
+// refused shows the problems of a request that does not start.
+func (a *app) refused(f startFlags, d *decoded, why error) error {
+	if a.json() {
+		doc := startDocument{Started: starter.Started{
+			ID: f.id, Total: d.total(), Rejected: d.total() - d.valid(), Problems: clipped(d.problems, f.limit),
+		}}
+		return errors.Join(why, a.print(doc))
+	}
+	a.showProblems(d.problems, f.limit)
+	return why
+}
+
+// started shows what became of a start, at once or at the batch's end.
+func (a *app) started(ctx context.Context, b batches, s starter.Started, f startFlags) error {
+	if !a.json() {
+		a.startedText(s, f.limit)
+	}
+	doc := startDocument{Started: s}
+	doc.Problems = clipped(s.Problems, f.limit)
+	var failed error
+	if f.wait || f.watch {
+		var st message.Status
+		st, failed = a.end(ctx, b, a.ref(s.ID), f.watch)
+		switch {
+		case failed == nil:
+			doc.Status = &st
+		case ctx.Err() != nil:
+			failed = &exitError{code: exitFailed, err: fmt.Errorf("interrupted, batch %s goes on", s.ID)}
+		}
+	}
+	if a.json() {
+		if err := a.print(doc); err != nil {
+			return err
+		}
+	} else if doc.Status != nil {
+		a.showStatus(*doc.Status)
+	}
+	if failed != nil || doc.Status == nil {
+		return failed
+	}
+	return unsent(*doc.Status)
+}
+
+func (a *app) startedText(s starter.Started, limit int) {
+	note := ""
+	if s.Existing {
+		note = ", which was there already"
+	}
+	if s.RedriveOf != "" {
+		note += ", from batch " + s.RedriveOf
+	}
+	a.printf("batch %s: %s, %d rejected%s\n", s.ID, plural(s.Total, "message"), s.Rejected, note)
+	if len(s.Problems) > 0 {
+		a.showProblems(s.Problems, limit)
+	}
+}
+
+// end waits for a batch to end.
+func (a *app) end(ctx context.Context, b batches, ref starter.Ref, watch bool) (message.Status, error) {
+	if !watch {
+		return b.Wait(ctx, ref)
+	}
+	out := a.stdout
+	if a.json() {
+		out = a.stderr // stdout holds the one document
+	}
+	return a.follow(ctx, b, ref, a.live(out))
+}
+
+// unsent is the exit of a batch that has ended: 3 when a message is neither sent
+// nor delivered.
+func unsent(st message.Status) error {
+	if st.Counts == nil || st.Counts[message.Sent]+st.Counts[message.Delivered] == st.Total {
+		return nil
+	}
+	return &exitError{code: exitUnsent}
+}
+
+func isAre(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return plural(n, noun) + " are"
+}

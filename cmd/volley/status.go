@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"volley/internal/message"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "status ID",
+		Short:             "Show how a batch stands",
+		Example:           "  volley status spring-sale -o json",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error {
+				st, err := b.Status(cmd.Context(), a.ref(args[0]))
+				if err != nil {
+					return err
+				}
+				if a.json() {
+					return a.print(st)
+				}
+				a.showStatus(st)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) showStatus(st message.Status) {
+	now := a.now()
+	t := &table{}
+	line := func(name, value string) {
+		if value != "" {
+			t.row(cell{name, faint}, cell{value, 0})
+		}
+	}
+	at := func(name string, v *time.Time) {
+		if v != nil {
+			line(name, when(*v, now))
+		}
+	}
+	line("batch", st.ID)
+	if st.Tenant != "default" {
+		line("tenant", st.Tenant)
+	}
+	t.row(cell{"state", faint}, cell{string(st.State), batchColour(st.State)})
+	line("dialect", st.Dialect)
+	line("account", st.Account)
+	if st.RedriveOf != nil {
+		line("redrive of", *st.RedriveOf)
+	}
+	at("created", &st.CreatedAt)
+	at("send after", st.SendAfter)
+	at("started", st.StartedAt)
+	at("next due", st.NextDueAt)
+	at("finished", st.FinishedAt)
+	p := progressOf(st)
+	if p.rate > 0 {
+		line("rate", rate(p.rate))
+	}
+	if p.ends != nil {
+		at("ends about", p.ends)
+	}
+	if m := string(st.Metadata); m != "null" && m != "{}" {
+		line("metadata", m)
+	}
+	a.table(t)
+	a.showCounts(st)
+}
+
+func (a *app) showCounts(st message.Status) {
+	t := &table{right: map[int]bool{1: true}}
+	if st.Counts != nil {
+		for _, s := range message.States() {
+			if n := st.Counts[s]; n > 0 {
+				t.row(cell{s.String(), stateColour(s)}, cell{strconv.Itoa(n), 0})
+			}
+		}
+	}
+	t.texts("total", strconv.Itoa(st.Total))
+	a.printf("\n")
+	a.table(t)
+}
+
+// progress is what a status tells about the way to the end.
+type progress struct {
+	done int
+	// rate is messages sent per second since the start; 0 is not known.
+	rate float64
+	// ends is when the batch will be done if it goes on like this.
+	ends *time.Time
+}
+
+func progressOf(st message.Status) progress {
+	var p progress
+	if st.Counts == nil {
+		return p
+	}
+	open := st.Counts.Open()
+	p.done = st.Total - open
+	if st.StartedAt == nil {
+		return p
+	}
+	until := st.AsOf
+	if st.FinishedAt != nil {
+		until = *st.FinishedAt
+	}
+	sent := st.Counts[message.Sent] + st.Counts[message.Delivered] + st.Counts[message.Undelivered]
+	elapsed := until.Sub(*st.StartedAt).Seconds()
+	if elapsed <= 0 || sent == 0 {
+		return p
+	}
+	p.rate = float64(sent) / elapsed
+	if st.State != message.BatchRunning || open == 0 {
+		return p
+	}
+	from := st.AsOf
+	if st.NextDueAt != nil && st.NextDueAt.After(from) {
+		from = *st.NextDueAt
+	}
+	left := float64(open) / p.rate
+	if left > (365 * 24 * time.Hour).Seconds() {
+		return p
+	}
+	ends := from.Add(time.Duration(left * float64(time.Second)))
+	p.ends = &ends
+	return p
+}
+
+func rate(perSecond float64) string {
+	if perSecond < 1 {
+		return fmt.Sprintf("%.1f/min", perSecond*60)
+	}
+	return fmt.Sprintf("%.1f/s", perSecond)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+func (a *app) watchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch ID",
+		Short: "Follow a batch until it ends",
+		Long: `Follows a batch until it ends: a bar on a terminal, else a line a second; with
+-o json a status document a second.`,
+		Example:           "  volley watch spring-sale",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error {
+				show := a.live(a.stdout)
+				if a.json() {
+					show = documents{a.stdout}
+				}
+				st, err := a.follow(cmd.Context(), b, a.ref(args[0]), show)
+				if err != nil {
+					return err
+				}
+				if !a.json() {
+					a.showStatus(st)
+				}
+				return unsent(st)
+			})
+		},
+	}
+}
+
+// live shows a batch while it runs.
+type live interface {
+	show(message.Status) error
+	// end comes once, whether or not the batch has ended.
+	end()
+}
+
+// live is a bar on a terminal and lines elsewhere.
+func (a *app) live(w io.Writer) live {
+	if a.terminal(w) {
+		return &bar{w: w}
+	}
+	return &lines{w: w}
+}
+
+// follow shows a batch until it has ended. A server or worker that is away for a
+// while is waited for.
+func (a *app) follow(ctx context.Context, b batches, ref starter.Ref, show live) (message.Status, error) {
+	tick := time.NewTicker(a.every)
+	defer tick.Stop()
+	defer show.end()
+	away := false
+	for {
+		st, err := b.Status(ctx, ref)
+		switch {
+		case err == nil:
+			away = false
+			if err := show.show(st); err != nil {
+				return st, err
+			}
+			if st.State.Closed() {
+				return st, nil
+			}
+		case ctx.Err() != nil:
+			return st, ctx.Err()
+		case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrNoWorker), errors.Is(err, context.DeadlineExceeded):
+			if !away {
+				a.note("%v; still watching", err)
+			}
+			away = true
+		default:
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+			return st, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// summary is a status in one line.
+func summary(st message.Status) string {
+	var parts []string
+	if st.Counts != nil {
+		for _, s := range message.States() {
+			if n := st.Counts[s]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, s))
+			}
+		}
+	}
+	p := progressOf(st)
+	if p.rate > 0 {
+		parts = append(parts, rate(p.rate))
+	}
+	if p.ends != nil {
+		parts = append(parts, "ends "+relative(*p.ends, st.AsOf))
+	} else if st.NextDueAt != nil && st.NextDueAt.After(st.AsOf) {
+		parts = append(parts, "next due "+relative(*st.NextDueAt, st.AsOf))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lines writes a line for every status.
+type lines struct{ w io.Writer }
+
+func (l *lines) show(st message.Status) error {
+	_, err := fmt.Fprintf(l.w, "%s %s %d/%d: %s\n", st.AsOf.UTC().Format(time.TimeOnly), st.State, progressOf(st).done, st.Total, summary(st))
+	return err
+}
+
+func (l *lines) end() {}
+
+// documents writes a JSON document for every status.
+type documents struct{ w io.Writer }
+
+func (d documents) show(st message.Status) error { return encode(d.w, st) }
+
+func (d documents) end() {}
+
+// bar draws a bar on a terminal.
+type bar struct {
+	w io.Writer
+	p *progressbar.ProgressBar
+}
+
+func (b *bar) show(st message.Status) error {
+	if b.p == nil {
+		// A batch without messages is done when it is seen; the bar wants one.
+		b.p = progressbar.NewOptions(max(st.Total, 1),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
+		)
+	}
+	b.p.Describe(" " + string(st.State) + ": " + summary(st))
+	return b.p.Set(progressOf(st).done)
+}
+
+func (b *bar) end() {
+	if b.p != nil {
+		fmt.Fprintln(b.w)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+
+	"volley/internal/config"
+	"volley/internal/temporalclient"
+	"volley/starter"
+)
+
+// environment is a list as from os.Environ.
+type environment []string
+
+// LookupEnv finds a variable; the last of several counts.
+func (e environment) LookupEnv(name string) (string, bool) {
+	for i := len(e) - 1; i >= 0; i-- {
+		if k, v, ok := strings.Cut(e[i], "="); ok && k == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Environ lists all variables.
+func (e environment) Environ() []string { return e }
+
+// loader is config.Load or config.LoadWithoutSecrets.
+type loader func(path string, lookup func(string) (string, bool)) (*config.Config, error)
+
+// config reads the configuration. found is false where there is no file, and the
+// defaults hold.
+func (a *app) config(load loader) (c *config.Config, found bool, err error) {
+	path := a.configFile
+	if path == "" {
+		path, _ = a.env.LookupEnv("VOLLEY_CONFIG")
+	}
+	if path == "" {
+		if _, err := os.Stat("volley.yaml"); errors.Is(err, os.ErrNotExist) {
+			return config.Default(), false, nil
+		}
+		path = "volley.yaml"
+	}
+	c, err = load(path, a.env.LookupEnv)
+	var wrong *config.Error
+	if err != nil && !errors.As(err, &wrong) {
+		return nil, false, &exitError{code: exitUsage, err: err}
+	}
+	return c, true, err
+}
+
+// connect opens the real thing.
+func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), error) {
+	log, err := a.logger("warn")
+	if err != nil {
+		return nil, nil, err
+	}
+	o := temporalclient.Options{Log: log, EnvLookup: a.env}
+	settings, err := temporalclient.ClientOptions(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	tc, err := temporalclient.Dial(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return starter.New(tc, starterOptions(c, settings.Namespace, log)), tc.Close, nil
+}
+
+func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter.Options {
+	return starter.Options{
+		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
+		MaxBytes: c.Limits.InlineBytes, SearchMetadata: c.SearchMetadata, Log: log,
+	}
+}
+
+func newLogger(w io.Writer, level, format string) (*zap.Logger, error) {
+	at, err := zapcore.ParseLevel(level)
+	if err != nil || at > zapcore.ErrorLevel {
+		return nil, usage("--log-level %q, expected debug, info, warn or error", level)
+	}
+	e := zap.NewProductionEncoderConfig()
+	e.EncodeTime = zapcore.RFC3339TimeEncoder
+	encoder := zapcore.NewJSONEncoder(e)
+	if format == "console" {
+		encoder = zapcore.NewConsoleEncoder(e)
+	}
+	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), at)
+	return zap.New(core, zap.AddStacktrace(zapcore.DPanicLevel)), nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// note tells a person something beside the result.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "volley: "+format+"\n", args...)
+}

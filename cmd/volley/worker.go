@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"volley/internal/config"
+	"volley/internal/provider"
+	"volley/internal/temporalclient"
+	"volley/starter"
+	"volley/worker"
+)
+
+const (
+	// drain is how long attempts under way may take to end.
+	drain = 30 * time.Second
+	// probe bounds what /readyz asks.
+	probe = 3 * time.Second
+)
+
+func (a *app) workerCommand() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run a worker until SIGTERM, which drains it",
+		Long: `Runs a worker for every account of the configuration until SIGTERM or Ctrl-C; then
+attempts under way have 30 s to end. A second signal ends it at once.
+/healthz, /readyz and /metrics are served at --listen.`,
+		Example:           "  volley worker --config volley.yaml --listen :9090",
+		Args:              needs(),
+		ValidArgsFunction: noFiles,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), listen) },
+	}
+	cmd.Flags().StringVar(&listen, "listen", ":9090", "`address` of health checks and metrics; empty is off")
+	return cmd
+}
+
+func (a *app) worker(ctx context.Context, listen string) error {
+	log, err := a.logger("info")
+	if err != nil {
+		return err
+	}
+	c, _, err := a.config(config.Load)
+	if err != nil {
+		return err
+	}
+	if len(c.Accounts()) == 0 {
+		return usage("a worker needs accounts: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
+	}
+	registry, err := provider.Open(c.Accounts(), provider.Options{Log: log})
+	if err != nil {
+		return &exitError{code: exitUsage, err: fmt.Errorf("accounts: %w", err)}
+	}
+	defer registry.Close()
+	handler, page, err := temporalclient.NewMetrics()
+	if err != nil {
+		return err
+	}
+	o := temporalclient.Options{Log: log, Metrics: handler, EnvLookup: a.env}
+	settings, err := temporalclient.ClientOptions(o)
+	if err != nil {
+		return err
+	}
+	tc, err := temporalclient.Dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer tc.Close()
+	warnMissing(ctx, starter.New(tc, starterOptions(c, settings.Namespace, log)), log)
+	w, err := worker.New(tc, registry, worker.Options{TaskQueue: c.TaskQueue, Log: log, Drain: drain})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, listen, operations(page, polling(tc, c.TaskQueue, settings.Identity)), log, w.Run)
+}
+
+// warnMissing says which search attributes the server lacks. Without them no
+// batch can start, but those that run go on.
+func warnMissing(ctx context.Context, b interface {
+	Missing(context.Context) ([]string, error)
+}, log *zap.Logger,
+) {
+	switch missing, err := b.Missing(ctx); {
+	case err != nil:
+		log.Warn("the search attributes of the Temporal server could not be read", zap.Error(err))
+	case len(missing) > 0:
+		log.Warn("the Temporal server lacks search attributes, so no batch can start; `volley setup` adds them",
+			zap.String("missing", strings.Join(missing, ", ")))
+	}
+}
+
+// polling is ready once this process polls for workflow tasks and as long as the
+// server answers.
+func polling(tc client.Client, queue, identity string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		res, err := tc.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		if err != nil {
+			return errors.New("temporal does not answer")
+		}
+		for _, p := range res.GetPollers() {
+			if p.GetIdentity() == identity {
+				return nil
+			}
+		}
+		return errors.New("the workers have not started")
+	}
+}
+
+// operations serves health checks and metrics.
+func operations(metrics http.Handler, ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), probe)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}
+
+// serve runs work with an HTTP server beside it, which stays until the work has
+// drained; an empty address is none. From ctx's end on it is not ready.
+func serve(ctx context.Context, address string, h http.Handler, log *zap.Logger, work func(context.Context) error) error {
+	if address == "" {
+		return work(ctx)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	log.Info("health checks and metrics are served", zap.String("address", l.Addr().String()))
+	s := &http.Server{Handler: draining(ctx, h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("health checks and metrics stopped", zap.Error(err))
+		}
+	})
+	err = work(ctx)
+	_ = s.Close() // nothing that is asked here is worth waiting for
+	wg.Wait()
+	return err
+}
+
+// draining answers that it is not ready once ctx has ended.
+func draining(ctx context.Context, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil && r.URL.Path == "/readyz" {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
