@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -133,7 +134,7 @@ func kindOf(status int) Kind {
 // on what stood in the body.
 func retryAfter(h http.Header, body time.Duration, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseFloat(v, 64); err == nil {
+	if n, err := strconv.ParseFloat(v, 64); err == nil && !math.IsNaN(n) {
 		return bounded(time.Duration(min(max(n, 0), MaxRetryAfter.Seconds()) * float64(time.Second)))
 	}
 	if t, err := http.ParseTime(v); err == nil {
