@@ -13,16 +13,6 @@ import (
 	"volley/internal/message"
 )
 
-func decode(t testing.TB, name, body string, o dialect.Options) (*message.Batch, message.Problems) {
-	t.Helper()
-	d, err := dialect.Named(name)
-	require.NoError(t, err)
-	if o.Now.IsZero() {
-		o.Now = accepted
-	}
-	return d.Decode([]byte(body), o)
-}
-
 func TestBlueskyIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	item := `{"convoId":"c","message":{"text":"fine"}}`

@@ -78,6 +78,18 @@ func optionsOf(t testing.TB, stem string) dialect.Options {
 	return dialect.Options(*in.fields)
 }
 
+// decode decodes a request; it was accepted at accepted unless the options say
+// otherwise.
+func decode(t testing.TB, name, body string, o dialect.Options) (*message.Batch, message.Problems) {
+	t.Helper()
+	d, err := dialect.Named(name)
+	require.NoError(t, err)
+	if o.Now.IsZero() {
+		o.Now = accepted
+	}
+	return d.Decode([]byte(body), o)
+}
+
 // knownCode reports whether a code is in the closed set of message.
 func knownCode(code string) bool {
 	switch code {

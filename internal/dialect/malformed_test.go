@@ -2,8 +2,11 @@ package dialect_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +23,8 @@ const (
 	seedBytes = 4 << 10
 )
 
+// A third of the inputs stay JSON and get other values, the rest are damaged as
+// bytes.
 func TestMalformedInputs(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialect.All() {
@@ -37,7 +42,12 @@ func TestMalformedInputs(t *testing.T) {
 			options := damageOptions()
 			rng := rand.New(rand.NewPCG(20261120, 12))
 			for i := range malformedInputs {
-				body := mutate(rng, from[rng.IntN(len(from))])
+				body := from[rng.IntN(len(from))]
+				if i%3 == 0 {
+					body = misshape(rng, body)
+				} else {
+					body = mutate(rng, body)
+				}
 				if err := attempt(d, options[i%2], body); err != nil {
 					require.NoErrorf(t, err, "input %d: %q", i, body)
 				}
@@ -78,6 +88,75 @@ func attempt(d dialect.Dialect, o dialect.Options, body []byte) (err error) {
 	return violation(d, o, b, whole)
 }
 
+// misshape changes the values of a JSON request, or of one line of JSON lines, so
+// that it stays JSON: then the damage reaches the rules behind the grammar. What
+// is no JSON is mutated.
+func misshape(rng *rand.Rand, seed []byte) []byte {
+	lines := [][]byte{seed}
+	if !json.Valid(seed) {
+		lines = bytes.Split(bytes.TrimSpace(seed), []byte("\n"))
+	}
+	at := rng.IntN(len(lines))
+	dec := json.NewDecoder(bytes.NewReader(lines[at]))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return mutate(rng, seed)
+	}
+	for range 1 + rng.IntN(3) {
+		v = misshapeValue(rng, v)
+	}
+	line, err := json.Marshal(v)
+	if err != nil {
+		return mutate(rng, seed)
+	}
+	lines = slices.Clone(lines)
+	lines[at] = line
+	return bytes.Join(lines, []byte("\n"))
+}
+
+// misshapeValue changes one value somewhere in v.
+func misshapeValue(rng *rand.Rand, v any) any {
+	here := rng.IntN(8) == 0
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 0 || here {
+			break
+		}
+		keys := slices.Sorted(maps.Keys(v))
+		key := keys[rng.IntN(len(keys))]
+		switch rng.IntN(8) {
+		case 0:
+			delete(v, key)
+		case 1:
+			v[keys[rng.IntN(len(keys))]] = v[key]
+		case 2:
+			v[key+"x"] = v[key]
+		default:
+			v[key] = misshapeValue(rng, v[key])
+		}
+		return v
+	case []any:
+		if len(v) == 0 || here {
+			break
+		}
+		i := rng.IntN(len(v))
+		if rng.IntN(8) == 0 {
+			return append(slices.Clone(v[:i]), v[i/2:]...)
+		}
+		v[i] = misshapeValue(rng, v[i])
+		return v
+	}
+	return json.RawMessage(values[rng.IntN(len(values))])
+}
+
+// values are what stands where another value is expected.
+var values = []string{
+	"null", "true", "0", "-1", "1e400", "9223372036854775808", "0.5", `""`, `"x"`, `"\ud800"`, `" "`, "[]", "{}",
+	"[null]", `{"":0}`, `"${x}"`, `"${"`, `"$x$"`, `"$"`, `"2026-02-30T00:00:00Z"`, `"9999-12-31T23:59:59Z"`, `"-1ns"`,
+	`"9999999h"`, `"315576000000s"`, `"315576000001s"`, `"\u0000"`, `"👩‍👩‍👧"`, `{"$type":"x"}`, `[{}]`, `[[]]`,
+}
+
 // mutate damages a request in one to three ways.
 func mutate(rng *rand.Rand, seed []byte) []byte {
 	b := bytes.Clone(seed)
@@ -114,10 +193,6 @@ func duplicate(rng *rand.Rand, b []byte) []byte {
 
 // swapType puts another value where one stands.
 func swapType(rng *rand.Rand, b []byte) []byte {
-	values := []string{
-		"null", "true", "0", "-1", "1e400", "9223372036854775808", "0.5", `""`, `"x"`, `"\ud800"`, `" "`, "[]", "{}", "[null]", `{"":0}`,
-		`"${x}"`, `"$x$"`, `"2026-02-30T00:00:00Z"`, `"9999999h"`, `"315576000000001s"`, "\xff", `"\u0000"`,
-	}
 	value := []byte(values[rng.IntN(len(values))])
 	at := rng.IntN(len(b))
 	colon := bytes.IndexByte(b[at:], ':')
