@@ -78,27 +78,28 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 	if err != nil {
 		return message.CancelResult{}, err
 	}
-	wanted := map[string]bool{}
+	missing := map[string]bool{}
 	for _, id := range q.Messages {
-		wanted[id] = true
+		missing[id] = true
 	}
+	some := len(missing) > 0
 	res := message.CancelResult{
 		Batch: ref.ID, Confirmed: true,
 		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},
 	}
 	for i := range end.Rows {
 		row := &end.Rows[i]
-		if len(wanted) > 0 && !wanted[row.ID] {
+		if some && !missing[row.ID] {
 			continue
 		}
-		delete(wanted, row.ID)
+		delete(missing, row.ID)
 		if row.State.Taken() {
 			res.Sent = append(res.Sent, row.ID)
 		} else {
 			res.Ended = append(res.Ended, row.ID)
 		}
 	}
-	for id := range wanted {
+	for id := range missing {
 		return message.CancelResult{}, fmt.Errorf("message %s of batch %s: %w", id, ref.ID, ErrNotFound)
 	}
 	res.Counts = message.CancelCounts{Sent: len(res.Sent), Ended: len(res.Ended)}
@@ -166,7 +167,7 @@ func (s *Starter) control(ctx context.Context, ref Ref, name string, out any, ar
 	closed, err := s.query(ctx, wid, &st, workflows.QueryStatus)
 	switch {
 	case err != nil:
-		return s.translate(ctx, what, err)
+		return s.workerError(ctx, what, err)
 	case closed:
 		return fmt.Errorf("%s: %w", what, ErrEnded)
 	}
@@ -194,13 +195,13 @@ func (s *Starter) update(ctx context.Context, ref Ref, name string, out any, arg
 		return nil
 	}
 	if refused(err) {
-		return s.translate(ctx, what, err)
+		return s.workerError(ctx, what, err)
 	}
 	// Whatever went wrong, a batch that has ended has its own answer.
 	if ended, derr := s.ended(ctx, ref); derr == nil && ended {
 		return fmt.Errorf("%s: %w", what, ErrEnded)
 	}
-	return s.translate(ctx, what, err)
+	return s.workerError(ctx, what, err)
 }
 
 // refused reports whether the workflow itself turned an update down.

@@ -58,36 +58,43 @@ func (s *Starter) translate(ctx context.Context, what string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return applicationError(what, app.Type(), app.Message(), err)
-	}
-	var failed *serviceerror.QueryFailed
-	if errors.As(err, &failed) {
-		info := failed.Failure.GetApplicationFailureInfo()
-		return applicationError(what, info.GetType(), failed.Message, err)
-	}
-	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
-	if errors.As(err, &late) {
-		return s.late(ctx, what)
+	var nowhere *serviceerror.NamespaceNotFound
+	if errors.As(err, &nowhere) {
+		return fmt.Errorf("%s: the Temporal server has no such namespace: %w", what, err)
 	}
 	switch statusCode(err) {
 	case codes.NotFound:
 		return fmt.Errorf("%s: %w", what, ErrNotFound)
 	case codes.InvalidArgument:
 		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, err.Error())
-	case codes.Unavailable:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		return fmt.Errorf("%s: %w: %s", what, ErrUnreachable, err.Error())
-	case codes.DeadlineExceeded:
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// workerError is translate for calls that a worker has to answer.
+func (s *Starter) workerError(ctx context.Context, what string, err error) error {
+	if err == nil || isOurs(err) || ctx.Err() != nil {
+		return s.translate(ctx, what, err)
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return applicationError(what, app.Type(), app.Message(), err)
+	}
+	var failed *serviceerror.QueryFailed
+	if errors.As(err, &failed) {
+		return applicationError(what, failed.Failure.GetApplicationFailureInfo().GetType(), failed.Message, err)
+	}
+	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	switch code := statusCode(err); {
+	case code == codes.DeadlineExceeded || errors.As(err, &late):
 		return s.late(ctx, what)
-	case codes.FailedPrecondition:
+	case code == codes.FailedPrecondition:
 		// No poller was seen lately, or the worker keeps failing the workflow's task.
 		return fmt.Errorf("%s: %w: %s", what, ErrNoWorker, err.Error())
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return s.late(ctx, what)
-	}
-	return fmt.Errorf("%s: %w", what, err)
+	return s.translate(ctx, what, err)
 }
 
 // late tells why nothing came back in time: the SDK repeats a call to a server

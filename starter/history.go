@@ -123,6 +123,10 @@ func (st *story) tell(e *historypb.HistoryEvent) {
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		a := e.GetActivityTaskCanceledEventAttributes()
 		st.lost(a.GetScheduledEventId(), a.GetStartedEventId())
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+		st.signaled(e.GetWorkflowExecutionSignaledEventAttributes())
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+		st.updated(e.GetWorkflowExecutionUpdateAcceptedEventAttributes())
 	}
 }
 

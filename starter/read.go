@@ -28,7 +28,7 @@ func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
 	var st message.Status
 	closed, err := s.query(ctx, wid, &st, workflows.QueryStatus)
 	if err != nil || !closed {
-		return st, s.translate(ctx, "batch "+ref.ID, err)
+		return st, s.workerError(ctx, "batch "+ref.ID, err)
 	}
 	res, err := s.result(ctx, ref)
 	return res.Status, err
@@ -47,7 +47,7 @@ func (s *Starter) Messages(ctx context.Context, ref Ref, q message.PageQuery) (m
 	var page message.Page
 	closed, err := s.query(ctx, wid, &page, workflows.QueryMessages, q)
 	if err != nil || !closed {
-		return page, s.translate(ctx, "batch "+ref.ID, err)
+		return page, s.workerError(ctx, "batch "+ref.ID, err)
 	}
 	res, err := s.result(ctx, ref)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (messa
 	var row message.Row
 	closed, err := s.query(ctx, wid, &row, workflows.QueryMessage, message.KeyOf(wid).MessageID(i))
 	if err != nil || !closed {
-		return row, s.translate(ctx, what, err)
+		return row, s.workerError(ctx, what, err)
 	}
 	res, err := s.result(ctx, ref)
 	if err != nil {

@@ -233,8 +233,12 @@ func priorityOf(workflowID string, b *message.Batch) temporal.Priority {
 }
 
 func started(b *message.Batch) Started {
+	problems := b.Problems()
+	if problems == nil {
+		problems = message.Problems{} // [] in JSON
+	}
 	return Started{
-		ID: b.ID, Total: len(b.Messages), Rejected: b.Rejected(), Problems: b.Problems(),
+		ID: b.ID, Total: len(b.Messages), Rejected: b.Rejected(), Problems: problems,
 		SendAfter: message.At(b.SendAfter), RedriveOf: b.RedriveOf,
 	}
 }

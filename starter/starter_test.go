@@ -249,3 +249,20 @@ func TestMemoStaysBelowTwoKilobytes(t *testing.T) {
 	require.Equal(t, "kept", kept["first"])
 	require.NotContains(t, kept, "third")
 }
+
+func TestStartSaysThatTheNamespaceIsNotThere(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	f.startError = serviceerror.NewNamespaceNotFound("nowhere")
+	_, err := s.Start(t.Context(), request("a", 1))
+	require.NotErrorIs(t, err, starter.ErrNotFound)
+	require.ErrorContains(t, err, "namespace")
+}
+
+func TestStartedHoldsEmptyListsAsEmpty(t *testing.T) {
+	t.Parallel()
+	s, _ := newStarter(t, starter.Options{})
+	raw, err := json.Marshal(start(t, s, request("a", 0)))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"id":"a","total":0,"rejected":0,"existing":false,"problems":[]}`, string(raw))
+}

@@ -37,7 +37,7 @@ func (st *story) answered(i int, res activities.SendResult) {
 		st.note(i, message.EventSent, res.At, "", "")
 		st.sent(i, res.ProviderID, res.At)
 	case activities.KindExpired:
-		st.withdrawn(i)
+		st.recs[i].Attempts = max(st.recs[i].Attempts-1, 0)
 		st.note(i, message.EventExpired, st.at, "", "")
 		st.finish(i, message.Expired, codeExpired, detailExpired)
 	case activities.KindNotStarted:
@@ -103,12 +103,20 @@ func (st *story) withdrawn(i int) {
 	rec := &st.recs[i]
 	rec.Attempts = max(rec.Attempts-1, 0)
 	rec.HopAttempts = max(rec.HopAttempts-1, 0)
+	if rec.Stop {
+		st.stop(i, stopReason(rec))
+		return
+	}
 	st.move(i, message.Accepted)
 }
 
 // again lets a message wait for another attempt, unless its account has had all.
 func (st *story) again(i int, code, detail string) {
 	rec := &st.recs[i]
+	if rec.Stop {
+		st.stop(i, stopReason(rec))
+		return
+	}
 	way := st.batch.Way(i)
 	if rec.Hop < len(way) {
 		if p := st.batch.Policies[way[rec.Hop].Account]; p.Attempts > 0 && rec.HopAttempts >= p.Attempts {
@@ -123,13 +131,26 @@ func (st *story) again(i int, code, detail string) {
 // nextHop moves a message on after a permanent answer, or fails it.
 func (st *story) nextHop(i int, code, detail string) {
 	rec := &st.recs[i]
-	if rec.Hop+1 < len(st.batch.Way(i)) && st.at < rec.Expires {
+	more := rec.Hop+1 < len(st.batch.Way(i))
+	if more && rec.Stop {
+		st.stop(i, stopReason(rec))
+		return
+	}
+	if more && st.at < rec.Expires {
 		rec.Hop++
 		rec.HopAttempts = 0
 		st.move(i, message.Retrying)
 		return
 	}
 	st.finish(i, message.Failed, code, detail)
+}
+
+// stopReason is why a message was canceled, as long as nothing was said over it.
+func stopReason(rec *message.Record) string {
+	if rec.Code == codeCanceled {
+		return rec.Detail
+	}
+	return ""
 }
 
 // What is said of messages that the end of the workflow cut off.
@@ -149,6 +170,7 @@ func (st *story) end() message.Result {
 	// see the last ones as new.
 	st.rev += 3*int64(len(st.recs)) + 4*st.events
 	res := message.Result{V: message.Version, Rows: make([]message.Row, len(st.recs)), Trails: make(message.Trails, len(st.recs))}
+	st.expire()
 	var counts message.Counts
 	for i := range st.recs {
 		rec := &st.recs[i]
@@ -156,9 +178,6 @@ func (st *story) end() message.Result {
 		case rec.State.Final():
 		case rec.State == message.Sending || rec.Doubt != 0:
 			st.finish(i, message.Unknown, codeUnknown, detailUnknown)
-		case rec.Expires <= st.at:
-			st.note(i, message.EventExpired, st.at, "", "")
-			st.finish(i, message.Expired, codeExpired, detailExpired)
 		default:
 			st.note(i, message.EventCanceled, st.at, "", "")
 			st.finish(i, message.Canceled, codeCanceled, detailCanceled)

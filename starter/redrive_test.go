@@ -1,0 +1,106 @@
+package starter_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/starter"
+	"volley/workflows"
+)
+
+func TestRedriveSendsExactlyTheSelectedMessagesAgain(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		query starter.RedriveQuery
+		to    []string
+	}{
+		"by default":       {starter.RedriveQuery{}, []string{"1", "2", "3", "6"}},
+		"by state":         {starter.RedriveQuery{States: []string{"canceled", "unknown", "canceled"}}, []string{"3", "4"}},
+		"by code":          {starter.RedriveQuery{Code: "http_400"}, []string{"1", "6"}},
+		"by state and all": {starter.RedriveQuery{States: []string{"failed"}, Code: ""}, []string{"1", "6"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			later := noon.Add(24 * time.Hour)
+			now := noon
+			s, f := newStarter(t, starter.Options{Now: func() time.Time { return now }})
+			r := request("a", 7)
+			r.Batch.TTL = 60_000
+			r.Batch.SendAfter = noon.Add(time.Hour).UnixMilli()
+			r.Batch.Messages[1].Due = noon.Add(2 * time.Hour).UnixMilli()
+			r.Batch.Messages[6].Problems, r.Batch.Messages[6].Route = nil, 0
+			start(t, s, r)
+			f.flow(t, "batch-a").complete(t, resultOf("a", 7))
+
+			now = later
+			got, err := s.Redrive(t.Context(), a, tt.query)
+			require.NoError(t, err)
+			require.Equal(t, "a", got.RedriveOf)
+			require.Equal(t, len(tt.to), got.Total)
+			require.False(t, got.Existing)
+			require.NotEqual(t, "a", got.ID)
+
+			in := decode[workflows.Input](t, f.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+			var to []string
+			for i := range in.Batch.Messages {
+				to = append(to, in.Batch.Messages[i].Params["n"])
+				require.Equal(t, later.UnixMilli(), in.Batch.DueAt(i), "due at once")
+				require.EqualValues(t, 60_000, in.Batch.Validity(i))
+				require.Equal(t, "one", in.Batch.Way(i)[0].Account)
+			}
+			require.Equal(t, tt.to, to)
+			require.Nil(t, in.State)
+
+			now = later.Add(time.Minute)
+			again, err := s.Redrive(t.Context(), a, tt.query)
+			require.NoError(t, err)
+			require.True(t, again.Existing, "asking again sends nothing twice")
+			require.Equal(t, got.ID, again.ID)
+			require.Equal(t, "a", again.RedriveOf)
+		})
+	}
+}
+
+func TestRedriveUnderAnIDOfTheCallers(t *testing.T) {
+	t.Parallel()
+	s, f, _ := closedBatch(t, 5)
+	got, err := s.Redrive(t.Context(), a, starter.RedriveQuery{ID: "again"})
+	require.NoError(t, err)
+	require.Equal(t, "again", got.ID)
+	require.Contains(t, f.flows, "batch-again")
+	_, err = s.Redrive(t.Context(), a, starter.RedriveQuery{ID: "again", States: []string{"unknown"}})
+	require.ErrorIs(t, err, starter.ErrConflict)
+}
+
+func TestRedriveOfATerminatedBatch(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	start(t, s, request("a", 2))
+	w := f.flow(t, "batch-a")
+	h := &teller{t: t, w: w, at: noon}
+	h.attempt(1, 1, "one")
+	w.terminate(h.tick())
+	got, err := s.Redrive(t.Context(), a, starter.RedriveQuery{})
+	require.NoError(t, err)
+	require.Equal(t, 1, got.Total)
+}
+
+func TestRedriveRefuses(t *testing.T) {
+	t.Parallel()
+	s, f, _ := closedBatch(t, 5)
+	for _, state := range []string{"sent", "delivered", "rejected", "retrying", "gone"} {
+		_, err := s.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{state}})
+		require.ErrorIs(t, err, starter.ErrInvalid, state)
+	}
+	_, err := s.Redrive(t.Context(), a, starter.RedriveQuery{Code: "none"})
+	require.ErrorIs(t, err, starter.ErrNotFound, "nothing is selected")
+
+	open, _, _ := openBatch(t, 5)
+	_, err = open.Redrive(t.Context(), a, starter.RedriveQuery{})
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	require.ErrorContains(t, err, "still runs")
+	require.Len(t, f.flows, 1)
+}
