@@ -104,7 +104,7 @@ func TestBlueskyStopsReadingAtOlderMessages(t *testing.T) {
 	answer, err := s.(provider.Reconciler).Reconcile(t.Context(), provider.Query{Message: outgoing("bluesky", "c-1", bskyContent), Since: attempt(), Until: attempt()})
 	require.NoError(t, err)
 	require.Equal(t, provider.Found, answer.Verdict)
-	require.Equal(t, []string{"com.atproto.server.createSession", "chat.bsky.convo.getMessages"}, p.calls)
+	require.Equal(t, []string{"com.atproto.server.createSession", "chat.bsky.convo.getMessages"}, p.seen().calls)
 }
 
 func TestBlueskyCannotTellFromAListingWithoutEnd(t *testing.T) {
@@ -114,7 +114,7 @@ func TestBlueskyCannotTellFromAListingWithoutEnd(t *testing.T) {
 	answer, err := s.(provider.Reconciler).Reconcile(t.Context(), provider.Query{Message: outgoing("bluesky", "c-1", bskyContent), Since: attempt(), Until: attempt()})
 	require.NoError(t, err)
 	require.Equal(t, provider.CannotTell, answer.Verdict)
-	require.Less(t, len(p.calls), 100)
+	require.Less(t, len(p.seen().calls), 100)
 }
 
 func TestBlueskyDoesNotGuessFromABrokenListing(t *testing.T) {

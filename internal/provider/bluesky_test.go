@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,63 +24,6 @@ const (
 
 func blueskyAccount(base string) provider.Account {
 	return provider.Account{Provider: "bluesky", BaseURL: base, Identifier: "me.example", Password: "bsky-pass-4711"}
-}
-
-// pds is a PDS in front of a chat service. Tokens are numbered, and those below
-// good have expired.
-type pds struct {
-	mu                sync.Mutex
-	logins, refreshes int
-	issued, good      int
-	calls             []string
-	// login and refresh answer instead when they are set; chat answers chat calls.
-	login, refresh, chat http.HandlerFunc
-}
-
-func (p *pds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	method := strings.TrimPrefix(r.URL.Path, "/xrpc/")
-	p.calls = append(p.calls, method)
-	issue := false
-	answer := p.chat
-	switch method {
-	case "com.atproto.server.createSession":
-		p.logins++
-		answer, issue = p.login, p.login == nil
-	case "com.atproto.server.refreshSession":
-		p.refreshes++
-		answer, issue = p.refresh, p.refresh == nil
-	}
-	if issue {
-		p.issued++
-		answer = writing(200, fmt.Sprintf(`{"accessJwt":"access-%d","refreshJwt":"refresh-%d","did":%q,"handle":"me.example"}`, p.issued, p.issued, bskyDID))
-	} else if strings.HasPrefix(method, "chat.") {
-		var n int
-		_, err := fmt.Sscanf(r.Header.Get("Authorization"), "Bearer access-%d", &n)
-		switch {
-		case r.Header.Get("atproto-proxy") != "did:web:api.bsky.chat#bsky_chat":
-			answer = writing(404, `{"error":"XRPCNotSupported","message":"XRPCNotSupported"}`)
-		case err != nil:
-			answer = writing(400, `{"error":"InvalidToken","message":"Bad token"}`)
-		case n < p.good:
-			answer = writing(400, `{"error":"ExpiredToken","message":"Token has expired"}`)
-		}
-	}
-	p.mu.Unlock()
-	answer(w, r)
-}
-
-func (p *pds) expire() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.good = p.issued + 1
-}
-
-func writing(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
 }
 
 const bskyContent = `{"convoId":"c-1","message":{"text":"Hi"}}`
@@ -169,7 +110,7 @@ func TestBlueskyFindingTheConversationIsNeverInDoubt(t *testing.T) {
 		var e *provider.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, want, e.Kind, status)
-		require.Equal(t, []string{"com.atproto.server.createSession", "chat.bsky.convo.getConvoForMembers"}, p.calls)
+		require.Equal(t, []string{"com.atproto.server.createSession", "chat.bsky.convo.getConvoForMembers"}, p.seen().calls)
 	}
 }
 
@@ -184,23 +125,25 @@ func TestBlueskyRefreshesAnExpiredTokenOnceWithinTheAttempt(t *testing.T) {
 	require.NoError(t, send())
 	p.expire()
 	require.NoError(t, send())
-	require.Equal(t, 1, p.logins)
-	require.Equal(t, 1, p.refreshes)
+	require.Equal(t, 1, p.seen().logins)
+	require.Equal(t, 1, p.seen().refreshes)
 
 	p.expire()
+	p.mu.Lock()
 	p.refresh = writing(400, `{"error":"ExpiredToken","message":"Token has expired"}`)
+	p.mu.Unlock()
 	require.NoError(t, send(), "then it logs in again")
-	require.Equal(t, 2, p.logins)
+	require.Equal(t, 2, p.seen().logins)
 
 	p.mu.Lock()
 	p.good, p.refresh = 1_000, nil
 	p.mu.Unlock()
-	before := len(p.calls)
+	before := len(p.seen().calls)
 	var e *provider.Error
 	require.ErrorAs(t, send(), &e)
 	require.Equal(t, provider.Unauthorized, e.Kind)
 	require.Equal(t, "ExpiredToken", e.Code)
-	require.Len(t, p.calls[before:], 3, "send, refresh, send: no more")
+	require.Len(t, p.seen().calls[before:], 3, "send, refresh, send: no more")
 }
 
 func TestBlueskyLogsInOnceForAll(t *testing.T) {
@@ -222,11 +165,11 @@ func TestBlueskyLogsInOnceForAll(t *testing.T) {
 		return err
 	}
 	require.NoError(t, sendMany())
-	require.Equal(t, 1, p.logins)
+	require.Equal(t, 1, p.seen().logins)
 	p.expire()
 	require.NoError(t, sendMany())
-	require.Equal(t, 1, p.logins)
-	require.Equal(t, 1, p.refreshes)
+	require.Equal(t, 1, p.seen().logins)
+	require.Equal(t, 1, p.seen().refreshes)
 }
 
 func TestBlueskyErrorsOfTheLoginAreCertain(t *testing.T) {
@@ -257,7 +200,7 @@ func TestBlueskyErrorsOfTheLoginAreCertain(t *testing.T) {
 				require.NotContains(t, e.Error(), "bsky-pass-4711")
 				require.Equal(t, c.kind == provider.Throttled, e.RetryAfter > 0)
 			}
-			require.Equal(t, c.logins, p.logins)
+			require.Equal(t, c.logins, p.seen().logins)
 		})
 	}
 }
@@ -282,7 +225,7 @@ func TestBlueskyTriesARefusedLoginAgainAfterAWhile(t *testing.T) {
 	shift.Store(int64(2 * time.Minute))
 	_, err = s.Send(t.Context(), outgoing("bluesky", "c-1", bskyContent))
 	require.NoError(t, err)
-	require.Equal(t, 2, p.logins)
+	require.Equal(t, 2, p.seen().logins)
 }
 
 func TestBlueskyAnswers(t *testing.T) {
@@ -322,7 +265,7 @@ func TestBlueskyAnswers(t *testing.T) {
 			require.Equal(t, c.kind, e.Kind)
 			require.Equal(t, c.code, e.Code)
 			require.Equal(t, c.waits, e.RetryAfter > 30*time.Minute)
-			require.NotContains(t, p.calls, "com.atproto.server.refreshSession")
+			require.NotContains(t, p.seen().calls, "com.atproto.server.refreshSession")
 		})
 	}
 }
