@@ -11,8 +11,15 @@ import (
 	"volley/internal/message"
 )
 
-// maxDepth is how deep a request may be nested; the request itself is level 1.
-const maxDepth = 100
+// Bounds that keep a request from costing more than its size.
+const (
+	// maxDepth is how deep a request may be nested; the request itself is level 1.
+	maxDepth = 100
+	// maxKeys is the most keys of one object that is read.
+	maxKeys = 10_000
+	// maxProblems is how many problems of one message, or of the whole, are kept.
+	maxProblems = 10_000
+)
 
 // node is one value of a JSON request that open has checked, and its place in it.
 // raw has no space between its tokens; every other byte is the caller's.
@@ -102,7 +109,9 @@ type reader struct {
 }
 
 func (r *reader) add(path, code, detail string, args ...any) {
-	r.problems.Add(r.index, path, code, detail, args...)
+	if len(r.problems) < maxProblems {
+		r.problems.Add(r.index, path, code, detail, args...)
+	}
 }
 
 func (r *reader) wrong(n node, expected string) {
@@ -110,7 +119,8 @@ func (r *reader) wrong(n node, expected string) {
 }
 
 // object reads an object. A key that stands twice is a conflict, since nobody
-// can say which value was meant.
+// can say which value was meant. More than maxKeys are a problem, and the rest is
+// left unread.
 func (r *reader) object(n node) (*object, bool) {
 	if n.raw[0] != '{' {
 		r.wrong(n, "an object")
@@ -118,6 +128,10 @@ func (r *reader) object(n node) (*object, bool) {
 	}
 	o := &object{path: n.path}
 	for i := 1; n.raw[i] != '}'; {
+		if len(o.fields) == maxKeys {
+			r.add(n.path, message.CodeTooMany, "at most %d keys", maxKeys)
+			break
+		}
 		end := endOfString(n.raw, i)
 		key := unquote(n.raw[i:end])
 		i = end + 1 // past the colon
@@ -144,6 +158,17 @@ func (r *reader) array(n node) ([]node, bool) {
 		i = nextElement(n.raw, end)
 	}
 	return items, true
+}
+
+// atMost is array for one of at most limit items; of a longer one it reads none.
+func (r *reader) atMost(n node, limit int) ([]node, bool) {
+	if n.raw[0] == '[' {
+		if count := items(n.raw); count > limit {
+			r.add(n.path, message.CodeTooMany, "at most %d, got %d", limit, count)
+			return nil, false
+		}
+	}
+	return r.array(n)
 }
 
 // text reads a string.

@@ -102,6 +102,22 @@ func TestObject(t *testing.T) {
 		}
 	})
 
+	t.Run("reads no more keys than allowed", func(t *testing.T) {
+		t.Parallel()
+		var b strings.Builder
+		for i := range maxKeys {
+			b.WriteString(`"k` + strconv.Itoa(i) + `":0,`)
+		}
+		all := strings.TrimSuffix(b.String(), ",")
+		o, r := read(t, `{`+all+`}`)
+		require.Len(t, o.fields, maxKeys)
+		require.Empty(t, r.problems)
+		o, r = read(t, `{`+all+`,"more":0}`)
+		require.Len(t, o.fields, maxKeys)
+		require.Len(t, r.problems, 1)
+		require.Equal(t, message.CodeTooMany, r.problems[0].Code)
+	})
+
 	t.Run("takes null as absent, and gets it as a value", func(t *testing.T) {
 		t.Parallel()
 		o, r := read(t, `{"a":null}`)
@@ -178,6 +194,31 @@ func TestReader(t *testing.T) {
 			require.Equal(t, 2, r.problems[0].Index)
 		})
 	}
+
+	t.Run("no more problems are kept than anybody reads", func(t *testing.T) {
+		t.Parallel()
+		r := &reader{}
+		for range maxProblems + 1 {
+			r.wrong(node{path: "v", raw: []byte("1")}, "a string")
+		}
+		require.Len(t, r.problems, maxProblems)
+	})
+
+	t.Run("an array is not read when it has more items than allowed", func(t *testing.T) {
+		t.Parallel()
+		n := node{path: "v", raw: []byte(`["a,]",[1,2],{"b":[]},4]`)}
+		r := &reader{}
+		items, ok := r.atMost(n, 4)
+		require.True(t, ok)
+		require.Len(t, items, 4)
+		_, ok = r.atMost(n, 3)
+		require.False(t, ok)
+		require.Len(t, r.problems, 1)
+		require.Equal(t, message.CodeTooMany, r.problems[0].Code)
+		_, ok = r.atMost(node{path: "v", raw: []byte(`{}`)}, 3)
+		require.False(t, ok)
+		require.Equal(t, message.CodeType, r.problems[1].Code)
+	})
 
 	t.Run("an array's items have their place in their path", func(t *testing.T) {
 		t.Parallel()

@@ -19,8 +19,10 @@ type imkit struct {
 	batch   *message.Batch
 	// kind is the messageType.
 	kind string
-	// strings are those of the message that may hold a pattern.
-	strings []string
+	// strings are those of the message that may hold a pattern, one behind the
+	// other, and used what is known of patterns.
+	strings string
+	used    map[string]bool
 }
 
 func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
@@ -107,7 +109,8 @@ func (k *imkit) template(request *object) {
 		k.batch.Template.TextPaths = [][]string{{"message"}}
 	}
 	// The body was built here and is an object.
-	k.strings, _ = k.batch.Template.Strings()
+	all, _ := k.batch.Template.Strings()
+	k.strings, k.used = strings.Join(all, "\x00"), map[string]bool{}
 }
 
 func (k *imkit) paras(n node) {
@@ -115,15 +118,12 @@ func (k *imkit) paras(n node) {
 	if limit <= 0 {
 		limit = imkitParas
 	}
-	items, ok := k.array(n)
-	switch {
-	case !ok:
+	items, ok := k.atMost(n, limit)
+	if !ok {
 		return
-	case len(items) == 0:
-		k.add(n.path, message.CodeTooFew, "expected 1 to %d, got none", limit)
-		return
-	case len(items) > limit:
-		k.add(n.path, message.CodeTooMany, "expected 1 to %d, got %d", limit, len(items))
+	}
+	if len(items) == 0 {
+		k.add(n.path, message.CodeTooFew, "at least 1 para")
 		return
 	}
 	k.batch.Messages = make([]message.Message, len(items))
@@ -188,13 +188,24 @@ func (k *imkit) addressee(r *reader, o *object) (key string, to node) {
 	return "", node{}
 }
 
+// Bounds of the search for patterns: beyond them every value is kept.
+const (
+	imkitSearched = 64 << 10
+	imkitPatterns = 1000
+)
+
+// uses reports whether the message has a pattern in it. A value that is kept
+// without need does no harm but to the size of the batch.
 func (k *imkit) uses(pattern string) bool {
-	for _, s := range k.strings {
-		if strings.Contains(s, pattern) {
+	used, known := k.used[pattern]
+	if !known {
+		if len(k.strings) > imkitSearched || len(k.used) == imkitPatterns {
 			return true
 		}
+		used = strings.Contains(k.strings, pattern)
+		k.used[pattern] = used
 	}
-	return false
+	return used
 }
 
 // isPattern reports whether a key of a para is a pattern: a $ at both ends and

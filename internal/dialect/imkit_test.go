@@ -81,6 +81,28 @@ func TestIMKITTwins(t *testing.T) {
 		"a value that the message does not use tells nothing apart")
 }
 
+func TestIMKITKeepsValuesThatItDoesNotLookFor(t *testing.T) {
+	t.Parallel()
+
+	t.Run("in a long message", func(t *testing.T) {
+		t.Parallel()
+		b, problems := decode(t, "imkit", `{"messageType":"text","message":"$`+strings.Repeat("x", 70_000)+`$n$","paras":[{"receiver":"ann","$n$":"A","$o$":"B"}]}`, dialect.Options{Now: accepted})
+		require.Empty(t, problems)
+		require.Equal(t, map[string]string{"$n$": "A", "$o$": "B"}, b.Messages[0].Params)
+	})
+
+	t.Run("behind the thousandth pattern", func(t *testing.T) {
+		t.Parallel()
+		var values strings.Builder
+		for i := range 1000 {
+			fmt.Fprintf(&values, `"$p%d$":"v",`, i)
+		}
+		b, problems := decode(t, "imkit", `{"messageType":"text","message":"$last$","paras":[{`+values.String()+`"$last$":"A","receiver":"ann"}]}`, dialect.Options{Now: accepted})
+		require.Empty(t, problems)
+		require.Equal(t, map[string]string{"$last$": "A"}, b.Messages[0].Params)
+	})
+}
+
 func TestIMKITTextOfOtherTypes(t *testing.T) {
 	t.Parallel()
 	b, problems := decode(t, "imkit", `{"messageType":"image","message":"a caption","originalUrl":"https://x.example/a.png","paras":[{"room":"r"}]}`, dialect.Options{Now: accepted})

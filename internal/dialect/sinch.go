@@ -22,6 +22,16 @@ const (
 	sinchCorrelation = 128
 )
 
+// Bounds of our own, so that a request cannot cost more than its size.
+const (
+	// sinchIdentities is the most identities of a recipient, and channels of an order.
+	sinchIdentities = 100
+	// sinchParameters is the most different parameters of a message.
+	sinchParameters = 1000
+	// sinchMissing is how many problems of one recipient missing parameters add up to.
+	sinchMissing = 100
+)
+
 var (
 	sinchChannels = []string{
 		"WHATSAPP", "RCS", "SMS", "MESSENGER", "VIBERBM", "MMS", "INSTAGRAM", "TELEGRAM", "KAKAOTALK",
@@ -95,12 +105,14 @@ func (s *sinch) envelope(request *object) {
 		}
 	}
 	if n, ok := request.take("message_metadata"); ok {
-		s.metadata = s.metadataObject(n, sinchBatchID, sinchMessageID)
-		s.fits(n.path, n.raw, sinchMetadata)
+		if s.fits(n.path, n.raw, sinchMetadata) {
+			s.metadata = s.metadataObject(n, sinchBatchID, sinchMessageID)
+		}
 	}
 	if n, ok := request.take("conversation_metadata"); ok {
-		s.conversation = s.metadataObject(n, sinchBatchID)
-		s.fits(n.path, n.raw, sinchConversation)
+		if s.fits(n.path, n.raw, sinchConversation) {
+			s.conversation = s.metadataObject(n, sinchBatchID)
+		}
 	}
 	s.sendAfter(request)
 	s.ttl(request)
@@ -108,7 +120,7 @@ func (s *sinch) envelope(request *object) {
 
 // channels reads a channel order. A channel that stands twice counts once.
 func (s *sinch) channels(n node) []string {
-	items, _ := s.array(n)
+	items, _ := s.atMost(n, sinchIdentities)
 	var order []string
 	for _, item := range items {
 		if ch, ok := s.oneOf(item, sinchChannels...); ok && !slices.Contains(order, ch) {
@@ -248,6 +260,10 @@ func (s *sinch) template(request *object) {
 	}
 	// The body was built here and is an object.
 	s.names, _ = s.batch.Template.Parameters()
+	if len(s.names) > sinchParameters {
+		s.add("message", message.CodeTooMany, "at most %d different parameters, got %d", sinchParameters, len(s.names))
+		s.names = nil
+	}
 }
 
 func ceilDuration(d, unit time.Duration) time.Duration {

@@ -19,7 +19,7 @@ var sinchKinds = []sinchKind{
 	{"media_message", func(r *reader, o *object) { r.requireText(o, "url") }},
 	{"card_message", checkCard},
 	{"carousel_message", checkCarousel},
-	{"choice_message", func(r *reader, o *object) { r.atMost(o, "choices", 10) }},
+	{"choice_message", checkCard},
 	{"list_message", checkList},
 	{"location_message", func(*reader, *object) {}},
 	{"contact_info_message", func(*reader, *object) {}},
@@ -98,21 +98,33 @@ func (s *sinch) agent(n node) {
 	}
 }
 
-func checkCard(r *reader, o *object) { r.atMost(o, "choices", 10) }
+// checkCard checks a card or a choice, which have the same limit.
+func checkCard(r *reader, o *object) {
+	if n, ok := o.take("choices"); ok {
+		r.atMost(n, 10)
+	}
+}
 
 func checkCarousel(r *reader, o *object) {
-	for _, card := range r.atMost(o, "cards", 10) {
-		if inner, ok := r.object(card); ok {
-			checkCard(r, inner)
+	if n, ok := o.take("cards"); ok {
+		cards, _ := r.atMost(n, 10)
+		for _, card := range cards {
+			if inner, ok := r.object(card); ok {
+				checkCard(r, inner)
+			}
 		}
 	}
-	r.atMost(o, "choices", 3)
+	if n, ok := o.take("choices"); ok {
+		r.atMost(n, 3)
+	}
 }
 
 func checkList(r *reader, o *object) {
 	r.requireText(o, "title")
 	if n, ok := r.required(o, "sections"); ok {
-		if items, ok := r.array(n); ok && len(items) == 0 {
+		if n.raw[0] != '[' {
+			r.wrong(n, "an array")
+		} else if items(n.raw) == 0 {
 			r.add(n.path, message.CodeTooFew, "at least 1 section")
 		}
 	}
@@ -123,17 +135,4 @@ func (r *reader) requireText(o *object, key string) {
 	if n, ok := r.required(o, key); ok {
 		r.filled(n)
 	}
-}
-
-// atMost reads an optional array of at most limit items.
-func (r *reader) atMost(o *object, key string, limit int) []node {
-	n, ok := o.take(key)
-	if !ok {
-		return nil
-	}
-	items, _ := r.array(n)
-	if len(items) > limit {
-		r.add(n.path, message.CodeTooMany, "at most %d, got %d", limit, len(items))
-	}
-	return items
 }

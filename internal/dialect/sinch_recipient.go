@@ -24,15 +24,12 @@ const (
 )
 
 func (s *sinch) recipients(n node) {
-	items, ok := s.array(n)
-	switch {
-	case !ok:
+	items, ok := s.atMost(n, sinchRecipients)
+	if !ok {
 		return
-	case len(items) == 0:
-		s.add(n.path, message.CodeTooFew, "expected 1 to 1,000 recipients, got none")
-		return
-	case len(items) > sinchRecipients:
-		s.add(n.path, message.CodeTooMany, "expected 1 to 1,000 recipients, got %d", len(items))
+	}
+	if len(items) == 0 {
+		s.add(n.path, message.CodeTooFew, "at least 1 recipient")
 		return
 	}
 	s.batch.Messages = make([]message.Message, len(items))
@@ -115,7 +112,7 @@ func (s *sinch) channelIdentity(r *reader, n node) string {
 	if !ok {
 		return ""
 	}
-	items, ok := r.array(list)
+	items, ok := r.atMost(list, sinchIdentities)
 	if ok && len(items) == 0 {
 		r.add(list.path, message.CodeTooFew, "at least 1 identity")
 	}
@@ -167,6 +164,9 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 	for _, name := range s.names {
 		v, ok := given[name]
 		if !ok {
+			if len(r.problems) >= sinchMissing {
+				break // of one recipient; the rest adds nothing
+			}
 			r.add(child(child(o.path, "parameters"), name), message.CodeParameter, "the message uses ${%s}, and it has no value here", name)
 			continue
 		}
@@ -192,10 +192,12 @@ func (r *reader) metadataObject(n node, reserved ...string) *object {
 	return o
 }
 
-func (r *reader) fits(path string, raw json.RawMessage, limit int) {
-	if c := utf8.RuneCount(raw); c > limit {
+func (r *reader) fits(path string, raw json.RawMessage, limit int) bool {
+	c := utf8.RuneCount(raw)
+	if c > limit {
 		r.add(path, message.CodeTooLong, "at most %d characters of JSON, got %d", limit, c)
 	}
+	return c <= limit
 }
 
 // merge lays the keys of one object over those of another, which may be nil.

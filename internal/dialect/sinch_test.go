@@ -114,6 +114,42 @@ func TestSinchChannelOrderBecomesHops(t *testing.T) {
 	}, b.Way(1))
 }
 
+func TestSinchBoundsItsWork(t *testing.T) {
+	t.Parallel()
+	uses := func(parameters int) string {
+		var text strings.Builder
+		for i := range parameters {
+			fmt.Fprintf(&text, "${p%d}", i)
+		}
+		return `{"app_id":"a","message":{"text_message":{"text":"` + text.String() + `"}},"recipient_and_params":[{"recipient":{"contact_id":"c"}}]}`
+	}
+
+	t.Run("a recipient without any of many parameters has a hundred problems", func(t *testing.T) {
+		t.Parallel()
+		b, problems := decode(t, "sinch", uses(1000), dialect.Options{Now: accepted})
+		require.Empty(t, problems)
+		require.Len(t, b.Messages[0].Problems, 100)
+	})
+
+	t.Run("a message with more than a thousand parameters is refused", func(t *testing.T) {
+		t.Parallel()
+		b, problems := decode(t, "sinch", uses(1001), dialect.Options{Now: accepted})
+		require.Len(t, problems, 1)
+		require.Equal(t, "message", problems[0].Path)
+		require.Equal(t, message.CodeTooMany, problems[0].Code)
+		require.Zero(t, b.Rejected())
+	})
+
+	t.Run("a recipient with more than a hundred identities is rejected", func(t *testing.T) {
+		t.Parallel()
+		identities := strings.Repeat(`{"channel":"SMS","identity":"+1"},`, 100) + `{"channel":"SMS","identity":"+1"}`
+		b, problems := decode(t, "sinch", `{"app_id":"a","message":{"text_message":{"text":"x"}},"recipient_and_params":[{"recipient":{"identified_by":{"channel_identities":[`+identities+`]}}}]}`, dialect.Options{})
+		require.Empty(t, problems)
+		require.Len(t, b.Messages[0].Problems, 1)
+		require.Equal(t, message.CodeTooMany, b.Messages[0].Problems[0].Code)
+	})
+}
+
 func BenchmarkDecodeSinch(b *testing.B) {
 	d, err := dialect.Named("sinch")
 	require.NoError(b, err)

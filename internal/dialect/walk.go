@@ -25,6 +25,15 @@ func depth(raw []byte) int {
 	return most
 }
 
+// items counts the items of an array.
+func items(array []byte) int {
+	count := 0
+	for i := 1; array[i] != ']'; i = nextElement(array, endOfValue(array, i)) {
+		count++
+	}
+	return count
+}
+
 // nextElement goes from behind one element to the next one, or to the bracket
 // that ends them.
 func nextElement(b []byte, i int) int {

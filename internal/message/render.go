@@ -94,9 +94,11 @@ func (t *Template) Parameters() ([]string, error) {
 		return nil, err
 	}
 	var names []string
+	seen := map[string]bool{}
 	for _, s := range all {
 		fillBraces(s, func(name string) (string, bool) {
-			if !slices.Contains(names, name) {
+			if !seen[name] {
+				seen[name] = true
 				names = append(names, name)
 			}
 			return "", true
