@@ -132,18 +132,20 @@ func (s *sessions) renew(ctx context.Context) (session, error) {
 	old := s.current
 	s.mu.Unlock()
 	if old.Refresh != "" {
-		next, err := s.ask(ctx, "refreshSession", nil, old)
-		var e *Error
-		if !errors.As(err, &e) || e.Code != "ExpiredToken" && e.Code != "InvalidToken" {
+		next, name, err := s.ask(ctx, "refreshSession", nil, old)
+		if name != "ExpiredToken" && name != "InvalidToken" {
 			return next, err
 		}
 	}
-	return s.ask(ctx, "createSession", map[string]string{
+	next, _, err := s.ask(ctx, "createSession", map[string]string{
 		"identifier": s.account.Identifier, "password": s.account.Password,
 	}, session{})
+	return next, err
 }
 
-func (s *sessions) ask(ctx context.Context, method string, input map[string]string, old session) (session, error) {
+// ask makes one call for a session; name is the error's as it came, while the
+// Code of err has secrets taken out, a short password among them.
+func (s *sessions) ask(ctx context.Context, method string, input map[string]string, old session) (next session, name string, err error) {
 	q := call{method: http.MethodPost, url: join(s.account.BaseURL, "xrpc", "com.atproto.server."+method), secrets: old.secrets()}
 	if input != nil {
 		q.body = encode(input)
@@ -153,12 +155,11 @@ func (s *sessions) ask(ctx context.Context, method string, input map[string]stri
 	}
 	reply, err := s.roundTrip(ctx, q)
 	if err != nil {
-		return session{}, err
+		return session{}, "", err
 	}
-	var next session
 	fault := readXRPC(reply, s.now())
 	if reply.Status/100 == 2 && (json.Unmarshal(reply.Body, &next) != nil || next.Access == "" || next.DID == "") {
 		fault = Unreadable("the answer is not a session")
 	}
-	return next, s.classify(reply, fault, append(q.secrets, next.secrets()...))
+	return next, fault.Code, s.classify(reply, fault, append(q.secrets, next.secrets()...))
 }

@@ -146,6 +146,20 @@ func TestBlueskyRefreshesAnExpiredTokenOnceWithinTheAttempt(t *testing.T) {
 	require.Len(t, p.seen().calls[before:], 3, "send, refresh, send: no more")
 }
 
+func TestBlueskyTakesNoPasswordForAPartOfAnErrorsName(t *testing.T) {
+	t.Parallel()
+	p := &pds{chat: writing(200, bskyView), refresh: writing(400, `{"error":"ExpiredToken"}`)}
+	a := blueskyAccount(answering(t, p.ServeHTTP))
+	a.Password = "p"
+	s := open(t, a)
+	for range 2 {
+		_, err := s.Send(t.Context(), outgoing("bluesky", "c-1", bskyContent))
+		require.NoError(t, err)
+		p.expire()
+	}
+	require.Equal(t, 2, p.seen().logins)
+}
+
 func TestBlueskyLogsInOnceForAll(t *testing.T) {
 	t.Parallel()
 	p := &pds{chat: writing(200, bskyView)}
