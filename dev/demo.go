@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"volley/dev/sandbox"
 	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/starter"
@@ -39,6 +40,7 @@ func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
 		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes,
 		SearchMetadata: s.cfg.SearchMetadata, Log: s.log,
 	})
+	fmt.Fprintf(stderr, "\nSending the examples of %s:\n", s.o.examples)
 	batches := make([]*played, 0, len(examples()))
 	for _, e := range examples() {
 		b, err := submit(ctx, s, st, e)
@@ -51,27 +53,33 @@ func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	wrong := report(stdout, batches)
-	doubles := s.sandbox.Counts().Doubles
-	fmt.Fprintf(stdout, "\nThe sandbox has %d messages, %d of them twice.", s.sandbox.Counts().Total, doubles)
+	wrong = append(wrong, compare(s.sandbox.Counts(), batches)...)
 	if ui := s.temporal.UIAddress(); ui != "" {
-		fmt.Fprintf(stdout, " The Web UI was at %s;\n`make dev` keeps it up: send the examples there and look around.", ui)
+		fmt.Fprintf(stdout, "The Web UI was at %s; `make dev` keeps it up: send the examples there and look around.\n", ui)
 	}
-	fmt.Fprintln(stdout)
-	return verdict(wrong, doubles)
+	if len(wrong) > 0 {
+		return fmt.Errorf("demo: not as expected:\n  %s", strings.Join(wrong, "\n  "))
+	}
+	fmt.Fprintf(stdout, "All of them ended as expected; the sandbox has %d messages, none of them twice.\n", s.sandbox.Counts().Total)
+	return nil
 }
 
-func verdict(wrong []string, doubles int) error {
-	var errs []error
-	for _, w := range wrong {
-		errs = append(errs, errors.New(w))
+// compare holds what the batches say against what the sandbox has: every message
+// that was sent, once, and no other.
+func compare(c sandbox.Counts, batches []*played) (wrong []string) {
+	sent := 0
+	for _, b := range batches {
+		if b.status.Counts != nil {
+			sent += b.status.Counts[message.Sent]
+		}
 	}
-	if doubles > 0 {
-		errs = append(errs, fmt.Errorf("%d messages reached the sandbox twice", doubles))
+	if c.Doubles > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d messages reached the sandbox more than once", c.Doubles))
 	}
-	if len(errs) == 0 {
-		return nil
+	if int64(sent) != c.Total {
+		wrong = append(wrong, fmt.Sprintf("%d messages were sent, and the sandbox has %d", sent, c.Total))
 	}
-	return fmt.Errorf("demo: not as expected:\n%w", errors.Join(errs...))
+	return wrong
 }
 
 // submit hands a batch in the way `volley start` does.
@@ -161,6 +169,7 @@ func progress(ctx context.Context, st *starter.Starter, batches []*played, begin
 			sum[i] += n
 		}
 	}
-	fmt.Fprintf(stderr, "%3.0fs  %d of %d messages ended: %d sent, %d scheduled, %d retrying\n",
-		time.Since(begin).Seconds(), total-open, total, sum[message.Sent], sum[message.Scheduled], sum[message.Retrying])
+	fmt.Fprintf(stderr, "  %2.0fs  %d of %d messages have ended: %d sent, %d rejected, %d failed, %d expired; %d scheduled, %d retrying\n",
+		time.Since(begin).Seconds(), total-open, total, sum[message.Sent], sum[message.Rejected], sum[message.Failed],
+		sum[message.Expired], sum[message.Scheduled], sum[message.Retrying])
 }

@@ -27,12 +27,16 @@ func examples() []example {
 			plain, flaky, {state: message.Rejected, code: message.CodeTooShort, why: "an empty text"}, dropped, refused,
 		}},
 		{file: "sinch.json", dialect: "sinch", ends: []end{
-			plain,
+			plain, flaky,
 			{state: message.Rejected, code: message.CodeParameter, why: "a parameter without a value"},
-			{state: message.Expired, why: "always down, valid for 6 s"},
+			dropped, plain, plain,
 		}},
 		{file: "imkit.json", dialect: "imkit", ends: []end{
-			plain, plain, {state: message.Sent, why: "throttled once"},
+			plain,
+			{state: message.Sent, why: "throttled once"},
+			plain,
+			{state: message.Rejected, code: message.CodeRequired, why: "neither a receiver nor a room"},
+			plain,
 		}},
 		{file: "bluesky.json", dialect: "bluesky", ends: []end{plain, plain, refused}},
 		{file: "volley.json", dialect: "volley", ends: []end{
@@ -40,6 +44,7 @@ func examples() []example {
 			{state: message.Sent, why: "lost on the way, sent again"},
 			{state: message.Expired, why: "its hour was in 2020"},
 			dropped,
+			{state: message.Expired, why: "always down, valid for 3 s"},
 		}},
 		{file: "volley.jsonl", dialect: "volley", ends: []end{
 			plain, {state: message.Rejected, code: message.CodeParameter, why: "a parameter without a value"}, flaky, plain,

@@ -33,6 +33,7 @@ type stack struct {
 	// configFile is what the worker runs with, and cfg its content.
 	configFile string
 	cfg        *config.Config
+	accounts   *provider.Registry
 
 	temporal *server.Server
 	sandbox  *sandbox.Sandbox
@@ -145,7 +146,11 @@ func (s *stack) configure(context.Context) error {
 		return err
 	}
 	s.cfg = cfg
-	return nil
+	if s.o.noWorker {
+		return nil
+	}
+	s.accounts, err = provider.Open(cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
+	return err
 }
 
 func (s *stack) startTemporal(ctx context.Context) error {
@@ -170,11 +175,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if s.o.noWorker {
 		return nil
 	}
-	accounts, err := provider.Open(s.cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
-	if err != nil {
-		return err
-	}
-	w, err := worker.New(s.client, accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Log: s.log.Named("worker")})
+	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Log: s.log.Named("worker")})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ const (
 )
 
 func serverConfig(p ports, db *database) *config.Config {
-	cfg := &config.Config{
+	return &config.Config{
 		Persistence: config.Persistence{
 			DefaultStore:     storeMain,
 			VisibilityStore:  storeLists,
@@ -45,13 +45,12 @@ func serverConfig(p ports, db *database) *config.Config {
 			Visibility: config.VisibilityArchivalNamespaceDefaults{State: disabled},
 		}},
 		Services: map[string]config.Service{
-			"frontend": service(p.frontend),
+			"frontend": {RPC: config.RPC{GRPCPort: p.frontend, HTTPPort: p.http, BindOnIP: host}},
 			"history":  service(p.history),
 			"matching": service(p.matching),
 			"worker":   service(p.worker),
 		},
 	}
-	return cfg
 }
 
 func service(port int) config.Service {

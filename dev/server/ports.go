@@ -7,7 +7,7 @@ import (
 )
 
 type ports struct {
-	frontend, history, matching, worker, ui int
+	frontend, http, history, matching, worker, ui int
 }
 
 func pickPorts(o Options) (ports, error) {
@@ -18,6 +18,7 @@ func pickPorts(o Options) (ports, error) {
 		to   *int
 	}{
 		{"temporal", o.Port, &p.frontend},
+		{"temporal HTTP", 0, &p.http},
 		{"history", 0, &p.history},
 		{"matching", 0, &p.matching},
 		{"worker", 0, &p.worker},

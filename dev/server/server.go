@@ -62,8 +62,11 @@ type Server struct {
 	temporal  temporal.Server
 	ui        *webUI
 	db        *database
-	stop      sync.Once
-	stopErr   error
+	// level keeps out warnings while parts of the server come and go: those that
+	// are up complain about those that are not.
+	level   zap.AtomicLevel
+	stop    sync.Once
+	stopErr error
 }
 
 // Version is the Temporal server's version.
@@ -85,10 +88,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{namespace: o.Namespace, address: address(ports.frontend), db: db}
+	s := &Server{
+		namespace: o.Namespace, address: address(ports.frontend), db: db, level: zap.NewAtomicLevelAt(zap.ErrorLevel),
+	}
 	if err := s.start(ctx, o, ports); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
+	s.level.SetLevel(zap.WarnLevel)
 	return s, nil
 }
 
@@ -109,7 +115,7 @@ func (s *Server) start(ctx context.Context, o Options, p ports) error {
 	if err := s.db.createNamespace(o.Namespace, o.Retention); err != nil {
 		return fmt.Errorf("create namespace %s: %w", o.Namespace, err)
 	}
-	srv, err := temporal.NewServer(serverOptions(o, p, s.db)...)
+	srv, err := temporal.NewServer(s.options(o, p)...)
 	if err != nil {
 		return fmt.Errorf("temporal server: %w", err)
 	}
@@ -127,9 +133,9 @@ func (s *Server) start(ctx context.Context, o Options, p ports) error {
 	return err
 }
 
-func serverOptions(o Options, p ports, db *database) []temporal.ServerOption {
+func (s *Server) options(o Options, p ports) []temporal.ServerOption {
 	return []temporal.ServerOption{
-		temporal.WithConfig(serverConfig(p, db)),
+		temporal.WithConfig(serverConfig(p, s.db)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(map[primitives.ServiceName]static.Hosts{
 			primitives.FrontendService: static.SingleLocalHost(address(p.frontend)),
@@ -137,7 +143,7 @@ func serverOptions(o Options, p ports, db *database) []temporal.ServerOption {
 			primitives.MatchingService: static.SingleLocalHost(address(p.matching)),
 			primitives.WorkerService:   static.SingleLocalHost(address(p.worker)),
 		}),
-		temporal.WithLogger(log.NewZapLogger(quiet(o.Log))),
+		temporal.WithLogger(log.NewZapLogger(quiet(o.Log, s.level))),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
@@ -164,6 +170,7 @@ func (s *Server) UIAddress() string {
 // once; callers stop their workers and clients first.
 func (s *Server) Stop() error {
 	s.stop.Do(func() {
+		s.level.SetLevel(zap.ErrorLevel)
 		if s.ui != nil {
 			s.ui.stop()
 		}
@@ -178,6 +185,6 @@ func (s *Server) Stop() error {
 func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
 // quiet keeps a server's own chatter out of the log of a program that embeds it.
-func quiet(l *zap.Logger) *zap.Logger {
-	return l.Named("temporal").WithOptions(zap.IncreaseLevel(zap.WarnLevel), zap.AddStacktrace(zap.FatalLevel))
+func quiet(l *zap.Logger, level zap.AtomicLevel) *zap.Logger {
+	return l.Named("temporal").WithOptions(zap.IncreaseLevel(level), zap.AddStacktrace(zap.FatalLevel))
 }

@@ -1,0 +1,123 @@
+package main
+
+// These tests are inside the package because a command has nothing to import.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/config"
+	"volley/internal/message"
+)
+
+func free(args ...string) []string {
+	return append(args, "--temporal-port", "0", "--ui-port", "0", "--sandbox-port", "0")
+}
+
+func TestTheDemoEndsAsExpected(t *testing.T) {
+	t.Parallel()
+	var out, progress bytes.Buffer
+	err := run(t.Context(), free("demo", "--no-ui"), &out, &progress)
+	require.NoError(t, err, "%s\n%s", progress.String(), out.String())
+	first, tables, _ := strings.Cut(out.String(), "\n")
+	var a addresses
+	require.NoError(t, json.Unmarshal([]byte(first), &a))
+	for _, e := range examples() {
+		require.Contains(t, tables, "demo-"+e.file)
+	}
+	require.Contains(t, tables, "All of them ended as expected")
+	require.NotContains(t, tables, "NOT ")
+	require.Contains(t, progress.String(), "messages have ended")
+}
+
+func TestUpServesUntilItIsTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	out, stdout := io.Pipe()
+	var forPeople bytes.Buffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, free("up", "--state-dir", dir, "--db", filepath.Join(dir, "volley.db")), stdout, &forPeople)
+		_ = stdout.Close()
+	}()
+	var a map[string]string
+	require.NoError(t, json.NewDecoder(out).Decode(&a), "the first line is JSON")
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	require.Len(t, a, 5)
+	require.Empty(t, a["gateway"])
+	require.Empty(t, a["codec"])
+	require.NotEmpty(t, a["temporal"])
+	for _, part := range []string{"ui", "sandbox"} {
+		resp, err := http.Get(a[part])
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	cfg, err := config.Load(filepath.Join(dir, "volley.yaml"), os.LookupEnv)
+	require.NoError(t, err, "what it wrote is a configuration")
+	require.Len(t, cfg.Accounts(), 5)
+	require.Equal(t, 100, cfg.Limits.InFlight)
+
+	stop()
+	require.NoError(t, <-ended)
+	require.Contains(t, forPeople.String(), "VOLLEY_CONFIG="+filepath.Join(dir, "volley.yaml"))
+	require.FileExists(t, filepath.Join(dir, "volley.db"))
+}
+
+func TestAMessageThatEndsOtherwiseIsNamed(t *testing.T) {
+	t.Parallel()
+	b := &played{
+		example: example{file: "x.json", ends: []end{{state: message.Sent, why: "accepted"}, {state: message.Rejected, code: "range"}}},
+		rows: []message.Row{
+			{To: "+1", State: message.Failed, Code: "http_400", Detail: "no"},
+			{To: "+2", State: message.Rejected, Code: "type"},
+			{To: "+3", State: message.Sent},
+		},
+		status: message.Status{State: message.BatchCanceled, Total: 3, Counts: &message.Counts{}},
+	}
+	wrong := strings.Join(report(io.Discard, []*played{b}), "\n")
+	require.Contains(t, wrong, "message 0 to +1: failed (http_400 no), expected sent, because: accepted")
+	require.Contains(t, wrong, `message 1 to +2: rejected with code "type", expected code "range"`)
+	require.Contains(t, wrong, "message 2 to +3: sent")
+	require.Contains(t, wrong, "2 messages expected; the results have 3, the total is 3, the counts add up to 0")
+	require.Contains(t, wrong, "the batch is canceled, expected completed")
+}
+
+func TestTheCommandLine(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		args    []string
+		command string
+		err     error
+	}{
+		{"nothing means up", nil, cmdUp, nil},
+		{"flags may stand before the command", []string{"--no-ui", "demo"}, cmdDemo, nil},
+		{"flags may stand after the command", []string{"up", "--no-gateway", "--codec-port", "0"}, cmdUp, nil},
+		{"an unknown command is refused", []string{"down"}, "", errUsage},
+		{"an unknown flag is refused", []string{"--fast"}, "", errUsage},
+		{"a demo without a worker is refused", []string{"demo", "--no-worker"}, "", errUsage},
+		{"help is no failure", []string{"--help"}, "", flag.ErrHelp},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o, err := parse(tt.args, io.Discard)
+			require.ErrorIs(t, err, tt.err)
+			if tt.err == nil {
+				require.Equal(t, tt.command, o.command)
+			}
+		})
+	}
+}
