@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -198,4 +199,24 @@ func TestAControlWhoseWorkerGoesAwaySaysThatItMayStillHappen(t *testing.T) {
 	_, err := s.Pause(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNoWorker)
 	require.ErrorContains(t, err, "may still happen")
+}
+
+func TestCancelOfABatchThatClosesBeforeTheSignalAnswersFromItsResult(t *testing.T) {
+	t.Parallel()
+	s, f, res := openBatch(t, 3)
+	w := f.flow(t, "batch-a")
+	f.onSignal = func() { w.complete(t, res) }
+	got, err := s.Cancel(t.Context(), a, message.CancelRequest{})
+	require.NoError(t, err)
+	require.True(t, got.Confirmed)
+	require.Equal(t, message.CancelCounts{Sent: 1, Ended: 2}, got.Counts)
+}
+
+func TestABatchPausedByTemporalItselfSaysSo(t *testing.T) {
+	t.Parallel()
+	s, f, _ := openBatch(t, 1)
+	f.flow(t, "batch-a").status = enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
+	_, err := s.Status(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNoWorker)
+	require.ErrorContains(t, err, "paused")
 }

@@ -49,6 +49,7 @@ type fake struct {
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
 	updates    int
+	onSignal   func() // closes the workflow, so that the signal fails
 }
 
 // flow is one workflow of the fake. A nil query or update is a worker that is
@@ -295,6 +296,10 @@ func (f *fake) SignalWorkflowExecution(_ context.Context, r *workflowservice.Sig
 	w, err := f.find(r.GetWorkflowExecution().GetWorkflowId())
 	if err != nil {
 		return nil, err
+	}
+	if f.onSignal != nil {
+		f.onSignal()
+		return nil, failure(serviceerror.NewNotFound("workflow execution already completed"))
 	}
 	w.signals = append(w.signals, r.GetSignalName()+" "+string(r.GetInput().GetPayloads()[0].GetData()))
 	return &workflowservice.SignalWorkflowExecutionResponse{}, nil

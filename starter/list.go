@@ -155,7 +155,7 @@ func listQuery(q ListQuery) (string, error) {
 		if key, _, ok := strings.Cut(q.Meta, "="); !ok || key == "" {
 			return "", invalid("metadata %q: expected key=value", q.Meta)
 		}
-		parts = append(parts, workflows.AttrMeta+" = "+quote(message.Clip(q.Meta, maxKeyword)))
+		parts = append(parts, workflows.AttrMeta+" = "+quote(indexable(q.Meta)))
 	}
 	return strings.Join(parts, " AND "), nil
 }

@@ -27,8 +27,8 @@ func TestListQueriesEscapeWhatCallersGive(t *testing.T) {
 			base + "'default' AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')",
 		},
 		"quotes": {
-			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: `k=it's \ "odd"`},
-			base + `'default' AND VolleyDialect = 'x'' OR 1=1' AND VolleyMeta = 'k=it''s \\ "odd"'`,
+			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: `k=it's \ "odd"♡`},
+			base + `'default' AND VolleyDialect = 'x'' OR 1=1' AND VolleyMeta = 'k=it_s \\ _odd__'`,
 		},
 	}
 	for name, tt := range tests {
@@ -121,4 +121,26 @@ func TestListPages(t *testing.T) {
 	require.EqualValues(t, 7, f.lists[0].GetPageSize())
 	require.EqualValues(t, 500, f.lists[1].GetPageSize())
 	require.Equal(t, f.nextToken, f.lists[1].GetNextPageToken())
+}
+
+func TestListPassesOverWorkflowsThatAreNoBatch(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	r := request("a", 1)
+	r.Batch.Metadata = nil
+	r.Batch.Policies = map[string]message.Policy{"one": {}}
+	r.Batch.RedriveOf = "old"
+	start(t, s, r)
+	for _, id := range []string{"batch-a~0001", "notify-a", "batch-b/c/d"} {
+		f.flows[id] = f.flows["batch-a"]
+		f.order = append(f.order, id)
+	}
+	got, err := s.List(t.Context(), starter.ListQuery{})
+	require.NoError(t, err)
+	require.Len(t, got.Batches, 1)
+	st := got.Batches[0]
+	require.Equal(t, "a", st.ID)
+	require.Equal(t, "one", st.Account, "the only account there is")
+	require.JSONEq(t, "{}", string(st.Metadata))
+	require.Equal(t, "old", *st.RedriveOf)
 }

@@ -111,10 +111,10 @@ func TestReadsOfOpenAndClosedBatchesAgree(t *testing.T) {
 
 			page, err := s.Messages(t.Context(), a, message.PageQuery{Limit: 5})
 			require.NoError(t, err)
-			require.Equal(t, res.Rows[:5], page.Messages)
+			require.Equal(t, []message.Row(res.Rows[:5]), page.Messages)
 			page, err = s.Messages(t.Context(), a, message.PageQuery{Limit: 9, Cursor: page.Next})
 			require.NoError(t, err)
-			require.Equal(t, res.Rows[5:], page.Messages)
+			require.Equal(t, []message.Row(res.Rows[5:]), page.Messages)
 			require.Empty(t, page.Next)
 
 			page, err = s.Messages(t.Context(), a, message.PageQuery{State: "failed"})
@@ -122,7 +122,7 @@ func TestReadsOfOpenAndClosedBatchesAgree(t *testing.T) {
 			require.Equal(t, []message.Row{res.Rows[1], res.Rows[6], res.Rows[11]}, page.Messages)
 			page, err = s.Messages(t.Context(), a, message.PageQuery{Since: 11})
 			require.NoError(t, err)
-			require.Equal(t, res.Rows[11:], page.Messages)
+			require.Equal(t, []message.Row(res.Rows[11:]), page.Messages)
 
 			for _, ask := range []string{"3", res.Rows[3].ID} {
 				row, err := s.Message(t.Context(), a, ask)

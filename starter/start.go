@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -159,7 +160,8 @@ func firstDue(b *message.Batch) time.Time {
 const maxKeyword = 255
 
 // indexed are the key=value pairs of the metadata keys that are searchable, in
-// the order of the configuration. A value that is no string stands as its JSON.
+// the order of the configuration. A value that is no string stands as its JSON,
+// and quotes in it as underscores.
 func (s *Starter) indexed(metadata json.RawMessage) []string {
 	if len(s.o.SearchMetadata) == 0 || len(metadata) == 0 {
 		return nil
@@ -182,9 +184,16 @@ func (s *Starter) indexed(metadata json.RawMessage) []string {
 			}
 			text = compact.String()
 		}
-		pairs = append(pairs, message.Clip(key+"="+text, maxKeyword))
+		pairs = append(pairs, indexable(key+"="+text))
 	}
 	return pairs
+}
+
+// indexable is the form in which a key=value pair is indexed and looked for.
+// Temporal puts the text unquoted into its own query of a SQLite full-text index,
+// trims quotes off it, and takes ♡ as a separator; so none of them stays.
+func indexable(pair string) string {
+	return message.Clip(strings.NewReplacer(`"`, "_", "'", "_", "♡", "_").Replace(pair), maxKeyword)
 }
 
 // summaryOf and detailsOf are what the Web UI shows; neither holds anything of a

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
@@ -265,4 +266,25 @@ func TestStartedHoldsEmptyListsAsEmpty(t *testing.T) {
 	raw, err := json.Marshal(start(t, s, request("a", 0)))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"id":"a","total":0,"rejected":0,"existing":false,"problems":[]}`, string(raw))
+}
+
+func TestSearchableMetadataHoldsNothingThatBreaksAQuery(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{SearchMetadata: []string{"a", "b", "c"}})
+	r := request("a", 1)
+	r.Batch.Metadata = json.RawMessage(`{"a":"it's \"odd\"","b":{"x": "y"},"c":"` + strings.Repeat("é", 200) + `"}`)
+	start(t, s, r)
+	pairs := decode[[]string](t, f.flow(t, "batch-a").start.GetSearchAttributes().GetIndexedFields()["VolleyMeta"])
+	require.Equal(t, []string{"a=it_s _odd_", "b={_x_:_y_}"}, pairs[:2])
+	require.LessOrEqual(t, len(pairs[2]), 255)
+	require.True(t, utf8.ValidString(pairs[2]))
+}
+
+func TestAWorkflowThatIsNoBatchIsAConflict(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	start(t, s, request("a", 1))
+	f.flow(t, "batch-a").start.Memo = nil
+	_, err := s.Start(t.Context(), request("a", 1))
+	require.ErrorIs(t, err, starter.ErrConflict)
 }
