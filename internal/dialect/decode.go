@@ -18,7 +18,7 @@ const (
 	// maxKeys is the most keys of one object that is read.
 	maxKeys = 10_000
 	// maxProblems is how many problems of one message, or of the whole, are kept.
-	maxProblems = 10_000
+	maxProblems = 100_000
 )
 
 // node is one value of a JSON request that open has checked, and its place in it.
