@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -31,7 +32,9 @@ type tokens struct {
 }
 
 func newTokens(a Account, c *client) *tokens {
-	c.secrets = append(c.secrets, a.KeyID)
+	// Basic authentication carries both URL-encoded (RFC 6749, 2.3.1).
+	login := url.QueryEscape(a.KeyID) + ":" + url.QueryEscape(a.KeySecret)
+	c.secrets = append(c.secrets, a.KeyID, base64.StdEncoding.EncodeToString([]byte(login)))
 	return &tokens{
 		client: c,
 		config: clientcredentials.Config{
@@ -118,5 +121,5 @@ func (t *tokens) refused(err error) *Error {
 	case Invalid:
 		e.Kind = Unauthorized
 	}
-	return t.clean(e, []string{url.QueryEscape(t.config.ClientSecret)})
+	return t.clean(e, nil)
 }
