@@ -101,7 +101,7 @@ func TestManySendersAtOnce(t *testing.T) {
 
 func TestMessagesShowsWhatWasReceived(t *testing.T) {
 	t.Parallel()
-	b := start(t, sandbox.Options{})
+	b := start(t, sandbox.Options{Accounts: map[string]string{"bird": "bird-main", "p": "sinch-eu", "sinch": "other"}})
 	for i, d := range doors() {
 		require.Equal(t, d.ok, b.post(t, d.path, d.head(b), d.body(fmt.Sprintf("to-%d", i), idA)).status)
 	}
@@ -124,6 +124,9 @@ func TestMessagesShowsWhatWasReceived(t *testing.T) {
 	require.Equal(t, []string{"webhook"}, list("?after=4"))
 	require.Equal(t, []string{"imkit"}, list("?account=imkit"))
 	require.Equal(t, []string{"bird"}, list("?account=ws"))
+	require.Equal(t, []string{"bird"}, list("?account=bird-main"), "by the name in the configuration")
+	require.Equal(t, []string{"sinch"}, list("?account=sinch-eu"))
+	require.Empty(t, list("?account=other"), "an account's own name goes first")
 	require.Equal(t, []string{"sinch"}, list("?to=to-1"))
 	require.Equal(t, []string{"webhook", "imkit", "sinch", "bird"}, list("?id="+idA))
 	require.Contains(t, b.get(t, "/messages?to=nobody", nil).body, `"messages":[]`)

@@ -38,6 +38,11 @@ type Options struct {
 	// signatures unchecked.
 	Secret string
 
+	// Accounts names what Record.Account holds, such as a Bird workspace, or a whole
+	// provider, as the sender's configuration does, so that /messages?account= finds
+	// it. Nil names none.
+	Accounts map[string]string
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }

@@ -21,7 +21,7 @@ func (s *Sandbox) page(w http.ResponseWriter, _ *http.Request) {
 }
 
 // messages lists what was accepted, newest first. account matches a provider's
-// name or a record's account, to the whole recipient; id is the sender's id,
+// name, a record's account or its name in Options.Accounts, to the whole recipient; id is the sender's id,
 // after keeps what came after a seq, and limit is 100 unless given.
 func (s *Sandbox) messages(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -29,7 +29,7 @@ func (s *Sandbox) messages(w http.ResponseWriter, r *http.Request) {
 	after, _ := strconv.ParseInt(q.Get("after"), 10, 64) // unreadable is 0, from the start
 	list := s.log.matching(func(rec *Record) bool {
 		return rec.Seq > after &&
-			(account == "" || rec.Provider == account || rec.Account == account) &&
+			(account == "" || rec.Provider == account || rec.Account == account || s.named(rec) == account) &&
 			(to == "" || rec.To == to) && (id == "" || rec.ID == id)
 	}, number(r, "limit", 100, s.o.Keep))
 	c := s.Counts()
@@ -37,6 +37,15 @@ func (s *Sandbox) messages(w http.ResponseWriter, r *http.Request) {
 		Messages []Record `json:"messages"`
 		Counts
 	}{list, c})
+}
+
+// named is what the sender's configuration calls a record's account; "" when it
+// is not known.
+func (s *Sandbox) named(rec *Record) string {
+	if name, ok := s.o.Accounts[rec.Account]; ok {
+		return name
+	}
+	return s.o.Accounts[rec.Provider]
 }
 
 // sink accepts anything at once, or after ?ms= milliseconds, and only counts.
