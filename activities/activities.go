@@ -56,7 +56,7 @@ func (a *Activities) send(ctx context.Context, in SendInput) SendResult {
 	if !ok {
 		return SendResult{Kind: string(provider.Unavailable), Code: "no_account", Detail: "this worker does not have the account"}
 	}
-	out, fault := in.outgoing()
+	out, fault := in.outgoing(ctx)
 	if fault != nil {
 		return *fault
 	}
@@ -125,7 +125,7 @@ func (a *Activities) reconcile(ctx context.Context, in ReconcileInput) Reconcile
 	if !ok {
 		return ReconcileResult{Verdict: VerdictCannotTell, Detail: "the provider has no way to ask"}
 	}
-	out, fault := in.Send.outgoing()
+	out, fault := in.Send.outgoing(ctx)
 	if fault != nil {
 		return ReconcileResult{Verdict: VerdictCannotTell, Code: fault.Code, Detail: fault.Detail}
 	}
@@ -159,7 +159,7 @@ func asError(err error) *provider.Error {
 }
 
 // outgoing fills in the message's content.
-func (in SendInput) outgoing() (message.Outgoing, *SendResult) {
+func (in SendInput) outgoing(ctx context.Context) (message.Outgoing, *SendResult) {
 	content, text, err := in.Template.Render(&in.Message)
 	if err != nil {
 		code := message.CodeFormat
@@ -169,8 +169,11 @@ func (in SendInput) outgoing() (message.Outgoing, *SendResult) {
 		}
 		return message.Outgoing{}, &SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
 	}
+	workflowID := activity.GetInfo(ctx).WorkflowExecution.ID
+	tenant, batch, _ := message.ParseWorkflowID(workflowID)
 	m := message.Outgoing{
-		ID: in.ID, Batch: in.Batch, Tenant: in.Tenant, Dialect: in.Dialect, Index: in.Index,
+		ID:    message.KeyOf(message.WorkflowID(tenant, batch)).MessageID(in.Index),
+		Batch: batch, Tenant: tenant, Dialect: in.Dialect, Index: in.Index,
 		To: in.Message.To, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
 		Channels: in.Channels, Content: content, Text: text,
 		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Twin: in.Message.Twin,

@@ -6,15 +6,14 @@ import (
 	"volley/internal/message"
 )
 
-// SendInput is one attempt at one message. It stands in histories.
+// SendInput is one attempt at one message. It stands in histories, once for each
+// attempt, so it holds nothing that the workflow's id tells: the batch, its
+// tenant and the message's id.
 type SendInput struct {
 	V       int    `json:"v"`
-	Batch   string `json:"batch"`
-	Tenant  string `json:"tenant"`
 	Dialect string `json:"dialect"`
-	// ID and Index name the message.
-	ID    string `json:"id"`
-	Index int    `json:"index"`
+	// Index is the message's in its batch.
+	Index int `json:"index"`
 	// Account and Channels are the hop's.
 	Account  string   `json:"account"`
 	Channels []string `json:"channels,omitempty"`

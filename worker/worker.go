@@ -50,9 +50,19 @@ type Worker struct {
 }
 
 // Register makes the workflows and activities known under the names that stand
-// in histories. The process, the tests and the replayer all use it.
+// in histories. The process, the tests and the replayer all use it, in parts.
 func Register(r sdk.Registry, a *activities.Activities) {
+	RegisterWorkflows(r)
+	RegisterActivities(r, a)
+}
+
+// RegisterWorkflows is the part of Register for workers without activities.
+func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
+}
+
+// RegisterActivities is the part of Register for workers without workflows.
+func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 	r.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: workflows.SendName})
 	r.RegisterActivityWithOptions(a.Reconcile, activity.RegisterOptions{Name: workflows.ReconcileName})
 }
@@ -80,11 +90,11 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 		DisableRegistrationAliasing:            true,
 		OnFatalError:                           w.died,
 	})
-	Register(batches, acts)
+	RegisterWorkflows(batches)
 	w.parts = append(w.parts, batches)
 	for _, a := range accounts.Accounts() {
 		sends := sdk.New(c, workflows.SendQueue(a.Name), SendOptions(a, o.Drain, w.died))
-		Register(sends, acts)
+		RegisterActivities(sends, acts)
 		w.parts = append(w.parts, sends)
 	}
 	return w, nil

@@ -228,8 +228,7 @@ func (r *run) input(i int) activities.SendInput {
 	m := r.batch.Messages[i]
 	m.Problems, m.Route, m.Due, m.TTL, m.Channels = nil, 0, 0, 0, nil
 	in := activities.SendInput{
-		V: message.Version, Batch: r.batch.ID, Tenant: r.batch.Tenant, Dialect: r.batch.Dialect,
-		ID: r.key.MessageID(i), Index: i, Attempt: rec.Attempts, Due: rec.Due, Expires: rec.Expires,
+		V: message.Version, Dialect: r.batch.Dialect, Index: i, Attempt: rec.Attempts, Due: rec.Due, Expires: rec.Expires,
 		Template: r.batch.Template, Message: m,
 	}
 	if m.Metadata == nil {

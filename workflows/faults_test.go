@@ -29,7 +29,7 @@ func TestUnderEveryMixOfAnswersAndControlsTheCountsAddUp(t *testing.T) {
 			canceled := map[string]bool{} // what cancels have called canceled
 			kinds := []answer{takes, takes, takes, takes, throttled, unavailable, rejects, doubtful, {kind: activities.KindNotStarted}}
 			b.send = func(s activities.SendInput, _ int) answer {
-				require.False(t, canceled[s.ID], "a request left for a message that was canceled")
+				require.False(t, canceled[id(s.Index)], "a request left for a message that was canceled")
 				a := kinds[rnd.IntN(len(kinds))]
 				if a.kind == activities.KindSent || a.kind == "ambiguous" && rnd.IntN(2) == 0 {
 					accepted[s.Index]++

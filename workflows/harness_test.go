@@ -187,7 +187,7 @@ func update[A any](b *bench, name string, arg any, got func(A, error)) {
 }
 
 func id(i int) string {
-	return message.KeyOf("default-test-workflow-id").MessageID(i)
+	return message.KeyOf("batch-b").MessageID(i)
 }
 
 // events are the names of a trail's events.

@@ -61,7 +61,7 @@ func newRun(ctx workflow.Context, in Input) *run {
 	work, _ := workflow.NewDisconnectedContext(ctx)
 	r := &run{
 		root: ctx, work: work, batch: &b,
-		key:   message.KeyOf(workflow.GetInfo(ctx).WorkflowExecution.ID),
+		key:   message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
 		limit: b.InFlight,
 		recs:  make([]message.Record, len(b.Messages)), places: make([]place, len(b.Messages)),
 		breakers: map[string]*breaker{}, open: map[int]workflow.CancelFunc{},

@@ -93,7 +93,7 @@ func (r *run) one(id converter.RawValue) (message.Row, error) {
 // result is what the workflow returns.
 func (r *run) result() message.Result {
 	s, _ := r.status()
-	rows := make([]message.Row, len(r.recs))
+	rows := make(message.Rows, len(r.recs))
 	for i := range rows {
 		rows[i] = r.row(i)
 	}

@@ -4,9 +4,38 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 )
+
+const (
+	workflowPrefix = "batch-"
+	// DefaultTenant is the tenant of callers that name none.
+	DefaultTenant = "default"
+)
+
+// WorkflowID is the id of the workflow that runs a batch: batch-<id> for the
+// default tenant, which is also the empty one, and batch-<tenant>/<id> for others.
+func WorkflowID(tenant, id string) string {
+	if tenant == "" || tenant == DefaultTenant {
+		return workflowPrefix + id
+	}
+	return workflowPrefix + tenant + "/" + id
+}
+
+// ParseWorkflowID is the reverse of WorkflowID; a segment's workflow, which has
+// ~ and digits behind, belongs to its batch. It reports false for workflows of
+// other kinds.
+func ParseWorkflowID(workflowID string) (tenant, id string, ok bool) {
+	rest, ok := strings.CutPrefix(workflowID, workflowPrefix)
+	rest, _, _ = strings.Cut(rest, "~")
+	if tenant, id, other := strings.Cut(rest, "/"); other {
+		return tenant, id, ok && tenant != "" && id != ""
+	}
+	return DefaultTenant, rest, ok && rest != ""
+}
 
 // Key is what all message ids of a batch have in common: the first 98 bits of
 // the SHA-256 of the batch's workflow id. The search attribute VolleyKey holds
@@ -27,6 +56,17 @@ func KeyOf(workflowID string) Key {
 
 // String returns the key as 26 hexadecimal digits.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
+
+// ParseKey reads what String wrote.
+func ParseKey(s string) (Key, error) {
+	var k Key
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(k) {
+		return k, fmt.Errorf("key %q is not %d hexadecimal digits", s, 2*len(k))
+	}
+	copy(k[:], b)
+	return k, nil
+}
 
 // MessageID returns the id of the message at index, a version 8 UUID: 98 bits of
 // key, then 24 bits of index, around the version and the variant.

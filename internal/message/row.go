@@ -150,8 +150,88 @@ type RescheduleResult struct {
 type Result struct {
 	V      int    `json:"v"`
 	Status Status `json:"status"`
-	Rows   []Row  `json:"rows"`
+	Rows   Rows   `json:"rows"`
 	Trails Trails `json:"trails"`
+}
+
+// Rows are all messages of a batch, by index. As JSON they leave out what is
+// empty and, beside the key, the ids that follow from it: a thousand rows stand
+// in one payload.
+type Rows []Row
+
+type packedRows struct {
+	Key  string      `json:"key"`
+	List []packedRow `json:"list"`
+}
+
+type packedRow struct {
+	Reference  string `json:"reference,omitempty"`
+	To         string `json:"to"`
+	Channel    string `json:"channel,omitempty"`
+	Account    string `json:"account,omitempty"`
+	State      State  `json:"state"`
+	Due        int64  `json:"due"`
+	TTL        int64  `json:"ttl"`
+	Sent       int64  `json:"sent,omitempty"`
+	Finished   int64  `json:"finished,omitempty"`
+	ProviderID string `json:"providerId,omitempty"`
+	Attempts   int    `json:"attempts,omitempty"`
+	Code       string `json:"code,omitempty"`
+	Detail     string `json:"detail,omitempty"`
+	Rev        int64  `json:"rev"`
+}
+
+// MarshalJSON packs the rows. Trails are not part of them.
+func (rows Rows) MarshalJSON() ([]byte, error) {
+	p := packedRows{List: make([]packedRow, len(rows))}
+	for i, r := range rows {
+		if i == 0 {
+			k, _, _ := ParseID(r.ID)
+			p.Key = k.String()
+		}
+		p.List[i] = packedRow{
+			To: r.To, Channel: r.Channel, Account: r.Account, State: r.State,
+			Due: millis(r.DueAt), TTL: millis(r.ExpiresAt) - millis(r.DueAt), Sent: millis(r.SentAt), Finished: millis(r.FinishedAt),
+			ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
+		}
+		if r.Reference != nil {
+			p.List[i].Reference = *r.Reference
+		}
+	}
+	return json.Marshal(p)
+}
+
+// UnmarshalJSON unpacks what MarshalJSON wrote.
+func (rows *Rows) UnmarshalJSON(b []byte) error {
+	var p packedRows
+	if err := json.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	key, err := ParseKey(p.Key)
+	if err != nil && len(p.List) > 0 {
+		return err
+	}
+	*rows = make(Rows, len(p.List))
+	for i := range p.List {
+		r := &p.List[i]
+		(*rows)[i] = Row{
+			Index: i, ID: key.MessageID(i), To: r.To, Channel: r.Channel, Account: r.Account, State: r.State,
+			DueAt: At(r.Due), ExpiresAt: At(r.Due + r.TTL), SentAt: At(r.Sent), FinishedAt: At(r.Finished),
+			ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
+		}
+		if r.Reference != "" {
+			(*rows)[i].Reference = &r.Reference
+		}
+	}
+	return nil
+}
+
+// millis is a time in Unix ms; nil is 0.
+func millis(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 // At turns Unix ms into a time in UTC; 0 is nil.
