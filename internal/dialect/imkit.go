@@ -35,12 +35,9 @@ func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
 		options: o,
 		batch: &message.Batch{
 			V: message.Version, Dialect: "imkit", CreatedAt: o.Now, Account: o.Account,
-			TTL: o.TTL.Milliseconds(),
 		},
 	}
-	if !o.SendAfter.IsZero() {
-		k.batch.SendAfter = o.SendAfter.UnixMilli()
-	}
+	k.problems = ownTimes(k.batch, o)
 	request, _ := k.object(root)
 	k.message(request)
 	k.template(request)

@@ -160,12 +160,12 @@ func (s *sinch) sendAfter(request *object) {
 	now := s.options.Now
 	due, given := s.utc(request, path)
 	if flag := s.options.SendAfter; !flag.IsZero() {
-		s.batch.SendAfter = flag.UnixMilli()
+		s.batch.SendAfter = millis(flag)
 		due, given = flag, true
 	} else if given {
 		switch ahead := due.Sub(now); {
 		case ahead <= 0:
-			s.batch.SendAfter = now.UnixMilli()
+			s.batch.SendAfter = millis(now)
 		case ahead < sinchExact:
 			s.batch.SendAfter = ceil(due, time.Second).UnixMilli()
 		default:
@@ -214,8 +214,11 @@ func (s *sinch) ttl(request *object) {
 	if n, ok := request.take("ttl"); ok {
 		s.batch.TTL = min(s.seconds(n)*1000, message.MaxTTL.Milliseconds())
 	}
-	if s.options.TTL > 0 {
-		s.batch.TTL = s.options.TTL.Milliseconds()
+	switch flag := s.options.TTL; {
+	case flag > 0:
+		s.batch.TTL = spanMillis(flag)
+	case flag < 0:
+		s.add("ttl", message.CodeRange, "a duration above zero is needed, got %s", flag)
 	}
 }
 
