@@ -69,7 +69,7 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 		}
 	}()
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -121,13 +121,20 @@ message, 5 the id is taken by a batch with other content.`,
 	offer(root, "output", "text", "json")
 	offer(root, "log-level", "debug", "info", "warn", "error")
 	offer(root, "log-format", "console", "json")
-	root.AddCommand(
-		a.startCommand(), a.validateCommand(),
-		a.statusCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand(), a.listCommand(), a.watchCommand(),
-		a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.redriveCommand(),
-		a.workerCommand(), a.setupCommand(), a.versionCommand(),
-	)
+	group(root, "Start batches:", a.startCommand(), a.validateCommand(), a.redriveCommand())
+	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand())
+	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand())
+	group(root, "Run volley:", a.workerCommand(), a.setupCommand(), a.versionCommand())
 	return root
+}
+
+// group adds commands that help shows together.
+func group(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 func (a *app) checkFlags() error {

@@ -147,7 +147,7 @@ func (a *app) rescheduleCommand() *cobra.Command {
 			if a.json() {
 				return a.print(res)
 			}
-			a.printf("batch %s: %d rescheduled to %s, %d unchanged\n", res.Batch, res.Rescheduled, when(at, a.now()), res.Unchanged)
+			a.printf("batch %s: %s now due %s, %d unchanged\n", res.Batch, isAre(res.Rescheduled, "message"), when(at, a.now()), res.Unchanged)
 			return nil
 		})
 	cmd.Example = "  volley reschedule spring-sale --send-after 2h"

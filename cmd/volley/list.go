@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +93,6 @@ func (a *app) showList(page starter.Batches) {
 	}
 	a.table(t)
 	if page.Next != "" {
-		fmt.Fprintf(a.stdout, "more: volley list --cursor %s\n", page.Next)
+		a.printf("more with --cursor %s\n", page.Next)
 	}
 }

@@ -39,7 +39,7 @@ func (a *app) messagesCommand() *cobra.Command {
 				if a.json() {
 					return a.print(page)
 				}
-				a.showPage(args[0], page)
+				a.showPage(page)
 				return nil
 			})
 		},
@@ -63,7 +63,7 @@ func checkState(s string) error {
 	return nil
 }
 
-func (a *app) showPage(id string, page message.Page) {
+func (a *app) showPage(page message.Page) {
 	if len(page.Messages) == 0 {
 		a.printf("no messages\n")
 		return
@@ -80,7 +80,7 @@ func (a *app) showPage(id string, page message.Page) {
 	}
 	a.table(t)
 	if page.Next != "" {
-		a.printf("more: volley messages %s --cursor %s\n", id, page.Next)
+		a.printf("more with --cursor %s\n", page.Next)
 	}
 }
 

@@ -65,14 +65,10 @@ func (f *startFlags) check() (err error) {
 		return usage("--dispatch %q, expected message", f.dispatch)
 	}
 	if f.dispatch == "group" {
-		return errGroup()
+		return usage("group dispatch is not available in this version, use message dispatch")
 	}
 	f.limit, err = problemLimit(f.problems)
 	return err
-}
-
-func errGroup() error {
-	return usage("group dispatch is not available in this version, use message dispatch")
 }
 
 // problemLimit reads a number of problems; -1 is all.
@@ -120,8 +116,6 @@ func (f *startFlags) refuse(d *decoded) error {
 	switch {
 	case d.whole:
 		return usage("the request is refused, nothing was started")
-	case d.batch.Dispatch == "group":
-		return errGroup()
 	case d.total() > 0 && d.valid() == 0:
 		return usage("no message is valid, nothing was started")
 	case f.strict && d.valid() < d.total():

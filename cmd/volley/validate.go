@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,8 @@ type rendered struct {
 	message.Row
 	Text    *string         `json:"text"`
 	Content json.RawMessage `json:"content"`
+
+	way []message.Hop
 }
 
 func (a *app) validateCommand() *cobra.Command {
@@ -102,6 +105,7 @@ func (a *app) render(d *decoded) []rendered {
 			rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
 		}
 		out[i].Row = b.RowOf(message.Key{}, i, &rec)
+		out[i].way = b.Way(i)
 		out[i].ID = "" // there is none before the batch has its own
 		if rec.State != message.Rejected {
 			out[i].Text, out[i].Content = &text, content
@@ -141,14 +145,17 @@ func (a *app) showValidation(doc validateDocument) {
 // name is the message's place and recipient.
 func (r rendered) name() string { return rowName(r.Row) }
 
+// through names the hops in the order in which they are tried.
 func (r rendered) through() string {
-	switch {
-	case r.Account == "" && r.Channel == "":
-		return "(routing is not checked)"
-	case r.Account == "":
-		return r.Channel
-	case r.Channel == "":
-		return r.Account
+	if len(r.way) == 0 {
+		return strings.TrimSpace(r.Channel + " (routing is not checked)")
 	}
-	return r.Account + ", " + r.Channel
+	hops := make([]string, len(r.way))
+	for i, h := range r.way {
+		hops[i] = h.Account
+		if len(h.Channels) > 0 {
+			hops[i] += " (" + strings.Join(h.Channels, ", ") + ")"
+		}
+	}
+	return strings.Join(hops, ", then ")
 }

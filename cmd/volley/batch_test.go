@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+func both(t *testing.T, name string, s func() setting, args ...string) {
+	t.Helper()
+	for _, output := range []string{"text", "json"} {
+		golden(t, name+"."+output, s().run(t, append(args, "-o", output)...))
+	}
+}
+
+func with(f fake) func() setting { return func() setting { c := f; return setting{fake: &c} } }
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	both(t, "status.running", with(fake{statuses: []message.Status{running()}}), "status", "b1")
+
+	paused := running()
+	paused.State, paused.Tenant, paused.StartedAt = message.BatchPaused, "acme", nil
+	from := "b0"
+	paused.RedriveOf, paused.SendAfter, paused.Metadata = &from, after(26*60*60*1e9), nil
+	both(t, "status.paused", with(fake{statuses: []message.Status{paused}}), "status", "b1", "--tenant", "acme")
+}
+
+func TestColoursOnATerminalOnly(t *testing.T) {
+	t.Parallel()
+	s := setting{fake: &fake{statuses: []message.Status{running()}}, terminal: true}
+	coloured := s.run(t, "status", "b1")
+	require.Contains(t, coloured.stdout, "\x1b[32msent\x1b[0m")
+	s.env = []string{"NO_COLOR=1"}
+	plain := s.run(t, "status", "b1")
+	require.NotContains(t, plain.stdout, "\x1b[")
+	s.terminal = false
+	require.Equal(t, plain, s.run(t, "status", "b1"))
+	s.env = []string{"NO_COLOR="}
+	s.terminal = true
+	require.Equal(t, coloured, s.run(t, "status", "b1"), "an empty NO_COLOR is none")
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	f := fake{page: message.Page{Messages: someRows(), Next: "c3"}}
+	both(t, "messages", with(f), "messages", "b1")
+	both(t, "messages.none", with(fake{}), "messages", "b1")
+
+	r := setting{fake: &f}.run(t, "messages", "b1", "--state", "failed", "--limit", "500", "--cursor", "c1", "--since", "9", "--tenant", "acme")
+	require.Equal(t, 0, r.code)
+	require.Equal(t, message.PageQuery{State: "failed", Limit: 500, Cursor: "c1", Since: 9}, f.asked)
+	require.Equal(t, starter.Ref{Tenant: "acme", ID: "b1"}, f.ref)
+}
+
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	row := someRows()[0]
+	row.Trail = []message.TrailRow{
+		{At: *after(-2e9), Account: "hook", Attempt: 1, Event: message.EventUnavailable, Code: "http_503", Detail: "try later"},
+		{At: *after(-1e9), Account: "hook", Attempt: 2, Event: message.EventSent},
+	}
+	both(t, "message", with(fake{row: row}), "message", "b1", "0")
+	both(t, "message.waiting", with(fake{row: someRows()[2]}), "message", "b1", "id-2")
+}
+
+func TestResults(t *testing.T) {
+	t.Parallel()
+	f := fake{rows: someRows()}
+	golden(t, "results.jsonl", with(f)().run(t, "results", "b1"))
+	r := with(f)().run(t, "results", "b1", "--format", "csv", "--state", "sent")
+	golden(t, "results.csv", r)
+	records, err := csv.NewReader(strings.NewReader(r.stdout)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, records, 4)
+
+	require.Equal(t, 1, strings.Count(with(fake{})().run(t, "results", "b1", "--format", "csv").stdout, "\n"), "no rows, but a header")
+	r = with(fake{err: starter.ErrNotFound})().run(t, "results", "b1", "--format", "csv")
+	require.Equal(t, result{4, "", "volley: not found\n"}, r)
+	r = with(fake{rows: someRows(), rowsErr: starter.ErrUnreachable})().run(t, "results", "b1")
+	require.Equal(t, 1, r.code, "rows that stop in the middle are no success")
+}
+
+func TestResultsAreWrittenCompletelyOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "out.jsonl")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o600))
+
+	r := with(fake{rows: someRows(), rowsErr: errors.New("boom")})().run(t, "results", "b1", "--out", file)
+	require.Equal(t, 1, r.code)
+	kept, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(kept))
+
+	r = with(fake{rows: someRows()})().run(t, "results", "b1", "--out", file)
+	require.Equal(t, result{0, "3 rows written to " + file + "\n", ""}, r)
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, with(fake{rows: someRows()})().run(t, "results", "b1").stdout, string(written))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "no temporary file is left")
+
+	r = with(fake{rows: someRows()})().run(t, "results", "b1", "-o", "json", "--out", file)
+	require.InDelta(t, 3, document(t, r)["rows"], 0)
+	require.Equal(t, 1, with(fake{})().run(t, "results", "b1", "--out", filepath.Join(dir, "none", "x")).code)
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	open := running()
+	open.Counts = nil
+	f := fake{batches: starter.Batches{Batches: []message.Status{open, ended(message.Counts{message.Sent: 3, message.Failed: 1})}, Next: "n1"}}
+	both(t, "list", with(f), "list")
+	both(t, "list.none", with(fake{}), "list")
+
+	r := setting{fake: &f}.run(t, "list", "--state", "running", "--dialect", "bird", "--meta", "campaign=a=b", "--limit", "5", "--counts", "--cursor", "c", "--tenant", "acme")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, starter.ListQuery{
+		Tenant: "acme", State: "running", Dialect: "bird", Meta: "campaign=a=b", Limit: 5, Cursor: "c", Counts: true,
+	}, f.asked)
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	end := ended(message.Counts{message.Sent: 999, message.Failed: 1})
+	steps := []message.Status{running(), end}
+	both(t, "watch", with(fake{statuses: steps}), "watch", "b1")
+
+	r := with(fake{
+		statuses: steps,
+		failures: map[int]error{1: fmt.Errorf("status: %w", starter.ErrNoWorker), 2: starter.ErrNoWorker, 4: starter.ErrUnreachable},
+	})().run(t, "watch", "b1", "-o", "json")
+	require.Equal(t, 3, r.code)
+	require.Equal(t, 2, strings.Count(r.stdout, "\n"), "trouble that passes is survived")
+	require.Equal(t, fmt.Sprintf("volley: status: %v; still watching\nvolley: %v; still watching\n", starter.ErrNoWorker, starter.ErrUnreachable), r.stderr)
+
+	require.Equal(t, 4, with(fake{err: starter.ErrNotFound})().run(t, "watch", "b1").code)
+	require.Equal(t, 0, with(fake{statuses: []message.Status{ended(message.Counts{message.Delivered: 2})}})().run(t, "watch", "b1").code)
+}
+
+func TestWatchDrawsABarOnATerminal(t *testing.T) {
+	t.Parallel()
+	for _, total := range []int{4, 0} {
+		f := &fake{statuses: []message.Status{ended(message.Counts{message.Sent: total})}}
+		r := setting{fake: f, terminal: true, env: []string{"NO_COLOR=1"}}.run(t, "watch", "b1")
+		require.Equal(t, 0, r.code, r.stderr)
+		require.Contains(t, r.stdout, "completed")
+		require.Contains(t, r.stdout, "|")
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	res := message.CancelResult{
+		Batch: "b1", Canceled: []string{"id-1", "id-2"}, Sent: []string{"id-3"}, InFlight: []string{"id-4"}, Ended: []string{},
+		Counts: message.CancelCounts{Canceled: 2, Sent: 1, InFlight: 1}, Confirmed: true,
+	}
+	f := fake{cancel: res}
+	both(t, "cancel", with(f), "cancel", "b1")
+	r := setting{fake: &f}.run(t, "cancel", "b1", "--message", "3", "--message", "a,b", "--reason", "wrong price")
+	require.Equal(t, 0, r.code)
+	require.Equal(t, message.CancelRequest{Reason: "wrong price", Messages: []string{"3", "a,b"}}, f.asked)
+
+	res.Canceled = nil
+	for i := range 50 {
+		res.Canceled = append(res.Canceled, fmt.Sprintf("id-%d", i))
+	}
+	require.Contains(t, with(fake{cancel: res})().run(t, "cancel", "b1").stdout, "… and 30 more\n")
+}
+
+func TestACancelThatNoWorkerConfirms(t *testing.T) {
+	t.Parallel()
+	f := fake{
+		cancel: message.CancelResult{Batch: "b1", Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{}},
+		err:    fmt.Errorf("the cancel is recorded but not confirmed: %w", starter.ErrNoWorker),
+	}
+	both(t, "cancel.unconfirmed", with(f), "cancel", "b1")
+	f.err = nil
+	require.Equal(t, 1, with(f)().run(t, "cancel", "b1").code)
+	require.Equal(t, 4, with(fake{err: starter.ErrNotFound})().run(t, "cancel", "b1").code)
+}
+
+func TestControls(t *testing.T) {
+	t.Parallel()
+	both(t, "pause", with(fake{pause: message.PauseResult{Batch: "b1", InFlight: []string{"id-4"}}}), "pause", "b1")
+	both(t, "resume", with(fake{}), "resume", "b1")
+	f := fake{move: message.RescheduleResult{Batch: "b1", Rescheduled: 3, Unchanged: 1}}
+	both(t, "reschedule", with(f), "reschedule", "b1", "--send-after", "2h")
+	r := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2026-11-21T18:00:00+01:00")
+	require.Equal(t, 0, r.code)
+	require.Equal(t, message.RescheduleRequest{SendAfter: "2026-11-21T17:00:00Z"}, f.asked)
+	for _, command := range []string{"pause", "resume"} {
+		require.Equal(t, 1, with(fake{err: starter.ErrEnded})().run(t, command, "b1").code)
+	}
+}
+
+func TestRedrive(t *testing.T) {
+	t.Parallel()
+	f := fake{started: starter.Started{ID: "b2", Total: 3, RedriveOf: "b1"}, statuses: []message.Status{ended(message.Counts{message.Sent: 3})}}
+	both(t, "redrive", with(f), "redrive", "b1")
+	r := setting{fake: &f}.run(t, "redrive", "b1", "--state", "failed,unknown", "--code", "http_500", "--id", "b2", "--wait", "-o", "json")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, starter.RedriveQuery{States: []string{"failed", "unknown"}, Code: "http_500", ID: "b2"}, f.asked)
+	require.Equal(t, "completed", document(t, r)["status"].(map[string]any)["state"])
+}
+
+func TestSetup(t *testing.T) {
+	t.Parallel()
+	both(t, "setup", with(fake{names: []string{"VolleyState", "VolleyDue"}}), "setup")
+	both(t, "setup.nothing", with(fake{}), "setup")
+}

@@ -1,0 +1,264 @@
+// The tests of this package are inside it because a main package cannot be
+// imported.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/config"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// fake is a starter that answers what a test says and keeps what it was asked.
+type fake struct {
+	err      error // of every call
+	started  starter.Started
+	statuses []message.Status // one for each call, the last again and again
+	failures map[int]error    // of single Status calls, by number
+	page     message.Page
+	row      message.Row
+	rows     []message.Row
+	rowsErr  error // after all rows
+	batches  starter.Batches
+	cancel   message.CancelResult
+	pause    message.PauseResult
+	move     message.RescheduleResult
+	names    []string
+
+	request    starter.Request
+	ref        starter.Ref
+	asked      any
+	closed     bool
+	calls      int
+	startCalls int
+}
+
+func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, error) {
+	f.request, f.ref = r, r.Ref
+	f.startCalls++
+	s := f.started
+	if s.ID == "" {
+		s.ID = r.ID
+	}
+	if s.Total == 0 && r.Batch != nil {
+		s.Total, s.Rejected, s.Problems = len(r.Batch.Messages), r.Batch.Rejected(), r.Batch.Problems()
+	}
+	return s, f.err
+}
+
+func (f *fake) Status(_ context.Context, ref starter.Ref) (message.Status, error) {
+	f.ref = ref
+	f.calls++
+	if err, ok := f.failures[f.calls]; ok {
+		return message.Status{}, err
+	}
+	if f.err != nil || len(f.statuses) == 0 {
+		return message.Status{}, f.err
+	}
+	st := f.statuses[0]
+	if len(f.statuses) > 1 {
+		f.statuses = f.statuses[1:]
+	}
+	return st, nil
+}
+
+func (f *fake) Wait(ctx context.Context, ref starter.Ref) (message.Status, error) {
+	return f.Status(ctx, ref)
+}
+
+func (f *fake) Messages(_ context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error) {
+	f.ref, f.asked = ref, q
+	return f.page, f.err
+}
+
+func (f *fake) Message(_ context.Context, ref starter.Ref, name string) (message.Row, error) {
+	f.ref, f.asked = ref, name
+	return f.row, f.err
+}
+
+func (f *fake) Results(_ context.Context, ref starter.Ref, q starter.ResultQuery) iter.Seq2[message.Row, error] {
+	f.ref, f.asked = ref, q
+	return func(yield func(message.Row, error) bool) {
+		if f.err != nil {
+			yield(message.Row{}, f.err)
+			return
+		}
+		for _, r := range f.rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if f.rowsErr != nil {
+			yield(message.Row{}, f.rowsErr)
+		}
+	}
+}
+
+func (f *fake) List(_ context.Context, q starter.ListQuery) (starter.Batches, error) {
+	f.asked = q
+	return f.batches, f.err
+}
+
+func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error) {
+	f.ref, f.asked = ref, q
+	return f.cancel, f.err
+}
+
+func (f *fake) Pause(_ context.Context, ref starter.Ref) (message.PauseResult, error) {
+	f.ref = ref
+	return f.pause, f.err
+}
+
+func (f *fake) Resume(_ context.Context, ref starter.Ref) (message.ResumeResult, error) {
+	f.ref = ref
+	return message.ResumeResult{Batch: ref.ID}, f.err
+}
+
+func (f *fake) Reschedule(_ context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error) {
+	f.ref, f.asked = ref, q
+	return f.move, f.err
+}
+
+func (f *fake) Redrive(_ context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {
+	f.ref, f.asked = ref, q
+	return f.started, f.err
+}
+
+func (f *fake) Missing(context.Context) ([]string, error) { return f.names, f.err }
+
+func (f *fake) Setup(context.Context) ([]string, error) { return f.names, f.err }
+
+var _ batches = (*fake)(nil)
+
+// moment is now in every test.
+var moment = time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)
+
+func after(d time.Duration) *time.Time { t := moment.Add(d); return &t }
+
+// result is what a run of the program left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// setting is how a test runs the program. The zero value has no configuration.
+type setting struct {
+	fake     *fake
+	env      []string
+	stdin    string
+	terminal bool
+}
+
+func (s setting) run(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	f := s.fake
+	if f == nil {
+		f = &fake{}
+	}
+	a := &app{
+		env: s.env, stdin: strings.NewReader(s.stdin), stdout: &stdout, stderr: &stderr,
+		now: func() time.Time { return moment }, every: time.Millisecond,
+		open: func(context.Context, *app, *config.Config) (batches, func(), error) {
+			return f, func() { f.closed = true }, nil
+		},
+		terminal: func(io.Writer) bool { return s.terminal },
+	}
+	code := a.run(t.Context(), args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+const testConfig = `
+accounts:
+  hook: {provider: webhook, url: https://hooks.example.com/, secret: ${HOOK_SECRET}}
+  spare: {provider: webhook, url: https://hooks.example.com/, secret: ${HOOK_SECRET}}
+routes: [{dialect: volley, hops: [hook, spare]}, {dialect: bluesky, channel: none, hops: [hook]}]
+tenants: {acme: {accounts: [spare], dialects: [volley], priority: 2}}
+`
+
+// withConfig runs with testConfig in VOLLEY_CONFIG and none of its secrets set.
+func withConfig(t *testing.T, f *fake) setting {
+	t.Helper()
+	return setting{fake: f, env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig)}}
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// golden compares what a run wrote with testdata/<name>.golden.
+func golden(t *testing.T, name string, r result) {
+	t.Helper()
+	got := fmt.Sprintf("exit %d\n--- stdout\n%s--- stderr\n%s", r.code, r.stdout, r.stderr)
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}
+
+// document reads stdout as exactly one JSON document.
+func document(t *testing.T, r result) map[string]any {
+	t.Helper()
+	var v map[string]any
+	d := json.NewDecoder(strings.NewReader(r.stdout))
+	require.NoError(t, d.Decode(&v), "stdout: %s\nstderr: %s", r.stdout, r.stderr)
+	_, err := d.Token()
+	require.ErrorIs(t, err, io.EOF, "one document and nothing else")
+	return v
+}
+
+func running() message.Status {
+	return message.Status{
+		ID: "b1", Dialect: "volley", Tenant: "default", Account: "hook", State: message.BatchRunning, Dispatch: "message",
+		CreatedAt: moment.Add(-10 * time.Minute), StartedAt: after(-100 * time.Second), NextDueAt: after(time.Minute), Total: 1000,
+		Counts:   &message.Counts{message.Scheduled: 300, message.Sending: 20, message.Retrying: 80, message.Sent: 500, message.Rejected: 100},
+		Metadata: json.RawMessage(`{"campaign":"spring"}`), AsOf: moment, Rev: 900,
+	}
+}
+
+func ended(counts message.Counts) message.Status {
+	return message.Status{
+		ID: "b1", Dialect: "volley", Tenant: "default", State: message.BatchCompleted, Dispatch: "message",
+		CreatedAt: moment.Add(-10 * time.Minute), StartedAt: after(-100 * time.Second), FinishedAt: after(-time.Minute),
+		Total: counts.Total(), Counts: &counts, Metadata: json.RawMessage(`{}`), AsOf: moment, Rev: 12,
+	}
+}
+
+func someRows() []message.Row {
+	reference := "c-1"
+	return []message.Row{
+		{
+			Index: 0, ID: "id-0", Reference: &reference, To: "+15550001111", Channel: "SMS", Account: "hook", State: message.Sent,
+			DueAt: after(-time.Hour), ExpiresAt: after(35 * time.Hour), SentAt: after(-time.Minute), FinishedAt: after(-time.Minute),
+			ProviderID: "p-1", Attempts: 2, Rev: 7,
+		},
+		{
+			Index: 1, ID: "id-1", To: "Zoë 语\x1b[31m", Account: "hook", State: message.Failed, DueAt: after(-time.Hour),
+			ExpiresAt: after(35 * time.Hour), FinishedAt: after(-2 * time.Minute), Attempts: 1, Code: "http_400", Detail: `no such "user", sorry`, Rev: 5,
+		},
+		{Index: 2, ID: "id-2", To: "x", State: message.Scheduled, DueAt: after(3*time.Hour + 2*time.Minute), ExpiresAt: after(39 * time.Hour)},
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/mocks"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func TestOperationsFollowTheWork(t *testing.T) {
+	t.Parallel()
+	var ready atomic.Bool
+	h := operations(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
+		func(context.Context) error {
+			if !ready.Load() {
+				return errors.New("the workers have not started")
+			}
+			return nil
+		})
+	core, logged := observer.New(zap.InfoLevel)
+	ctx, stop := context.WithCancel(t.Context())
+	err := serve(ctx, "127.0.0.1:0", h, zap.New(core), func(context.Context) error {
+		base := "http://" + logged.All()[0].ContextMap()["address"].(string)
+		code, body := get(t, base+"/healthz")
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, "ok\n", body)
+		code, body = get(t, base+"/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, code)
+		require.Equal(t, "the workers have not started\n", body)
+		ready.Store(true)
+		code, _ = get(t, base+"/readyz")
+		require.Equal(t, http.StatusOK, code)
+		_, body = get(t, base+"/metrics")
+		require.Equal(t, "metrics", body)
+		stop()
+		code, body = get(t, base+"/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, code)
+		require.Equal(t, "draining\n", body)
+		code, _ = get(t, base+"/healthz")
+		require.Equal(t, http.StatusOK, code, "it is alive while it drains")
+		return errors.New("the work's own end")
+	})
+	require.EqualError(t, err, "the work's own end")
+}
+
+func TestAnAddressThatIsTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	err = serve(t.Context(), l.Addr().String(), http.NotFoundHandler(), zap.NewNop(), func(context.Context) error {
+		t.Error("no work without its health checks")
+		return nil
+	})
+	require.ErrorContains(t, err, "--listen")
+}
+
+func TestReadyMeansThatThisProcessPolls(t *testing.T) {
+	t.Parallel()
+	pollers := func(names ...string) *workflowservice.DescribeTaskQueueResponse {
+		res := &workflowservice.DescribeTaskQueueResponse{}
+		for _, n := range names {
+			res.Pollers = append(res.Pollers, &taskqueuepb.PollerInfo{Identity: n})
+		}
+		return res
+	}
+	for name, tt := range map[string]struct {
+		res  *workflowservice.DescribeTaskQueueResponse
+		err  error
+		want string
+	}{
+		"nobody polls":               {pollers(), nil, "the workers have not started"},
+		"only another process polls": {pollers("other"), nil, "the workers have not started"},
+		"this process polls":         {pollers("other", "me"), nil, ""},
+		"temporal is away":           {nil, errors.New("unavailable"), "temporal does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &mocks.Client{}
+			c.On("DescribeTaskQueue", mock.Anything, "volley", enumspb.TASK_QUEUE_TYPE_WORKFLOW).Return(tt.res, tt.err)
+			err := polling(c, "volley", "me")(t.Context())
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, tt.want)
+		})
+	}
+}
+
+func TestAWorkerSaysWhatTheServerLacks(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zap.InfoLevel)
+	warnMissing(t.Context(), &fake{names: []string{"VolleyState", "VolleyDue"}}, zap.New(core))
+	require.Equal(t, 1, logged.Len())
+	require.Contains(t, logged.All()[0].Message, "`volley setup` adds them")
+	require.Equal(t, "VolleyState, VolleyDue", logged.All()[0].ContextMap()["missing"])
+	warnMissing(t.Context(), &fake{}, zap.New(core))
+	require.Equal(t, 1, logged.Len())
+}
