@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -114,7 +115,7 @@ func (b *bluesky) convo(ctx context.Context, to string) (string, error) {
 
 // certain turns a doubt about a call that carries no message into a failure.
 func certain(err error) error {
-	if e, ok := err.(*Error); ok && e.Kind == Ambiguous { //nolint:errorlint // the core returns the *Error itself
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == Ambiguous {
 		return &Error{Kind: Unavailable, Code: e.Code, Detail: e.Detail}
 	}
 	return err
