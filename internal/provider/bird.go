@@ -95,7 +95,7 @@ func birdText(m message.Outgoing) ([]byte, *Error) {
 	case !isPhone(m.To):
 		return nil, unsupportedRecipient("bird", "a phone number or an email address")
 	}
-	contact := map[string]string{"identifierKey": kind, "identifierValue": m.To}
+	contact := map[string]string{"identifierKey": kind, "identifierValue": plainPhone(m.To)}
 	return encode(map[string]any{
 		"receiver":  map[string]any{"contacts": []any{contact}},
 		"body":      map[string]any{"type": "text", "text": map[string]string{"text": m.Text}},

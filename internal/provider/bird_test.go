@@ -72,14 +72,18 @@ func TestBirdGivesALastSecondToWhatIsAboutToExpire(t *testing.T) {
 
 func TestBirdSendsTheTextOfOtherDialects(t *testing.T) {
 	t.Parallel()
-	for to, key := range map[string]string{"+1 (555) 000-1111": "phonenumber", "ann@example.com": "emailaddress"} {
+	for to, want := range map[string]struct{ key, value string }{
+		"+1 (555) 000-1111": {"phonenumber", "+15550001111"},
+		"555 000-1111":      {"phonenumber", "5550001111"},
+		"ann@example.com":   {"emailaddress", "ann@example.com"},
+	} {
 		srv := record(t, answer(202, `{"id":"bird-1"}`))
 		m := outgoing("sinch", to, `{"message":{}}`)
 		m.Text, m.Reference = "Hi <Ann>", "c-1"
 		_, err := open(t, birdAccount(srv.URL)).Send(t.Context(), m)
 		require.NoError(t, err)
 		require.JSONEq(t, fmt.Sprintf(`{"receiver":{"contacts":[{"identifierKey":%q,"identifierValue":%q}]},
-			"body":{"type":"text","text":{"text":"Hi <Ann>"}},"reference":%q}`, key, to, messageID), string(srv.got()[0].body))
+			"body":{"type":"text","text":{"text":"Hi <Ann>"}},"reference":%q}`, want.key, want.value, messageID), string(srv.got()[0].body))
 	}
 }
 

@@ -122,6 +122,18 @@ func isPhone(to string) bool {
 	})
 }
 
+// plainPhone takes everything but digits and a leading + out of a phone number;
+// any other recipient stays as it is.
+func plainPhone(to string) string {
+	if !isPhone(to) {
+		return to
+	}
+	if strings.HasPrefix(to, "+") {
+		return "+" + phoneDigits(to)
+	}
+	return phoneDigits(to)
+}
+
 // phoneDigits reduces a phone number to its digits, so that two ways of writing
 // it compare equal.
 func phoneDigits(to string) string {

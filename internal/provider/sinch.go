@@ -112,7 +112,7 @@ func (s *sinch) body(m message.Outgoing) ([]byte, *Error) {
 		o.set("ttl", fmt.Sprintf("%ds", max(int64(m.ExpiresAt.Sub(s.now())/time.Second), sinchMinTTL)))
 	}
 	if len(m.Channels) > 0 {
-		o.set("channel_priority_order", m.Channels)
+		o.set("channel_priority_order", sinchChannels(m.Channels))
 	}
 	metadata, err := sinchObject(o, "message_metadata")
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *sinch) content(m message.Outgoing) (object, *Error) {
 	if m.Text == "" {
 		return nil, unsupportedContent(m)
 	}
-	channels := m.Channels
+	channels := sinchChannels(m.Channels)
 	if len(channels) == 0 {
 		if !isPhone(m.To) {
 			return nil, unsupportedRecipient("sinch", "a phone number where no channel is named")
@@ -160,12 +160,21 @@ func (s *sinch) content(m message.Outgoing) (object, *Error) {
 	}
 	identities := make([]map[string]string, len(channels))
 	for i, c := range channels {
-		identities[i] = map[string]string{"channel": c, "identity": m.To}
+		identities[i] = map[string]string{"channel": c, "identity": plainPhone(m.To)}
 	}
 	o := object{}
 	o.set("recipient", map[string]any{"identified_by": map[string]any{"channel_identities": identities}})
 	o.set("message", map[string]any{"text_message": map[string]string{"text": m.Text}})
 	return o, nil
+}
+
+// sinchChannels writes channels as Sinch's enum does, whatever the dialect.
+func sinchChannels(channels []string) []string {
+	out := make([]string, len(channels))
+	for i, c := range channels {
+		out[i] = strings.ToUpper(c)
+	}
+	return out
 }
 
 // sinchObject reads metadata, an object or, as messages:send has it, a string
