@@ -164,7 +164,7 @@ func benchmark(b *testing.B, path, body string) {
 	h := sandbox.New(sandbox.Options{}).Handler()
 	b.ReportAllocs()
 	for b.Loop() {
-		req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		req := httptest.NewRequestWithContext(b.Context(), http.MethodPost, path, strings.NewReader(body))
 		req.Header.Set("Authorization", "AccessKey k")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
