@@ -2,6 +2,7 @@ package dialect_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,17 @@ func TestIMKITTextOfOtherTypes(t *testing.T) {
 	_, text, err := b.Template.Render(&b.Messages[0])
 	require.NoError(t, err)
 	require.Empty(t, text, "a caption alone is not the message")
+}
+
+func TestIMKITExample(t *testing.T) {
+	t.Parallel()
+	body, err := os.ReadFile("../../examples/imkit.json")
+	require.NoError(t, err)
+	b, problems := decode(t, "imkit", string(body), dialect.Options{Now: accepted})
+	require.Empty(t, problems)
+	require.Len(t, b.Messages, 5)
+	require.Len(t, b.Problems(), 1)
+	require.Equal(t, "paras[3]", b.Problems()[0].Path)
 }
 
 func TestIMKITFlags(t *testing.T) {

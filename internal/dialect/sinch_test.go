@@ -3,6 +3,7 @@ package dialect_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,17 @@ func TestSinchChannelOrderBecomesHops(t *testing.T) {
 		{Account: "sinch-eu", Channels: []string{"WHATSAPP", "RCS", "SMS"}},
 		{Account: "bird", Channels: []string{"SMS"}},
 	}, b.Way(1))
+}
+
+func TestSinchExample(t *testing.T) {
+	t.Parallel()
+	body, err := os.ReadFile("../../examples/sinch.json")
+	require.NoError(t, err)
+	b, problems := decode(t, "sinch", string(body), dialect.Options{Now: accepted})
+	require.Empty(t, problems)
+	require.Len(t, b.Messages, 6)
+	require.Len(t, b.Problems(), 1)
+	require.Equal(t, "recipient_and_params[2].parameters.parcel", b.Problems()[0].Path)
 }
 
 func TestSinchBoundsItsWork(t *testing.T) {
