@@ -188,14 +188,19 @@ func TestControlsSendNothingUnlessAWorkerAnswers(t *testing.T) {
 	s, f := newStarter(t, starter.Options{Wait: short})
 	start(t, s, request("a", 1))
 	for _, name := range []string{"pause", "resume", "reschedule"} {
-		require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			require.Zero(t, f.updates)
+		})
 	}
-	require.Zero(t, f.updates)
 }
 
 func TestAControlWhoseWorkerGoesAwaySaysThatItMayStillHappen(t *testing.T) {
 	t.Parallel()
-	s, _, _ := openBatch(t, 1) // answers queries, but no update
+	s, _, _ := openBatchWith(t, 1, starter.Options{Wait: short}) // answers queries, but no update
 	_, err := s.Pause(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNoWorker)
 	require.ErrorContains(t, err, "may still happen")
@@ -203,7 +208,7 @@ func TestAControlWhoseWorkerGoesAwaySaysThatItMayStillHappen(t *testing.T) {
 
 func TestCancelOfABatchThatClosesBeforeTheSignalAnswersFromItsResult(t *testing.T) {
 	t.Parallel()
-	s, f, res := openBatch(t, 3)
+	s, f, res := openBatchWith(t, 3, starter.Options{Wait: short})
 	w := f.flow(t, "batch-a")
 	f.onSignal = func() { w.complete(t, res) }
 	got, err := s.Cancel(t.Context(), a, message.CancelRequest{})

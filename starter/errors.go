@@ -97,10 +97,13 @@ func (s *Starter) workerError(ctx context.Context, what string, err error) error
 	return s.translate(ctx, what, err)
 }
 
+// healthWait is how long a server may take to say that it is there.
+const healthWait = 2 * time.Second
+
 // late tells why nothing came back in time: the SDK repeats a call to a server
 // that is away until the deadline, so that the deadline itself says nothing.
 func (s *Starter) late(ctx context.Context, what string) error {
-	ctx, cancel := context.WithTimeout(ctx, min(s.o.Wait, 2*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, healthWait)
 	defer cancel()
 	_, err := s.c.CheckHealth(ctx, &client.CheckHealthRequest{})
 	switch code := statusCode(err); code {

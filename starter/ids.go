@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +21,6 @@ import (
 // idPattern is the rule for the ids of batches and the names of tenants.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
 
-const workflowIDPrefix = "batch-"
-
 // ValidID reports whether s can be the id of a batch or the name of a tenant: 1
 // to 100 letters, digits, dots, hyphens and underscores, the first a letter or a
 // digit.
@@ -31,25 +28,14 @@ func ValidID(s string) bool { return idPattern.MatchString(s) }
 
 // WorkflowID is the id of the workflow that runs a batch: batch-<id> for the
 // default tenant, batch-<tenant>/<id> for others.
-func WorkflowID(r Ref) string {
-	if tenant := tenantOf(r); tenant != DefaultTenant {
-		return workflowIDPrefix + tenant + "/" + r.ID
-	}
-	return workflowIDPrefix + r.ID
-}
+func WorkflowID(r Ref) string { return message.WorkflowID(r.Tenant, r.ID) }
 
 // parseWorkflowID is the reverse of WorkflowID. It reports false for workflows
-// that are no batch.
-func parseWorkflowID(id string) (Ref, bool) {
-	rest, ok := strings.CutPrefix(id, workflowIDPrefix)
-	if !ok {
-		return Ref{}, false
-	}
-	r := Ref{Tenant: DefaultTenant, ID: rest}
-	if tenant, batch, ok := strings.Cut(rest, "/"); ok {
-		r = Ref{Tenant: tenant, ID: batch}
-	}
-	return r, ValidID(r.Tenant) && ValidID(r.ID)
+// that are no batch, segments among them.
+func parseWorkflowID(workflowID string) (Ref, bool) {
+	tenant, id, ok := message.ParseWorkflowID(workflowID)
+	r := Ref{Tenant: tenant, ID: id}
+	return r, ok && ValidID(tenant) && ValidID(id) && WorkflowID(r) == workflowID
 }
 
 func tenantOf(r Ref) string { return cmp.Or(r.Tenant, DefaultTenant) }

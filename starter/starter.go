@@ -30,7 +30,7 @@ var (
 )
 
 // DefaultTenant is the tenant of callers that name none.
-const DefaultTenant = "default"
+const DefaultTenant = message.DefaultTenant
 
 // Options configure a Starter. The zero value is usable.
 type Options struct {
