@@ -238,23 +238,6 @@ func (r *reader) integer(n node) (int64, bool) {
 	return v, true
 }
 
-// stringMap reads an object whose values are all strings.
-func (r *reader) stringMap(n node) (map[string]string, bool) {
-	o, ok := r.object(n)
-	if !ok {
-		return nil, false
-	}
-	m := make(map[string]string, len(o.fields))
-	for _, f := range o.fields {
-		if s, fine := r.text(f.node); fine {
-			m[f.key] = s
-		} else {
-			ok = false
-		}
-	}
-	return m, ok
-}
-
 // required is take with a problem where the key is absent or null.
 func (r *reader) required(o *object, key string) (node, bool) {
 	n, ok := o.take(key)
