@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,16 @@ func TestTheConfigFlagBeatsTheVariable(t *testing.T) {
 	require.Equal(t, 0, s.run(t, "status", "b1", "--config", write(t, "c.yaml", testConfig)).code)
 }
 
+// This test changes the directory and cannot run beside others.
+func TestTheConfigInThisDirectoryIsUsed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("volley.yaml", []byte(testConfig), 0o600))
+	r := setting{stdin: goodBody}.run(t, "validate", "--dialect", "volley", "--render", "-o", "json", "-")
+	require.Equal(t, 0, r.code)
+	require.Empty(t, r.stderr)
+	require.Contains(t, r.stdout, `"account":"hook"`)
+}
+
 func TestAWorkerNeedsAccounts(t *testing.T) {
 	t.Parallel()
 	r := setting{}.run(t, "worker")
@@ -140,15 +151,15 @@ func TestCompletion(t *testing.T) {
 		require.Contains(t, r.stdout, "volley")
 	}
 	for line, want := range map[string][]string{
-		"start --dialect ":                 {"bird", "sinch", "imkit", "bluesky", "volley"},
-		"start --account ":                 {"hook", "spare"},
-		"messages b1 --state ":             {"scheduled", "unknown"},
-		"list --state ":                    {"canceling", "paused"},
-		"redrive b1 --state failed,":       {"failed,unknown"},
-		"results b1 --format ":             {"jsonl", "csv"},
-		"status b1 -o ":                    {"json", "text"},
-		"":                                 {"start", "worker", "version"},
-		"status --log-level ":              {"debug", "error"},
+		"start --dialect ":           {"bird", "sinch", "imkit", "bluesky", "volley"},
+		"start --account ":           {"hook", "spare"},
+		"messages b1 --state ":       {"scheduled", "unknown"},
+		"list --state ":              {"canceling", "paused"},
+		"redrive b1 --state failed,": {"failed,unknown"},
+		"results b1 --format ":       {"jsonl", "csv"},
+		"status b1 -o ":              {"json", "text"},
+		"":                           {"start", "worker", "version"},
+		"status --log-level ":        {"debug", "error"},
 	} {
 		words := strings.Split(line, " ")
 		r := withConfig(t, nil).run(t, append([]string{"__complete"}, words...)...)

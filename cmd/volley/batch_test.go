@@ -160,6 +160,14 @@ func TestWatchDrawsABarOnATerminal(t *testing.T) {
 	}
 }
 
+func TestALineFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "short", clipWidth("short", 5))
+	require.Equal(t, "shor…", clipWidth("shorter", 5))
+	require.Equal(t, "语…", clipWidth("语语语", 4), "wide characters take two columns")
+	require.Equal(t, "…", clipWidth("shorter", 0))
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	res := message.CancelResult{

@@ -112,6 +112,19 @@ func printable(s string) string {
 	}, s)
 }
 
+// clipWidth cuts s to a number of columns.
+func clipWidth(s string, columns int) string {
+	if uniseg.StringWidth(s) <= columns {
+		return s
+	}
+	var out strings.Builder
+	left := columns - 1
+	for g := uniseg.NewGraphemes(s); g.Next() && left >= g.Width(); left -= g.Width() {
+		out.WriteString(g.Str())
+	}
+	return out.String() + "…"
+}
+
 func stateColour(s message.State) colour {
 	switch s {
 	case message.Sent, message.Delivered:

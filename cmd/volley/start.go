@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -147,11 +146,10 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 	if f.wait || f.watch {
 		var st message.Status
 		st, failed = a.end(ctx, b, a.ref(s.ID), f.watch)
-		switch {
-		case failed == nil:
+		if failed == nil {
 			doc.Status = &st
-		case ctx.Err() != nil:
-			failed = &exitError{code: exitFailed, err: fmt.Errorf("interrupted, batch %s goes on", s.ID)}
+		} else {
+			failed = interrupted(ctx, s.ID, failed)
 		}
 	}
 	if a.json() {

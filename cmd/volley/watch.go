@@ -32,7 +32,7 @@ func (a *app) watchCommand() *cobra.Command {
 				}
 				st, err := a.follow(cmd.Context(), b, a.ref(args[0]), show)
 				if err != nil {
-					return err
+					return interrupted(cmd.Context(), args[0], err)
 				}
 				if !a.json() {
 					a.showStatus(st)
@@ -94,6 +94,14 @@ func (a *app) follow(ctx context.Context, b batches, ref starter.Ref, show live)
 	}
 }
 
+// interrupted says that ending the program does not end the batch.
+func interrupted(ctx context.Context, id string, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return &exitError{code: exitFailed, err: fmt.Errorf("interrupted, batch %s goes on", id)}
+}
+
 // summary is a status in one line.
 func summary(st message.Status) string {
 	var parts []string
@@ -133,6 +141,9 @@ func (d documents) show(st message.Status) error { return encode(d.w, st) }
 
 func (d documents) end() {}
 
+// besideBar is the room that the bar with its numbers takes on a line.
+const besideBar = 60
+
 // bar draws a bar on a terminal.
 type bar struct {
 	w io.Writer
@@ -148,7 +159,7 @@ func (b *bar) show(st message.Status) error {
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 		)
 	}
-	b.p.Describe(" " + string(st.State) + ": " + summary(st))
+	b.p.Describe(" " + clipWidth(string(st.State)+": "+summary(st), terminalWidth(b.w)-besideBar))
 	return b.p.Set(progressOf(st).done)
 }
 

@@ -102,6 +102,16 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// terminalWidth is how many columns a terminal has; 80 where it does not say.
+func terminalWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
 // note tells a person something beside the result.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.stderr, "volley: "+format+"\n", args...)
