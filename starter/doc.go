@@ -2,6 +2,8 @@
 // batches, reads them, controls them and forms their ids.
 //
 // Starting is idempotent: the same id with the same content answers with the
-// batch that is there, with other content it is ErrConflict. Errors of the
-// Temporal server come out as this package's own, so no other package meets them.
+// batch that is there, with other content it is ErrConflict. Open batches are
+// asked through a worker; closed ones are read from their result, and those that
+// Temporal itself ended from their history, without one. Errors of the Temporal
+// server come out as this package's own, so no other package meets them.
 package starter

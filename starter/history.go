@@ -146,8 +146,14 @@ func (st *story) scheduled(e *historypb.HistoryEvent) {
 	if in.Index < 0 || in.Index >= len(st.recs) {
 		return
 	}
-	st.steps[e.GetEventId()] = step{index: in.Index, question: question}
 	rec := &st.recs[in.Index]
+	if rec.State.Taken() || rec.State == message.Rejected {
+		return
+	}
+	// Where a later attempt shows that a message had not ended after all, the
+	// event is right and what was concluded before is not.
+	rec.Finished = 0
+	st.steps[e.GetEventId()] = step{index: in.Index, question: question}
 	st.move(in.Index, message.Sending)
 	if question {
 		rec.Asked++
