@@ -98,38 +98,70 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		return fmt.Sprintf("package %s\n\nimport _ %q\n", pkg, imported)
 	}
 	for name, c := range map[string]struct{ file, text, want string }{
-		"message imports ours": {"internal/message/new.go", imports("message", "volley/internal/provider"),
-			"internal/message/new.go imports volley/internal/provider: internal/message may import no package of this module"},
-		"provider knows Temporal": {"internal/provider/new.go", imports("provider", "go.temporal.io/sdk/temporal"),
-			"internal/provider/new.go imports go.temporal.io/sdk/temporal: internal/provider has nothing to do with the Temporal API"},
-		"dialect knows providers": {"internal/dialect/new.go", imports("dialect", "volley/internal/provider"),
-			"internal/dialect/new.go imports volley/internal/provider: internal/dialect may import only internal/message of this module"},
-		"workflows reach a provider": {"workflows/new.go", imports("workflows", "volley/internal/provider"),
-			"workflows/new.go imports volley/internal/provider: workflows may import only activities, internal/message of this module"},
-		"workflows speak HTTP": {"workflows/new.go", imports("workflows", "net/http"),
-			"workflows/new.go imports net/http: workflows has nothing to do with HTTP"},
-		"workflows read JSON": {"workflows/new.go", imports("workflows", "encoding/json"),
-			"workflows/new.go imports encoding/json: workflows has nothing to do with JSON"},
-		"activities call Temporal": {"activities/new.go", imports("activities", "go.temporal.io/sdk/client"),
-			"activities/new.go imports go.temporal.io/sdk/client: activities has nothing to do with Temporal as a client"},
-		"starter opens accounts": {"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, workflows of this module"},
-		"worker reads the configuration": {"worker/new.go", imports("worker", "volley/internal/config"),
-			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, workflows of this module"},
-		"dev is used": {"cmd/volley/new.go", imports("main", "volley/dev/server"),
-			"cmd/volley/new.go imports volley/dev/server: nothing outside dev imports dev"},
-		"an unknown package": {"internal/queue/doc.go", "// Package queue waits.\npackage queue\n",
-			"internal/queue has no line in layering_test.go: say what it may import"},
-		"a name that says nothing": {"internal/utils/doc.go", "// Package utils is anything.\npackage utils\n",
-			`internal/utils: "utils" says nothing about what is in it`},
-		"a package without a comment": {"worker/doc.go", "package worker\n",
-			"worker has no package comment, neither in doc.go nor in the file that bears its name"},
-		"two package comments": {"worker/new.go", "// Package worker works.\npackage worker\n",
-			"worker has 2 package comments, in doc.go, new.go: one is enough"},
-		"the server is required": {"go.mod", "module volley\n\nrequire (\n\tgo.temporal.io/server v1.32.1 // indirect\n)\n",
-			"go.mod requires go.temporal.io/server: only dev brings a server"},
-		"the sandbox knows the senders": {"dev/sandbox/new.go", imports("sandbox", "volley/internal/provider"),
-			"dev/sandbox/new.go imports volley/internal/provider: the sandbox judges the senders and knows none of their code"},
+		"message imports ours": {
+			"internal/message/new.go", imports("message", "volley/internal/provider"),
+			"internal/message/new.go imports volley/internal/provider: internal/message may import no package of this module",
+		},
+		"provider knows Temporal": {
+			"internal/provider/new.go", imports("provider", "go.temporal.io/sdk/temporal"),
+			"internal/provider/new.go imports go.temporal.io/sdk/temporal: internal/provider has nothing to do with the Temporal API",
+		},
+		"dialect knows providers": {
+			"internal/dialect/new.go", imports("dialect", "volley/internal/provider"),
+			"internal/dialect/new.go imports volley/internal/provider: internal/dialect may import only internal/message of this module",
+		},
+		"workflows reach a provider": {
+			"workflows/new.go", imports("workflows", "volley/internal/provider"),
+			"workflows/new.go imports volley/internal/provider: workflows may import only activities, internal/message of this module",
+		},
+		"workflows speak HTTP": {
+			"workflows/new.go", imports("workflows", "net/http"),
+			"workflows/new.go imports net/http: workflows has nothing to do with HTTP",
+		},
+		"workflows read JSON": {
+			"workflows/new.go", imports("workflows", "encoding/json"),
+			"workflows/new.go imports encoding/json: workflows has nothing to do with JSON",
+		},
+		"activities call Temporal": {
+			"activities/new.go", imports("activities", "go.temporal.io/sdk/client"),
+			"activities/new.go imports go.temporal.io/sdk/client: activities has nothing to do with Temporal as a client",
+		},
+		"starter opens accounts": {
+			"starter/new.go", imports("starter", "volley/internal/provider"),
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, workflows of this module",
+		},
+		"worker reads the configuration": {
+			"worker/new.go", imports("worker", "volley/internal/config"),
+			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, workflows of this module",
+		},
+		"dev is used": {
+			"cmd/volley/new.go", imports("main", "volley/dev/server"),
+			"cmd/volley/new.go imports volley/dev/server: nothing outside dev imports dev",
+		},
+		"an unknown package": {
+			"internal/queue/doc.go", "// Package queue waits.\npackage queue\n",
+			"internal/queue has no line in layering_test.go: say what it may import",
+		},
+		"a name that says nothing": {
+			"internal/utils/doc.go", "// Package utils is anything.\npackage utils\n",
+			`internal/utils: "utils" says nothing about what is in it`,
+		},
+		"a package without a comment": {
+			"worker/doc.go", "package worker\n",
+			"worker has no package comment, neither in doc.go nor in the file that bears its name",
+		},
+		"two package comments": {
+			"worker/new.go", "// Package worker works.\npackage worker\n",
+			"worker has 2 package comments, in doc.go, new.go: one is enough",
+		},
+		"the server is required": {
+			"go.mod", "module volley\n\nrequire (\n\tgo.temporal.io/server v1.32.1 // indirect\n)\n",
+			"go.mod requires go.temporal.io/server: only dev brings a server",
+		},
+		"the sandbox knows the senders": {
+			"dev/sandbox/new.go", imports("sandbox", "volley/internal/provider"),
+			"dev/sandbox/new.go imports volley/internal/provider: the sandbox judges the senders and knows none of their code",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
