@@ -97,7 +97,7 @@ func submit(ctx context.Context, s *stack, st *starter.Starter, e example) (*pla
 		IMKITParas: s.cfg.Limits.IMKITParas, MaxMessages: s.cfg.Limits.BatchMessages,
 	})
 	if len(problems) > 0 {
-		return nil, fmt.Errorf("refused: %v", problems)
+		return nil, fmt.Errorf("refused: %w", problems)
 	}
 	s.cfg.Router(starter.DefaultTenant).Accept(b, d.Recipient)
 	started, err := st.Start(ctx, starter.Request{

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"runtime"
@@ -10,7 +11,7 @@ type ports struct {
 	frontend, http, history, matching, worker, ui int
 }
 
-func pickPorts(o Options) (ports, error) {
+func pickPorts(ctx context.Context, o Options) (ports, error) {
 	var p ports
 	wanted := []struct {
 		name string
@@ -31,7 +32,7 @@ func pickPorts(o Options) (ports, error) {
 		}{"web UI", o.UIPort, &p.ui})
 	}
 	for _, w := range wanted {
-		port, err := freePort(w.port)
+		port, err := freePort(ctx, w.port)
 		if err != nil {
 			return ports{}, fmt.Errorf("%s port: %w", w.name, err)
 		}
@@ -45,8 +46,8 @@ func pickPorts(o Options) (ports, error) {
 // the port. Where the system picks ports at random, a connection that the
 // listening side closed first keeps a picked port out of that lottery for a
 // minute, while a listener that names it may still open it.
-func freePort(port int) (int, error) {
-	l, err := net.Listen("tcp", address(port))
+func freePort(ctx context.Context, port int) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address(port))
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +55,7 @@ func freePort(port int) (int, error) {
 	if port != 0 || runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return l.Addr().(*net.TCPAddr).Port, nil
 	}
-	c, err := net.Dial("tcp", l.Addr().String())
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 	if err != nil {
 		return 0, err
 	}

@@ -80,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	ports, err := pickPorts(o)
+	ports, err := pickPorts(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -14,13 +14,13 @@ import (
 type webUI struct {
 	address string
 	server  *uiserver.Server
-	done    chan error
+	done    chan struct{}
 }
 
 // startUI serves the Web UI, whose files are part of the binary, and returns
 // once it answers.
 func startUI(ctx context.Context, port int, temporal, namespace string) (*webUI, error) {
-	u := &webUI{address: address(port), done: make(chan error, 1)}
+	u := &webUI{address: address(port), done: make(chan struct{})}
 	u.server = uiserver.NewServer(server_options.WithConfigProvider(&uiconfig.Config{
 		TemporalGRPCAddress: temporal,
 		Host:                host,
@@ -31,7 +31,10 @@ func startUI(ctx context.Context, port int, temporal, namespace string) (*webUI,
 		HideLogs:            true,
 		CORS:                uiconfig.CORS{CookieInsecure: true},
 	}))
-	go func() { u.done <- u.server.Start() }()
+	go func() {
+		defer close(u.done)
+		_ = u.server.Start() // it only returns once stop is called
+	}()
 	err := poll(ctx, func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+u.address+"/healthz", nil)
 		if err != nil {

@@ -1,0 +1,131 @@
+# `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO   ?= go
+BIN  := $(CURDIR)/bin
+DB   ?=
+ARGS ?=
+
+# Tools, pinned. A change here is a change of what `make check` demands.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOFUMPT_VERSION       := v0.12.0
+WORKFLOWCHECK_VERSION := v0.6.0
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOFUMPT       := $(BIN)/gofumpt-$(GOFUMPT_VERSION)
+WORKFLOWCHECK := $(BIN)/workflowcheck-$(WORKFLOWCHECK_VERSION)
+
+DEV := $(BIN)/volley-dev
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build-dev ## run everything in one process, send examples/, show what became of each message
+	@cd dev && $(DEV) demo --temporal-port 0 --ui-port 0 --gateway-port 0 --sandbox-port 0 $(ARGS)
+
+.PHONY: dev
+dev: build-dev ## the same without sending, until Ctrl-C; DB=path keeps its state in a file
+	@cd dev && exec $(DEV) up --state-dir "$(CURDIR)/.volley" $(if $(DB),--db "$(abspath $(DB))") $(ARGS)
+
+# A Temporal server is some 1,800 packages. The names that `go build -v` prints
+# are counted, so that a first build does not look as if it hung.
+.PHONY: build-dev
+build-dev:
+	@mkdir -p $(BIN)
+	@echo "Building Volley with a Temporal server inside: minutes the first time, seconds after that." >&2
+	@$(GO) -C dev build -v -o $(DEV) . 2>&1 | awk ' \
+		/^[a-zA-Z0-9._-]+\.?[a-zA-Z0-9._-]*(\/[^ :]*)?$$/ {n++; printf "\r  %d packages compiled", n; fflush(); next} \
+		/^go: downloading / {d++; printf "\r  %d modules downloaded", d; fflush(); next} \
+		{print} END {if (n + d) print ""}' >&2
+
+.PHONY: build
+build: ## build bin/volley
+	@mkdir -p $(BIN)
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/volley ./cmd/volley
+
+.PHONY: test
+test: ## every test of both modules, the end-to-end ones included
+	$(GO) test ./...
+	$(GO) -C dev test ./...
+
+.PHONY: bench
+bench: ## the benchmarks, side by side, as a table and as JSON
+	$(GO) -C dev run ./bench $(ARGS)
+
+# What CI runs. Each step says what is wrong by itself; the order is from fast to
+# slow. The race detector is left out of dev/, where it would mostly check Temporal.
+.PHONY: check
+check: check-format check-lint check-workflows check-tidy check-tests check-fuzz check-bench ## what CI runs: lint, workflowcheck, layering, tests, fuzz seeds, benches once
+	@echo "check: all of it passed"
+
+.PHONY: check-format
+check-format: $(GOFUMPT)
+	@echo "== gofumpt"
+	@unformatted=$$(git ls-files '*.go' | xargs $(GOFUMPT) -modpath volley -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make format does it):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: check-lint
+check-lint: $(GOLANGCI_LINT)
+	@echo "== golangci-lint"
+	@$(GOLANGCI_LINT) run ./...
+	@cd dev && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+
+.PHONY: check-workflows
+check-workflows: $(WORKFLOWCHECK)
+	@echo "== workflowcheck"
+	@$(WORKFLOWCHECK) ./worker/... ./workflows/...
+
+.PHONY: check-tidy
+check-tidy:
+	@echo "== go mod tidy"
+	@$(GO) mod tidy -diff
+	@$(GO) -C dev mod tidy -diff
+
+# The layering of imports, the replay of every stored history and the seeds of
+# every fuzz test are plain tests.
+.PHONY: check-tests
+check-tests:
+	@echo "== go test -race ./..."
+	@$(GO) test -race ./...
+	@echo "== go test ./... in dev"
+	@$(GO) -C dev test ./...
+
+FUZZTIME ?= 5s
+.PHONY: check-fuzz
+check-fuzz:
+	@echo "== fuzz tests, $(FUZZTIME) each"
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for fuzz in $$(grep -h --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | cut -d' ' -f2); do \
+			(cd $$pkg && $(GO) test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(FUZZTIME) .); \
+		done; \
+	done
+
+.PHONY: check-bench
+check-bench:
+	@echo "== benchmarks, once each"
+	@$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -v 'no test files'
+
+.PHONY: format
+format: $(GOFUMPT) ## format every Go file
+	@git ls-files '*.go' | xargs $(GOFUMPT) -modpath volley -w
+
+$(GOLANGCI_LINT):
+	$(call tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION),golangci-lint)
+$(GOFUMPT):
+	$(call tool,mvdan.cc/gofumpt@$(GOFUMPT_VERSION),gofumpt)
+$(WORKFLOWCHECK):
+	$(call tool,go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION),workflowcheck)
+
+# tool installs $(1), whose program is called $(2), under its versioned name.
+define tool
+	@echo "installing $(1) into bin/" >&2
+	@mkdir -p $(BIN)/tmp
+	@GOBIN=$(BIN)/tmp GOFLAGS= $(GO) install $(1)
+	@mv $(BIN)/tmp/$(2) $@
+	@rmdir $(BIN)/tmp 2>/dev/null || true
+endef
