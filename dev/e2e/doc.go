@@ -1,0 +1,7 @@
+// Package e2e holds the end-to-end tests: the embedded Temporal server, Volley's
+// worker and starter, and the sandbox over real HTTP. Fault tests run the built
+// volley binary and kill it.
+//
+// VOLLEY_STICKY_CACHE=-1 runs the worker without a cache, so that every workflow
+// task replays its history.
+package e2e

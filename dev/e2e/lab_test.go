@@ -1,0 +1,236 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"volley/dev/sandbox"
+	"volley/dev/server"
+	"volley/internal/dialect"
+	"volley/internal/message"
+	"volley/internal/provider"
+	"volley/internal/temporalclient"
+	"volley/starter"
+	"volley/worker"
+)
+
+const hookSecret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
+
+// lab is one Temporal server with a worker and a sandbox, shared by all tests.
+type lab struct {
+	server  *server.Server
+	sandbox *sandbox.Sandbox
+	url     string // the sandbox's
+	client  client.Client
+	starter *starter.Starter
+	stops   []func()
+}
+
+var shared *lab
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = open(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	shared.close()
+	os.Exit(code)
+}
+
+func open() (*lab, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	l := &lab{}
+	var err error
+	if l.server, err = server.Start(ctx, server.Options{Log: zap.NewNop()}); err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, func() { _ = l.server.Stop() })
+	l.sandbox = sandbox.New(sandbox.Options{Secret: hookSecret})
+	box := httptest.NewServer(l.sandbox)
+	l.stops = append(l.stops, box.Close)
+	l.url = box.URL
+	l.client, err = temporalclient.Dial(ctx, temporalclient.Options{Log: zap.NewNop(), EnvLookup: env{"TEMPORAL_ADDRESS": l.server.Address()}})
+	if err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, l.client.Close)
+	l.starter = starter.New(l.client, starter.Options{InFlight: 100})
+	stop, err := l.work("", l.accounts())
+	if err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, stop)
+	return l, nil
+}
+
+func (l *lab) close() {
+	for i := len(l.stops) - 1; i >= 0; i-- {
+		l.stops[i]()
+	}
+}
+
+// accounts are those that the shared worker serves. "idle" is one that no worker
+// serves, so that its attempts never start.
+func (l *lab) accounts() []provider.Account {
+	return []provider.Account{
+		l.hook("hook", true),
+		l.hook("blind", false),
+		l.hook("other", true),
+	}
+}
+
+// hook is a webhook account at the sandbox that can be asked, or cannot.
+func (l *lab) hook(name string, reconcile bool) provider.Account {
+	return provider.Account{
+		Name: name, Provider: "webhook", URL: l.url + "/webhook/" + name, Secret: hookSecret, Reconcile: reconcile,
+		AllowPrivate: true, Settle: time.Second, Concurrency: 100,
+	}
+}
+
+// work runs a worker in this process until stop is called.
+func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err error) {
+	reg, err := provider.Open(accounts, provider.Options{})
+	if err != nil {
+		return nil, err
+	}
+	cache, _ := strconv.Atoi(os.Getenv("VOLLEY_STICKY_CACHE"))
+	w, err := worker.New(l.client, reg, worker.Options{TaskQueue: queue, StickyCache: cache, Drain: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.Run(ctx) })
+	return func() { cancel(); wg.Wait() }, nil
+}
+
+// router knows all accounts, idle included.
+func (l *lab) router() message.Router {
+	r := message.Router{Accounts: map[string]message.Policy{"idle": l.hook("idle", true).Policy()}}
+	for _, a := range l.accounts() {
+		r.Accounts[a.Name] = a.Policy()
+	}
+	return r
+}
+
+// note is one message of a batch in the volley dialect.
+type note struct {
+	To        string            `json:"to"`
+	Reference string            `json:"reference,omitempty"`
+	Params    map[string]string `json:"params,omitempty"`
+	Text      string            `json:"text,omitempty"`
+	SendAfter string            `json:"sendAfter,omitempty"`
+	TTL       string            `json:"ttl,omitempty"`
+}
+
+// notes are n plain messages to recipients of the test's own.
+func notes(t *testing.T, n int) []note {
+	all := make([]note, n)
+	for i := range all {
+		all[i] = note{To: fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "."), i), Params: map[string]string{"name": "Ann"}}
+	}
+	return all
+}
+
+// start starts a batch under the test's name.
+func (l *lab) start(t *testing.T, s *starter.Starter, account string, all []note) starter.Ref {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"text": "Hi ${name}", "account": account, "messages": all})
+	require.NoError(t, err)
+	d, err := dialect.Named("volley")
+	require.NoError(t, err)
+	b, problems := d.Decode(body, dialect.Options{Now: time.Now()})
+	require.Empty(t, problems)
+	router := l.router()
+	if _, ok := router.Accounts[account]; !ok {
+		router.Accounts[account] = l.hook(account, !strings.HasSuffix(account, "blind")).Policy()
+	}
+	router.Accept(b, d.Recipient)
+	ref := starter.Ref{ID: strings.ReplaceAll(t.Name(), "/", ".")}
+	_, err = s.Start(t.Context(), starter.Request{Ref: ref, Body: body, Batch: b})
+	require.NoError(t, err)
+	return ref
+}
+
+// wait waits for the end and checks what must hold for every batch.
+func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row) {
+	t.Helper()
+	status, err := l.starter.Wait(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, status.Total, status.Counts.Total())
+	require.Zero(t, status.Counts.Open())
+	var rows []message.Row
+	for row, err := range l.starter.Results(t.Context(), ref, starter.ResultQuery{}) {
+		require.NoError(t, err)
+		require.Equal(t, len(rows), row.Index, "each message is listed once, in order")
+		rows = append(rows, row)
+	}
+	require.Len(t, rows, status.Total)
+	var counts message.Counts
+	for _, row := range rows {
+		counts[row.State]++
+	}
+	require.Equal(t, counts, *status.Counts)
+	return status, rows
+}
+
+// received is how often the sandbox accepted each message, by our id.
+func (l *lab) received() map[string]int {
+	times := map[string]int{}
+	for _, r := range l.sandbox.Received() {
+		times[r.ID]++
+	}
+	return times
+}
+
+// agree checks the rows against what the sandbox has.
+func (l *lab) agree(t *testing.T, rows []message.Row) {
+	t.Helper()
+	times := l.received()
+	for _, row := range rows {
+		n := times[row.ID]
+		require.LessOrEqual(t, n, 1, "message %d went out %d times", row.Index, n)
+		switch row.State {
+		case message.Sent:
+			require.Equal(t, 1, n, "message %d is sent and never arrived", row.Index)
+		case message.Unknown:
+		default:
+			require.Zero(t, n, "message %d arrived and is %s", row.Index, row.State)
+		}
+	}
+}
+
+// until asks for the status again and again until it is as wanted.
+func (l *lab) until(t *testing.T, ref starter.Ref, is func(message.Status) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s, err := l.starter.Status(t.Context(), ref)
+		return err == nil && is(s)
+	}, time.Minute, 20*time.Millisecond)
+}
+
+type env map[string]string
+
+func (e env) LookupEnv(k string) (string, bool) { v, ok := e[k]; return v, ok }
+
+func (e env) Environ() (all []string) {
+	for k, v := range e {
+		all = append(all, k+"="+v)
+	}
+	return all
+}
