@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -131,7 +130,7 @@ func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Opti
 }
 
 func (a *app) body(file string, limit int64) ([]byte, error) {
-	var from io.Reader = a.stdin
+	from := a.stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

@@ -78,7 +78,7 @@ func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), er
 func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter.Options {
 	return starter.Options{
 		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
-		MaxBytes: c.Limits.InlineBytes, SearchMetadata: c.SearchMetadata, Log: log,
+		MaxBytes: c.Limits.InlineBytes, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
 	}
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	Limits  Limits
 	// SearchMetadata are the metadata keys that batches can be found by.
 	SearchMetadata []string
+	// ActivitySummaries puts a line on every activity in the Web UI.
+	ActivitySummaries bool
 	// StoreRetention is how long the store keeps what belongs to no open batch.
 	StoreRetention time.Duration
 	// BlueskyWait is how long the gateway's Bluesky calls wait for the result.
@@ -71,10 +73,11 @@ func Default() *Config {
 			IMKITParas:     1000,
 			InFlight:       48,
 		},
-		StoreRetention: 30 * 24 * time.Hour,
-		BlueskyWait:    25 * time.Second,
-		ActionPrice:    50,
-		accounts:       map[string]account{},
+		ActivitySummaries: true,
+		StoreRetention:    30 * 24 * time.Hour,
+		BlueskyWait:       25 * time.Second,
+		ActionPrice:       50,
+		accounts:          map[string]account{},
 	}
 }
 
@@ -118,6 +121,7 @@ func (c *Config) read(r *reader, top *object) {
 	c.readTenants(r, top.child("tenants"))
 	c.readLimits(top.child("limits"))
 	c.SearchMetadata = top.texts("search_metadata")
+	top.boolean("activity_summaries", &c.ActivitySummaries)
 	top.duration("store_retention", &c.StoreRetention, time.Hour, 100*365*24*time.Hour)
 	top.duration("bluesky_wait", &c.BlueskyWait, time.Second, 5*time.Minute)
 	parsed(top, "action_price", &c.ActionPrice, parsePrice)

@@ -50,6 +50,7 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	require.Equal(t, d.Limits, c.Limits)
 	require.Equal(t, d.Store, c.Store)
 	require.Equal(t, d.TaskQueue, c.TaskQueue)
+	require.Equal(t, d.ActivitySummaries, c.ActivitySummaries)
 	require.Equal(t, d.StoreRetention, c.StoreRetention)
 	require.Equal(t, d.BlueskyWait, c.BlueskyWait)
 	require.InDelta(t, d.ActionPrice, c.ActionPrice, 0)
@@ -161,6 +162,7 @@ func TestUnits(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, `
 accounts: {h: {provider: webhook, url: https://h, secret: s, rate: 90/min, retry: {initial: 500ms, max: 1d12h, attempts: "7"}}}
+activity_summaries: false
 limits: {body_bytes: 1024, inline_bytes: 512KiB, group_above: 5000}
 store_retention: 1d12h
 `, nil)
@@ -170,6 +172,7 @@ store_retention: 1d12h
 	require.InDelta(t, 1.5, h.Rate, 1e-9)
 	require.Equal(t, 500*time.Millisecond, h.RetryInitial)
 	require.Equal(t, 7, h.Attempts)
+	require.False(t, c.ActivitySummaries)
 	require.EqualValues(t, 1024, c.Limits.BodyBytes)
 	require.Equal(t, 512<<10, c.Limits.InlineBytes)
 	require.Equal(t, 36*time.Hour, c.StoreRetention)

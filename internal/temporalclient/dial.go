@@ -2,11 +2,14 @@ package temporalclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.uber.org/zap"
@@ -26,8 +29,8 @@ type Options struct {
 	EnvLookup envconfig.EnvLookup
 }
 
-// Dial connects and makes sure that the server answers, within ten seconds or
-// ctx's deadline. The caller closes the client.
+// Dial connects and makes sure that the server answers and has the namespace,
+// within ten seconds or ctx's deadline. The caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
 	opts, err := ClientOptions(o)
 	if err != nil {
@@ -39,7 +42,22 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("temporal at %s did not answer (TEMPORAL_ADDRESS sets the address): %w", opts.HostPort, err)
 	}
+	if err := checkNamespace(ctx, c, opts); err != nil {
+		c.Close()
+		return nil, err
+	}
 	return c, nil
+}
+
+// checkNamespace keeps a namespace that is not there from looking like batches
+// that are not there. Credentials that may not ask are no reason to stop.
+func checkNamespace(ctx context.Context, c client.Client, opts client.Options) error {
+	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: opts.Namespace})
+	var absent *serviceerror.NamespaceNotFound
+	if errors.As(err, &absent) {
+		return fmt.Errorf("temporal at %s has no namespace %q (TEMPORAL_NAMESPACE sets it)", opts.HostPort, opts.Namespace)
+	}
+	return nil
 }
 
 // ClientOptions are the SDK's options that Dial uses, with address and namespace

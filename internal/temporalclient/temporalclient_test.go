@@ -1,17 +1,22 @@
 package temporalclient_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
 
 	"volley/internal/temporalclient"
 )
@@ -88,6 +93,60 @@ func TestDialNamesABrokenProfile(t *testing.T) {
 		"TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml", "TEMPORAL_PROFILE": "absent",
 	}})
 	require.ErrorContains(t, err, "temporal client settings")
+}
+
+// server is a Temporal that knows one namespace and that nobody may ask about
+// the namespace "hidden".
+type server struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+}
+
+func (server) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{}, nil
+}
+
+func (server) DescribeNamespace(_ context.Context, r *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	switch r.Namespace {
+	case "default":
+		return &workflowservice.DescribeNamespaceResponse{}, nil
+	case "hidden":
+		return nil, serviceerror.NewPermissionDenied("no", "no")
+	}
+	return nil, serviceerror.NewNamespaceNotFound(r.Namespace)
+}
+
+// errorDetails sends errors the way that a Temporal server does.
+func errorDetails(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	res, err := next(ctx, req)
+	if err != nil {
+		err = serviceerror.ToStatus(err).Err()
+	}
+	return res, err
+}
+
+func TestDialChecksTheNamespace(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := grpc.NewServer(grpc.UnaryInterceptor(errorDetails))
+	workflowservice.RegisterWorkflowServiceServer(s, server{})
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() { s.Stop(); wg.Wait() })
+
+	address := l.Addr().String()
+	dial := func(namespace string) error {
+		c, err := temporalclient.Dial(t.Context(), temporalclient.Options{EnvLookup: environment{
+			"TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml", "TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace,
+		}})
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	require.NoError(t, dial("default"))
+	require.NoError(t, dial("hidden"), "a key that may not ask may still send")
+	require.EqualError(t, dial("absent"), "temporal at "+address+` has no namespace "absent" (TEMPORAL_NAMESPACE sets it)`)
 }
 
 func TestLoggerPassesOnFieldsAndCallers(t *testing.T) {
