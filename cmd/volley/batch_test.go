@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -158,6 +159,16 @@ func TestWatchDrawsABarOnATerminal(t *testing.T) {
 		require.Contains(t, r.stdout, "completed")
 		require.Contains(t, r.stdout, "|")
 	}
+}
+
+func TestAnOldStatusIsSeenFromNow(t *testing.T) {
+	t.Parallel()
+	st := running()
+	st.AsOf, st.NextDueAt = moment.Add(-time.Hour), nil
+	st.StartedAt = after(-2 * time.Hour)
+	r := setting{fake: &fake{statuses: []message.Status{st, ended(message.Counts{message.Sent: 1})}}}.run(t, "watch", "b1")
+	require.Contains(t, r.stdout, "15:00:00 running 600/1000: ")
+	require.Contains(t, r.stdout, "ends now\n", "an estimate that has passed is not in the past")
 }
 
 func TestALineFitsTheTerminal(t *testing.T) {

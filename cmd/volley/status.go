@@ -66,7 +66,7 @@ func (a *app) showStatus(st message.Status) {
 		line("rate", rate(p.rate))
 	}
 	if p.ends != nil {
-		at("ends about", p.ends)
+		line("ends about", when(latest(*p.ends, now), now))
 	}
 	if m := string(st.Metadata); m != "null" && m != "{}" {
 		line("metadata", m)

@@ -53,9 +53,9 @@ type live interface {
 // live is a bar on a terminal and lines elsewhere.
 func (a *app) live(w io.Writer) live {
 	if a.terminal(w) {
-		return &bar{w: w}
+		return &bar{w: w, now: a.now}
 	}
-	return &lines{w: w}
+	return &lines{w: w, now: a.now}
 }
 
 // follow shows a batch until it has ended. A server or worker that is away for a
@@ -102,8 +102,9 @@ func interrupted(ctx context.Context, id string, err error) error {
 	return &exitError{code: exitFailed, err: fmt.Errorf("interrupted, batch %s goes on", id)}
 }
 
-// summary is a status in one line.
-func summary(st message.Status) string {
+// summary is a status in one line, as seen from now: a status can be as old as
+// the batch's last change.
+func summary(st message.Status, now time.Time) string {
 	var parts []string
 	if st.Counts != nil {
 		for _, s := range message.States() {
@@ -117,18 +118,29 @@ func summary(st message.Status) string {
 		parts = append(parts, rate(p.rate))
 	}
 	if p.ends != nil {
-		parts = append(parts, "ends "+relative(*p.ends, st.AsOf))
-	} else if st.NextDueAt != nil && st.NextDueAt.After(st.AsOf) {
-		parts = append(parts, "next due "+relative(*st.NextDueAt, st.AsOf))
+		parts = append(parts, "ends "+relative(latest(*p.ends, now), now))
+	} else if st.NextDueAt != nil && st.NextDueAt.After(now) {
+		parts = append(parts, "next due "+relative(*st.NextDueAt, now))
 	}
 	return strings.Join(parts, ", ")
 }
 
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // lines writes a line for every status.
-type lines struct{ w io.Writer }
+type lines struct {
+	w   io.Writer
+	now func() time.Time
+}
 
 func (l *lines) show(st message.Status) error {
-	_, err := fmt.Fprintf(l.w, "%s %s %d/%d: %s\n", st.AsOf.UTC().Format(time.TimeOnly), st.State, progressOf(st).done, st.Total, summary(st))
+	now := l.now()
+	_, err := fmt.Fprintf(l.w, "%s %s %d/%d: %s\n", now.UTC().Format(time.TimeOnly), st.State, progressOf(st).done, st.Total, summary(st, now))
 	return err
 }
 
@@ -146,8 +158,9 @@ const besideBar = 60
 
 // bar draws a bar on a terminal.
 type bar struct {
-	w io.Writer
-	p *progressbar.ProgressBar
+	w   io.Writer
+	now func() time.Time
+	p   *progressbar.ProgressBar
 }
 
 func (b *bar) show(st message.Status) error {
@@ -159,7 +172,7 @@ func (b *bar) show(st message.Status) error {
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 		)
 	}
-	b.p.Describe(" " + clipWidth(string(st.State)+": "+summary(st), terminalWidth(b.w)-besideBar))
+	b.p.Describe(" " + clipWidth(string(st.State)+": "+summary(st, b.now()), terminalWidth(b.w)-besideBar))
 	return b.p.Set(progressOf(st).done)
 }
 
