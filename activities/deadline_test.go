@@ -1,0 +1,170 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
+
+	"volley/activities"
+	"volley/internal/message"
+	"volley/internal/provider"
+)
+
+// silent never answers; it notes how long it was waited for.
+func silent(waited *time.Duration) *sender {
+	return &sender{answer: func(ctx context.Context, _ message.Outgoing) (message.Receipt, error) {
+		began := time.Now()
+		<-ctx.Done()
+		*waited = time.Since(began)
+		return message.Receipt{}, &provider.Error{Kind: provider.Ambiguous, Code: provider.CodeTimeout}
+	}}
+}
+
+func TestARequestEndsWithItsMessagesValidityAndAfterTenSeconds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ valid, want time.Duration }{
+		"an hour":                {time.Hour, 10 * time.Second},
+		"ten seconds and a bit":  {10*time.Second + time.Millisecond, 10 * time.Second},
+		"two seconds":            {2 * time.Second, 2 * time.Second},
+		"one millisecond":        {time.Millisecond, time.Millisecond},
+		"it ends at this moment": {0, 0},
+		"it ended long ago":      {-time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var waited time.Duration
+				s, in := silent(&waited), input()
+				in.Expires = time.Now().Add(c.valid).UnixMilli()
+				res := attempt(t, bed{}, s, in)
+				if c.want == 0 {
+					require.Equal(t, activities.KindExpired, res.Kind)
+					require.Zero(t, s.requests())
+					return
+				}
+				require.Equal(t, "ambiguous", res.Kind)
+				require.Equal(t, c.want, waited)
+			})
+		})
+	}
+}
+
+func TestNoRequestLeavesThatCouldNotBeWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		left, valid time.Duration
+		kind        string
+	}{
+		"just enough for ten seconds and the margin": {15 * time.Second, time.Hour, activities.KindSent},
+		"too little for ten seconds and the margin":  {15*time.Second - time.Millisecond, time.Hour, activities.KindNotStarted},
+		"a short validity needs less":                {7 * time.Second, 2 * time.Second, activities.KindSent},
+		"too little for a short validity":            {7*time.Second - time.Millisecond, 2 * time.Second, activities.KindNotStarted},
+		"an ended validity comes first":              {time.Second, 0, activities.KindExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, in := &sender{}, input()
+				in.Expires = time.Now().Add(c.valid).UnixMilli()
+				res := attempt(t, bed{startToClose: c.left}, s, in)
+				require.Equal(t, c.kind, res.Kind)
+				require.Equal(t, c.kind == activities.KindSent, s.requests() == 1)
+			})
+		})
+	}
+}
+
+func TestACancelDoesNotTakeARequestBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		process, stop := context.WithCancel(t.Context())
+		s := &sender{answer: func(ctx context.Context, _ message.Outgoing) (message.Receipt, error) {
+			stop()
+			select {
+			case <-ctx.Done():
+				return message.Receipt{}, &provider.Error{Kind: provider.Ambiguous, Code: provider.CodeCanceled}
+			case <-time.After(3 * time.Second):
+				return message.Receipt{ProviderID: "late"}, nil
+			}
+		}}
+		res := attempt(t, bed{process: process}, s, input())
+		require.Equal(t, activities.KindSent, res.Kind)
+		require.Equal(t, "late", res.ProviderID)
+	})
+}
+
+// slow is a limiter that lets one request through now and the next after wait.
+func slow(wait time.Duration) *rate.Limiter {
+	return rate.NewLimiter(rate.Every(wait), 1)
+}
+
+func TestAnAccountsRequestsAreSpaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, s, other := time.Now(), &sender{}, &sender{}
+		acts := activities.New(accounts{"hook": s, "other": other}, map[string]*rate.Limiter{"hook": slow(2 * time.Second)})
+		for range 4 {
+			res, err := execute(t, bed{}, acts.Send, input())
+			require.NoError(t, err)
+			require.Equal(t, activities.KindSent, res.Kind)
+		}
+		require.Equal(t, 6*time.Second, time.Since(began))
+
+		in := input()
+		in.Account = "other"
+		for range 4 {
+			_, err := execute(t, bed{}, acts.Send, in)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 6*time.Second, time.Since(began))
+	})
+}
+
+func TestWaitingForTheRateLeavesTimeForTheRequest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		wait, valid time.Duration
+		kind        string
+		took        time.Duration
+	}{
+		"a wait that leaves the request its time":      {15 * time.Second, time.Hour, activities.KindSent, 15 * time.Second},
+		"a longer one is not begun":                    {15*time.Second + time.Millisecond, time.Hour, activities.KindNotStarted, 0},
+		"a message that expires while it waits":        {3 * time.Second, 2 * time.Second, activities.KindExpired, 3 * time.Second},
+		"a message whose validity outlasts its wait":   {3 * time.Second, 4 * time.Second, activities.KindSent, 3 * time.Second},
+		"a message that expires when its wait is over": {3 * time.Second, 3 * time.Second, activities.KindExpired, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, l := &sender{}, slow(c.wait)
+				require.True(t, l.Allow())
+				began, in := time.Now(), input()
+				in.Expires = began.Add(c.valid).UnixMilli()
+				res, err := execute(t, bed{}, activities.New(accounts{"hook": s}, map[string]*rate.Limiter{"hook": l}).Send, in)
+				require.NoError(t, err)
+				require.Equal(t, c.kind, res.Kind)
+				require.Equal(t, c.took, time.Since(began))
+				require.Equal(t, c.kind == activities.KindSent, s.requests() == 1)
+			})
+		})
+	}
+}
+
+func TestACancelEndsTheWaitForTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		process, stop := context.WithTimeout(t.Context(), 4*time.Second)
+		defer stop()
+		s, l := &sender{}, slow(10*time.Second)
+		require.True(t, l.Allow())
+		acts := activities.New(accounts{"hook": s}, map[string]*rate.Limiter{"hook": l})
+		res, err := execute(t, bed{process: process}, acts.Send, input())
+		require.NoError(t, err)
+		require.Equal(t, activities.KindNotStarted, res.Kind)
+		require.Zero(t, s.requests())
+	})
+}
