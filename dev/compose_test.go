@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+	dc "go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/log"
+
+	"volley/dev/server"
+)
+
+// compose reads docker-compose.yml as Docker would, with no variable set.
+func compose(t *testing.T) *types.Project {
+	t.Helper()
+	o, err := cli.NewProjectOptions([]string{filepath.Join("..", "docker-compose.yml")}, cli.WithDiscardEnvFile, cli.WithResolvedPaths(true))
+	require.NoError(t, err)
+	p, err := o.LoadProject(t.Context())
+	require.NoError(t, err)
+	return p
+}
+
+func TestComposeStartsTheServicesInOrder(t *testing.T) {
+	t.Parallel()
+	const healthy, done = types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully
+	want := map[string]map[string]string{
+		"postgres":           {},
+		"temporal-schema":    {"postgres": healthy},
+		"temporal":           {"temporal-schema": done},
+		"temporal-namespace": {"temporal": healthy},
+		"volley-setup":       {"temporal-namespace": done},
+		"worker":             {"volley-setup": done},
+		"temporal-ui":        {"temporal": healthy},
+	}
+	got := map[string]map[string]string{}
+	for name, s := range compose(t).Services {
+		got[name] = map[string]string{}
+		for other, d := range s.DependsOn {
+			got[name][other] = d.Condition
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+func TestComposeChecksWhatStaysUpAndPinsWhatItPulls(t *testing.T) {
+	t.Parallel()
+	for name, s := range compose(t).Services {
+		oneShot := strings.HasPrefix(s.Restart, "on-failure")
+		require.Equal(t, oneShot, s.HealthCheck == nil, "%s: what stays up has a health check, what ends has none", name)
+		if s.Build == nil {
+			_, tag, _ := strings.Cut(s.Image, ":")
+			require.Regexp(t, `^\d+\.\d+`, tag, "%s: the image is pinned", name)
+		}
+		for _, p := range s.Ports {
+			require.Equal(t, "127.0.0.1", p.HostIP, "%s: nothing listens beyond this host", name)
+		}
+	}
+}
+
+func TestComposeRunsTheVersionsThatTheTestsRun(t *testing.T) {
+	t.Parallel()
+	p := compose(t)
+	require.Equal(t, "temporalio/server:"+server.Version(), p.Services["temporal"].Image)
+	require.Equal(t, "temporalio/admin-tools:"+server.Version(), p.Services["temporal-schema"].Image)
+	require.Equal(t, "temporalio/admin-tools:"+server.Version(), p.Services["temporal-namespace"].Image)
+	require.Equal(t, "temporalio/ui:"+required(t, "github.com/temporalio/ui-server/v2"), p.Services["temporal-ui"].Image)
+}
+
+// required is a module's version in go.mod, without the v.
+func required(t *testing.T, module string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", module).Output()
+	require.NoError(t, err)
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
+}
+
+func TestComposeKeepsStateInNamedVolumes(t *testing.T) {
+	t.Parallel()
+	p := compose(t)
+	for name, target := range map[string]string{"postgres": "/var/lib/postgresql/data", "worker": "/var/lib/volley"} {
+		i := slices.IndexFunc(p.Services[name].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == target })
+		require.GreaterOrEqual(t, i, 0, "%s keeps %s", name, target)
+		v := p.Services[name].Volumes[i]
+		require.Equal(t, types.VolumeTypeVolume, v.Type)
+		require.Contains(t, p.Volumes, v.Source)
+	}
+	for name, s := range p.Services {
+		for _, v := range s.Volumes {
+			if v.Type == types.VolumeTypeBind {
+				require.FileExists(t, v.Source, "%s mounts a file of the repository", name)
+			}
+		}
+	}
+}
+
+func TestComposeConfiguresTheServerAsTheEmbeddedOneIs(t *testing.T) {
+	t.Parallel()
+	s := compose(t).Services["temporal"]
+	text, err := os.ReadFile(onHost(t, s, *s.Environment["DYNAMIC_CONFIG_FILE_PATH"]))
+	require.NoError(t, err)
+	loaded := dc.LoadYamlFile(text)
+	require.Empty(t, loaded.Errors)
+	require.Empty(t, loaded.Warnings, "the server knows every key")
+	values := dc.NewCollection(dc.StaticClient(staticOf(loaded.Map)), log.NewNoopLogger())
+	require.Equal(t, 2000, dc.MaximumBufferedEventsBatch.Get(values)())
+	require.False(t, dc.EnableServerVersionCheck.Get(values)())
+	require.Contains(t, string(text), "matching.enableFairness:\n  - value: true")
+}
+
+func staticOf(m dc.ConfigValueMap) map[dc.Key]any {
+	out := map[dc.Key]any{}
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// onHost is the file of the repository that is mounted at a path of a container.
+func onHost(t *testing.T, s types.ServiceConfig, path string) string {
+	t.Helper()
+	for _, v := range s.Volumes {
+		if v.Target == path {
+			return v.Source
+		}
+	}
+	require.Failf(t, "not mounted", "%s has no %s", s.Name, path)
+	return ""
+}
+
+func TestTheImageIsStaticAndNotRoot(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "Dockerfile"))
+	require.NoError(t, err)
+	_, final, ok := strings.Cut(string(text), "\nFROM gcr.io/distroless/static-debian12:nonroot\n")
+	require.True(t, ok, "the final image holds nothing but static files")
+	require.Contains(t, final, "\nUSER 65532:65532\n")
+	require.Contains(t, final, "\nENTRYPOINT [\"/volley\"]\n")
+	require.Contains(t, string(text), "CGO_ENABLED=0 go build -trimpath")
+}
+
+func TestTheBuildContextHoldsEveryPackageOfTheBinary(t *testing.T) {
+	t.Parallel()
+	ignore, err := os.ReadFile(filepath.Join("..", ".dockerignore"))
+	require.NoError(t, err)
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{if .Module}}{{if eq .Module.Path "volley"}}{{.ImportPath}}{{end}}{{end}}`, "./cmd/volley")
+	list.Dir = ".."
+	out, err := list.Output()
+	require.NoError(t, err)
+	for p := range strings.FieldsSeq(string(out)) {
+		top, _, _ := strings.Cut(strings.TrimPrefix(p, "volley/"), "/")
+		require.Contains(t, string(ignore), "!"+top+"/\n", "%s is in the build context", p)
+	}
+}
+
+func TestTheWorkerOfComposeRunsAgainstTheEmbeddedServer(t *testing.T) {
+	t.Parallel()
+	p := compose(t)
+	binary := staticBinary(t)
+	s, err := server.Start(t.Context(), server.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+
+	setup := inContainer(t, binary, p.Services["volley-setup"], s.Address())
+	out, err := setup.CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	worker := p.Services["worker"]
+	at := slices.Index(worker.Command, "--listen") + 1
+	require.Positive(t, at)
+	require.Contains(t, worker.HealthCheck.Test[len(worker.HealthCheck.Test)-1], "127.0.0.1"+worker.Command[at]+"/readyz",
+		"the health check asks where the worker listens")
+	worker.Command = slices.Clone(worker.Command)
+	worker.Command[at] = "127.0.0.1:0"
+	cmd := inContainer(t, binary, worker, s.Address())
+	cmd.Args = append(cmd.Args, "--log-format", "json")
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	address, rest := listening(t, stderr)
+	ready(t, "http://"+address+"/readyz")
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	_, _ = io.Copy(rest, stderr)
+	require.NoError(t, cmd.Wait(), "SIGTERM ends it without an error: %s", rest)
+}
+
+// staticBinary builds volley as the Dockerfile does.
+func staticBinary(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "volley")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./cmd/volley")
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	if f, err := elf.Open(path); err == nil {
+		defer func() { _ = f.Close() }()
+		for _, p := range f.Progs {
+			require.NotEqual(t, elf.PT_INTERP, p.Type, "the binary is static")
+		}
+	}
+	return path
+}
+
+// inContainer is a service's command as its container would run it, save that
+// Temporal is elsewhere and mounted files are those of the repository.
+func inContainer(t *testing.T, binary string, s types.ServiceConfig, temporal string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, s.Command...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"HOME=" + cmd.Dir}
+	for k, v := range s.Environment {
+		require.NotNil(t, v, "%s has a value", k)
+		switch value := *v; k {
+		case "TEMPORAL_ADDRESS":
+			require.Equal(t, "temporal:7233", value)
+			cmd.Env = append(cmd.Env, k+"="+temporal)
+		case "VOLLEY_CONFIG":
+			cmd.Env = append(cmd.Env, k+"="+onHost(t, s, value))
+		default:
+			cmd.Env = append(cmd.Env, k+"="+value)
+		}
+	}
+	return cmd
+}
+
+// listening reads a worker's log until it says where it listens, and returns what
+// it read.
+func listening(t *testing.T, log io.Reader) (string, *bytes.Buffer) {
+	t.Helper()
+	read := new(bytes.Buffer)
+	lines := bufio.NewReader(log)
+	for {
+		line, err := lines.ReadBytes('\n')
+		read.Write(line)
+		require.NoError(t, err, "it ended: %s", read)
+		var entry struct{ Address string }
+		if json.Unmarshal(line, &entry) == nil && entry.Address != "" {
+			return entry.Address, read
+		}
+	}
+}
+
+func ready(t *testing.T, url string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		resp, err := http.Get(url)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		return err == nil && resp.StatusCode == http.StatusOK && string(body) == "ok\n"
+	}, 30*time.Second, 50*time.Millisecond)
+}
