@@ -78,7 +78,7 @@ check-lint: $(GOLANGCI_LINT)
 .PHONY: check-workflows
 check-workflows: $(WORKFLOWCHECK)
 	@echo "== workflowcheck"
-	@$(WORKFLOWCHECK) ./worker/... ./workflows/...
+	@$(WORKFLOWCHECK) -config workflowcheck.config.yaml ./worker/... ./workflows/...
 
 .PHONY: check-tidy
 check-tidy:

@@ -90,6 +90,9 @@ func build(path string) error {
 			return err
 		}
 	}
+	if err := os.Chmod(fresh, 0o600); err != nil { // -wal and -shm follow it
+		return err
+	}
 	return os.Rename(fresh, path)
 }
 

@@ -75,6 +75,20 @@ func TestInAFileARunningWorkflowGoesOnAfterARestart(t *testing.T) {
 	require.Equal(t, "awake", said)
 }
 
+func TestOnlyItsOwnerReadsAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start(t, server.Options{DB: filepath.Join(dir, "volley.db")})
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 8, "two databases, each with its -wal and -shm, the version and the lock")
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), f.Name())
+	}
+}
+
 func TestASecondUserOfAFileIsRefused(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "volley.db")
