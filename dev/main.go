@@ -13,6 +13,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {
@@ -34,6 +35,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	s, err := start(ctx, o, stderr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; --temporal-port, --ui-port and --sandbox-port choose others, and 0 picks a free one", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -44,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		err = demo(ctx, s, stdout, stderr)
 	} else {
 		err = s.wait(ctx)
+		fmt.Fprintln(stderr, "\nStopping: attempts under way have 30 s to end. A second Ctrl-C ends it at once.")
 	}
 	return errors.Join(err, s.stop())
 }

@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,21 @@ func TestUpServesUntilItIsTold(t *testing.T) {
 	require.NoError(t, <-ended)
 	require.Contains(t, forPeople.String(), "VOLLEY_CONFIG="+filepath.Join(dir, "volley.yaml"))
 	require.FileExists(t, filepath.Join(dir, "volley.db"))
+}
+
+func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	_, taken, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	for _, flag := range []string{"--temporal-port", "--ui-port", "--sandbox-port"} {
+		err := run(t.Context(), append(free("up", "--state-dir", t.TempDir()), flag, taken), io.Discard, io.Discard)
+		require.ErrorIs(t, err, syscall.EADDRINUSE, flag)
+		require.ErrorContains(t, err, taken)
+		require.ErrorContains(t, err, flag)
+	}
 }
 
 func TestAMessageThatEndsOtherwiseIsNamed(t *testing.T) {

@@ -150,7 +150,11 @@ func (s *stack) configure(context.Context) error {
 		return nil
 	}
 	s.accounts, err = provider.Open(cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
-	return err
+	if err != nil {
+		return err
+	}
+	s.stops = append(s.stops, func() error { s.accounts.Close(); return nil })
+	return nil
 }
 
 func (s *stack) startTemporal(ctx context.Context) error {
