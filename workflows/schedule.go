@@ -33,7 +33,7 @@ func (r *run) standsReady(s slot) bool { return r.places[s.i] == inReady }
 
 func (r *run) standsExpiry(s slot) bool {
 	rec := &r.recs[s.i]
-	return rec.State.Waiting() && rec.Expires == s.at
+	return rec.State.Waiting() && rec.Expires == s.at && r.places[s.i] != inFlight
 }
 
 // promote ends what has expired and makes ready what is due.

@@ -91,7 +91,16 @@ func (l *lab) accounts() []provider.Account {
 		l.hook("hook", true),
 		l.hook("blind", false),
 		l.hook("other", true),
+		l.hook("fragile", true),
+		l.locked(),
 	}
+}
+
+// locked is an account that the provider always refuses.
+func (l *lab) locked() provider.Account {
+	a := l.hook("locked", true)
+	a.Secret = "whsec_d3Jvbmctd3Jvbmctd3Jvbmctd3Jvbmctd3Jvbmctd3I="
+	return a
 }
 
 // hook is a webhook account at the sandbox that can be asked, or cannot.
@@ -147,17 +156,29 @@ func notes(t *testing.T, n int) []note {
 	return all
 }
 
-// start starts a batch under the test's name.
+// start starts a batch under the test's name, through an account, or through two
+// with > between them, the second in case the first one refuses. No notes make an
+// empty batch.
 func (l *lab) start(t *testing.T, s *starter.Starter, account string, all []note) starter.Ref {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"text": "Hi ${name}", "account": account, "messages": all})
+	header := map[string]any{"text": "Hi ${name}", "account": account, "messages": all}
+	hops := strings.Split(account, ">")
+	if len(hops) > 1 {
+		delete(header, "account")
+	}
+	body, err := json.Marshal(header)
 	require.NoError(t, err)
-	d, err := dialect.Named("volley")
+	name := "volley"
+	if len(all) == 0 { // the one dialect in which a batch may be empty
+		name, body = "bluesky", []byte(`{"items":[]}`)
+	}
+	d, err := dialect.Named(name)
 	require.NoError(t, err)
 	b, problems := d.Decode(body, dialect.Options{Now: time.Now()})
 	require.Empty(t, problems)
 	router := l.router()
-	if _, ok := router.Accounts[account]; !ok {
+	router.Routes = []message.Route{{Hops: hops}}
+	if _, ok := router.Accounts[account]; !ok && len(hops) == 1 {
 		router.Accounts[account] = l.hook(account, !strings.HasSuffix(account, "blind")).Policy()
 	}
 	router.Accept(b, d.Recipient)
