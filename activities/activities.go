@@ -73,15 +73,31 @@ func (a *Activities) send(ctx context.Context, in SendInput) SendResult {
 	req, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	began := a.now()
-	receipt, err := sender.Send(req, out)
-	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account}).
-		Timer("volley_send_latency").Record(a.now().Sub(began))
+	measure := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account})
+	if in.Attempt == 1 {
+		measure.Timer("volley_lateness").Record(max(began.Sub(time.UnixMilli(in.Due)), 0))
+	}
+	receipt, err := attempt(req, sender, out)
+	measure.Timer("volley_send_latency").Record(a.now().Sub(began))
 	if err == nil {
 		return SendResult{Kind: KindSent, ProviderID: receipt.ProviderID}
 	}
 	e := asError(err)
 	return SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds()}
 }
+
+// attempt makes the request. A sender that panics has broken its contract: nothing
+// is known of the message then, and what it panicked with may hold anything.
+func attempt(ctx context.Context, s provider.Sender, m message.Outgoing) (r message.Receipt, err error) {
+	defer func() {
+		if recover() != nil {
+			r, err = message.Receipt{}, asError(errPanic)
+		}
+	}()
+	return s.Send(ctx, m)
+}
+
+var errPanic = errors.New("the sender panicked")
 
 // wait spaces the account's requests in this process. The server's own rate for
 // the queue is what holds across workers; this only evens it out.
@@ -184,12 +200,8 @@ func (in SendInput) outgoing(ctx context.Context) (message.Outgoing, *SendResult
 	return m, nil
 }
 
-// observe counts an attempt and, for a first one that made a request, how late
-// it was.
+// observe counts an attempt.
 func (a *Activities) observe(ctx context.Context, in SendInput, res SendResult) {
-	m := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account, "kind": res.Kind})
-	m.Counter("volley_attempts").Inc(1)
-	if in.Attempt == 1 && res.Kind != KindExpired && res.Kind != KindNotStarted {
-		m.Timer("volley_lateness").Record(max(a.now().Sub(time.UnixMilli(in.Due)), 0))
-	}
+	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account, "kind": res.Kind}).
+		Counter("volley_attempts").Inc(1)
 }

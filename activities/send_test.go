@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/temporal"
 
 	"volley/activities"
 	"volley/internal/message"
@@ -71,12 +70,13 @@ func TestAForeignErrorIsADoubtAndIsNotShown(t *testing.T) {
 	require.NotContains(t, string(raw), "hunter2")
 }
 
-func TestAPanicOfASenderIsAnError(t *testing.T) {
+func TestAPanicOfASenderLeavesTheMessageInDoubtAndSaysNothing(t *testing.T) {
 	t.Parallel()
-	s := &sender{answer: func(context.Context, message.Outgoing) (message.Receipt, error) { panic("boom") }}
-	_, err := execute(t, bed{}, activities.New(accounts{"hook": s}, nil).Send, input())
-	var p *temporal.PanicError
-	require.ErrorAs(t, err, &p)
+	s := &sender{answer: func(context.Context, message.Outgoing) (message.Receipt, error) { panic("a secret") }}
+	res := attempt(t, bed{}, s, input())
+	require.Equal(t, "ambiguous", res.Kind)
+	require.Equal(t, "internal", res.Code)
+	require.NotContains(t, res.Detail, "secret")
 	require.Equal(t, 1, s.requests())
 }
 

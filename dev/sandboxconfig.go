@@ -26,6 +26,7 @@ accounts:
     app: 01E9DQJFPWGZ2T05XTVZAD0BYB
     key_id: sandbox
     key_secret: sandbox
+    stores_messages: true
     settle: 1s
   imkit-main:
     provider: imkit

@@ -102,7 +102,9 @@ func (s *stack) openState(context.Context) error {
 // startSandbox serves the sandbox. With a database file it keeps what it accepted
 // beside that file: after a restart a doubtful message must still be found.
 func (s *stack) startSandbox(ctx context.Context) error {
-	o := sandbox.Options{Secret: hookSecret}
+	o := sandbox.Options{Secret: hookSecret, Accounts: map[string]string{
+		"bird": "bird-main", "sinch": "sinch-eu", "imkit": "imkit-main", "bluesky": "bsky-main", "webhook": "hook",
+	}}
 	if s.o.db != "" {
 		o.Journal = s.o.db + ".sandbox.jsonl"
 	}

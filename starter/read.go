@@ -28,6 +28,9 @@ func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
 	var st message.Status
 	closed, err := s.query(ctx, wid, &st, workflows.QueryStatus)
 	if err != nil || !closed {
+		// The worker has seen all of the history; its own clock stands at the last
+		// thing that happened.
+		st.AsOf = s.o.Now().UTC()
 		return st, s.workerError(ctx, "batch "+ref.ID, err)
 	}
 	res, err := s.result(ctx, ref)

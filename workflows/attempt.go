@@ -138,7 +138,9 @@ func (r *run) doubt(i int, at int64, code, detail string) {
 	rec := &r.recs[i]
 	r.note(i, message.EventAmbiguous, at, code, detail)
 	rec.Doubt, rec.Asked = at, 0
-	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	if !rec.Stop { // else they hold why it was canceled
+		rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	}
 	r.move(i, message.Sending)
 	policy := r.batch.Policies[r.account(i)]
 	if !policy.Reconciles {

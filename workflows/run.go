@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -73,10 +72,7 @@ func newRun(ctx workflow.Context, in Input) *run {
 	// A batch that was started without the attributes runs on a server that may
 	// not know them, and setting one there would stop it.
 	r.shown, r.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
-	for name := range b.Policies { //workflowcheck:ignore
-		r.accounts = append(r.accounts, name)
-	}
-	slices.Sort(r.accounts)
+	r.accounts = workflow.DeterministicKeys(b.Policies)
 	for _, name := range r.accounts {
 		r.breakers[name] = &breaker{}
 	}
@@ -107,6 +103,7 @@ func (r *run) begin() {
 			rec.State = message.Rejected
 			rec.Finished = r.batch.CreatedAt.UnixMilli()
 			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].String(), message.MaxDetail)
+			r.meter(i, message.Rejected)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type account struct {
 	secrets map[string]Secret
 
 	reconcile   bool
+	stores      bool
 	rate        float64
 	concurrency int
 	onUnknown   message.OnUnknown
@@ -91,6 +92,9 @@ func readAccount(o *object) account {
 	if a.kind == "webhook" {
 		o.boolean("reconcile", &a.reconcile)
 	}
+	if a.kind == "sinch" {
+		o.boolean("stores_messages", &a.stores)
+	}
 	parsed(o, "rate", &a.rate, parseRate)
 	o.integer("concurrency", &a.concurrency, 1, 10_000)
 	parsed(o, "on_unknown", &a.onUnknown, func(s string) (message.OnUnknown, error) {
@@ -160,7 +164,7 @@ func (a account) provider(name string) provider.Account {
 		KeySecret: a.secrets["key_secret"].Reveal(), TokenURL: a.texts["token_url"],
 		APIKey: a.secrets["api_key"].Reveal(), Sender: a.texts["sender"],
 		Identifier: a.texts["identifier"], Password: a.secrets["password"].Reveal(),
-		URL: a.texts["url"], Secret: a.secrets["secret"].Reveal(), Reconcile: a.reconcile,
+		URL: a.texts["url"], Secret: a.secrets["secret"].Reveal(), Reconcile: a.reconcile, StoresMessages: a.stores,
 		Rate: a.rate, Concurrency: a.concurrency, AllowPrivate: true,
 		OnUnknown: a.onUnknown, TwoFactor: a.twoFactor, Settle: settle,
 		RetryInitial: a.retryInitial, RetryMax: a.retryMax, Attempts: a.attempts,

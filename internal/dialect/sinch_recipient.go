@@ -11,7 +11,7 @@ import (
 // The limits of messages:send on metadata, less what the request needs besides
 // the caller's keys, which are _batch_id and our message id.
 const (
-	sinchOurKeys      = 128
+	sinchOurKeys      = 192
 	sinchMetadata     = 1024 - sinchOurKeys
 	sinchConversation = 2048 - sinchOurKeys
 )
