@@ -64,7 +64,7 @@ func newFake(t *testing.T) *fake {
 	go func() { done <- f.server.Serve(lis) }()
 	t.Cleanup(func() {
 		f.server.Stop()
-		<-done
+		require.NoError(t, <-done)
 	})
 	c, err := client.DialContext(t.Context(), client.Options{
 		HostPort: "passthrough:///fake", Logger: nopLogger{},

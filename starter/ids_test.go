@@ -63,5 +63,6 @@ func TestIdempotencyKeyDecidesTheID(t *testing.T) {
 	other.Body = []byte("other")
 	_, err := s.Start(t.Context(), other)
 	require.ErrorIs(t, err, starter.ErrConflict)
-	require.NotEqual(t, start(t, s, request("", 1)).ID, start(t, s, request("", 1)).ID)
+	made := start(t, s, request("", 1)).ID
+	require.NotEqual(t, made, start(t, s, request("", 1)).ID)
 }

@@ -172,7 +172,8 @@ func TestResultsYieldEachRowOnce(t *testing.T) {
 	for _, err := range s.Results(t.Context(), a, starter.ResultQuery{State: "lost"}) {
 		require.ErrorIs(t, err, starter.ErrInvalid)
 	}
-	for range s.Results(t.Context(), a, starter.ResultQuery{}) {
+	for _, err := range s.Results(t.Context(), a, starter.ResultQuery{}) {
+		require.NoError(t, err)
 		break // stopping early is fine
 	}
 }

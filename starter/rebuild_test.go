@@ -171,7 +171,9 @@ func TestATerminatedRunGoesOnFromWhatTheRunBeforeHandedOver(t *testing.T) {
 		Rev: 900, Started: ms, SendAt: ms + 1000,
 		Records: []message.Record{
 			rec(message.Sent, 0), rec(message.Scheduled, 0), rec(message.Sending, ms), rec(message.Retrying, 0),
-			rec(message.Canceled, 0), {State: message.Accepted, Due: ms, Expires: ms + 1}, rec(message.Rejected, 0),
+			rec(message.Canceled, 0),
+			{State: message.Accepted, Due: ms, Expires: ms + 1},
+			rec(message.Rejected, 0),
 		},
 		Trails: message.Trails{{{At: ms, Attempt: 1, Event: message.EventSent}}},
 	}

@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -306,7 +305,7 @@ func TestALongHistoryContinuesAsNewWithAllThatIsKnown(t *testing.T) {
 	in := later(10)
 	b.env.ExecuteWorkflow(workflows.SendBatchName, in)
 	var again *workflow.ContinueAsNewError
-	require.True(t, errors.As(b.env.GetWorkflowError(), &again), "%v", b.env.GetWorkflowError())
+	require.ErrorAs(t, b.env.GetWorkflowError(), &again)
 
 	var carried workflows.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &carried))

@@ -93,8 +93,11 @@ func TestTheRealSendersUnderstandEveryAnswer(t *testing.T) {
 				to   string
 				want provider.Kind
 			}{
-				{"x+down", provider.Unavailable}, {"x+flaky", provider.Unavailable}, {"x+flaky", provider.Unavailable},
-				{"x+limit", provider.Throttled}, {"x+lost", provider.Ambiguous},
+				{"x+down", provider.Unavailable},
+				{"x+flaky", provider.Unavailable},
+				{"x+flaky", provider.Unavailable},
+				{"x+limit", provider.Throttled},
+				{"x+lost", provider.Ambiguous},
 			} {
 				_, kind := send(c.to)
 				require.Equal(t, c.want, kind, c.to)

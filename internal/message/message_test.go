@@ -167,10 +167,18 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 		want             []message.Hop
 		problem          string
 	}{
-		"neighbours on one sinch account are one request": {"sinch", "", []string{"RCS", "SMS"},
-			[]message.Hop{{Account: "eu", Channels: []string{"RCS", "SMS"}}, {Account: "bird", Channels: []string{"SMS"}}}, ""},
-		"other accounts stay apart": {"sinch", "", []string{"MMS", "RCS"},
-			[]message.Hop{{Account: "us", Channels: []string{"MMS"}}, {Account: "eu", Channels: []string{"RCS"}}}, ""},
+		"neighbours on one sinch account are one request": {
+			"sinch", "",
+			[]string{"RCS", "SMS"},
+			[]message.Hop{{Account: "eu", Channels: []string{"RCS", "SMS"}}, {Account: "bird", Channels: []string{"SMS"}}},
+			"",
+		},
+		"other accounts stay apart": {
+			"sinch", "",
+			[]string{"MMS", "RCS"},
+			[]message.Hop{{Account: "us", Channels: []string{"MMS"}}, {Account: "eu", Channels: []string{"RCS"}}},
+			"",
+		},
 		"a route without a channel matches every one": {"bird", "", nil, []message.Hop{{Account: "bird"}}, ""},
 		"an account that was named beats routes":      {"sinch", "us", []string{"SMS"}, []message.Hop{{Account: "us", Channels: []string{"SMS"}}}, ""},
 		"a channel without a route is passed over":    {"sinch", "", []string{"LINE", "MMS"}, []message.Hop{{Account: "us", Channels: []string{"MMS"}}}, ""},
@@ -204,8 +212,10 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 func TestTwinsAreMessagesThatNothingButTheirIDTellsApart(t *testing.T) {
 	t.Parallel()
 	b := &message.Batch{Account: "a", Messages: []message.Message{
-		{To: "x", Body: []byte(`{"text":"1"}`)}, {To: "x", Body: []byte(`{"text":"2"}`)},
-		{To: "x", Body: []byte(`{"text":"1"}`)}, {To: "y", Body: []byte(`{"text":"1"}`)},
+		{To: "x", Body: []byte(`{"text":"1"}`)},
+		{To: "x", Body: []byte(`{"text":"2"}`)},
+		{To: "x", Body: []byte(`{"text":"1"}`)},
+		{To: "y", Body: []byte(`{"text":"1"}`)},
 	}}
 	message.Router{Accounts: map[string]message.Policy{"a": {}}}.Accept(b, func(int) string { return "" })
 	require.Equal(t, []bool{true, false, true, false}, []bool{b.Messages[0].Twin, b.Messages[1].Twin, b.Messages[2].Twin, b.Messages[3].Twin})

@@ -163,8 +163,10 @@ func (t *Trails) UnmarshalJSON(b []byte) error {
 				return fmt.Errorf("trail of message %d is damaged", i)
 			}
 			last += r[0]
-			(*t)[i] = append((*t)[i], Entry{At: last, Hop: int(r[1]), Attempt: int(r[2]),
-				Event: events[r[3]], Code: p.Texts[r[4]], Detail: p.Texts[r[5]]})
+			(*t)[i] = append((*t)[i], Entry{
+				At: last, Hop: int(r[1]), Attempt: int(r[2]),
+				Event: events[r[3]], Code: p.Texts[r[4]], Detail: p.Texts[r[5]],
+			})
 		}
 	}
 	return nil

@@ -48,8 +48,10 @@ func (b *bird) url() string {
 }
 
 func (b *bird) call(method, url string, body []byte) call {
-	return call{method: method, url: url, body: body,
-		header: http.Header{"Authorization": {"AccessKey " + b.account.AccessKey}}}
+	return call{
+		method: method, url: url, body: body,
+		header: http.Header{"Authorization": {"AccessKey " + b.account.AccessKey}},
+	}
 }
 
 // body is the CreateMessage of a message. A caller's own goes out as it is, but

@@ -96,8 +96,10 @@ func Classify(r Reply, f Fault, o Overrides, now time.Time) *Error {
 func classifySuccess(r Reply, f Fault) *Error {
 	switch {
 	case r.Broken != nil:
-		return &Error{Kind: Ambiguous, Code: codeOf(r.Broken, CodeUnreadable),
-			Detail: "the answer broke off: " + r.Broken.Error()}
+		return &Error{
+			Kind: Ambiguous, Code: codeOf(r.Broken, CodeUnreadable),
+			Detail: "the answer broke off: " + r.Broken.Error(),
+		}
 	case f == Fault{}:
 		return nil
 	case f.Kind == "":

@@ -3,9 +3,7 @@ package provider_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"volley/internal/provider"
 )
@@ -106,7 +105,7 @@ func TestNoRequestIsRepeatedWhenIdleConnectionsAreClosed(t *testing.T) {
 func TestWhatFailsBeforeTheFirstByteWasNotSent(t *testing.T) {
 	t.Parallel()
 	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
-	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 	plain := httptest.NewServer(http.NotFoundHandler())
@@ -199,7 +198,8 @@ func TestAnErrorIsOneShortLine(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, quote(map[string]string{
-			"code": strings.Repeat("c", 1000), "message": "a\nb\x1b[31m bird-key-4711" + strings.Repeat("é", 1000)}))
+			"code": strings.Repeat("c", 1000), "message": "a\nb\x1b[31m bird-key-4711" + strings.Repeat("é", 1000),
+		}))
 	}))
 	t.Cleanup(srv.Close)
 	_, err := open(t, birdAccount(srv.URL)).Send(t.Context(), outgoing("bird", "+15550001111", `{}`))
@@ -212,7 +212,7 @@ func TestAnErrorIsOneShortLine(t *testing.T) {
 func failure(t *testing.T, err error) *provider.Error {
 	t.Helper()
 	var e *provider.Error
-	require.True(t, errors.As(err, &e), "expected an *Error, got %v", err)
+	require.ErrorAs(t, err, &e)
 	return e
 }
 

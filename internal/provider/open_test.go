@@ -17,8 +17,10 @@ func TestOpenNamesEverythingThatIsWrong(t *testing.T) {
 		{Name: "s", Provider: "sinch", KeySecret: "secret-2"},
 		{Name: "w", Provider: "webhook", URL: "http://[::1", Secret: "x"},
 		{Name: "w", Provider: "pigeon"},
-		{Provider: "webhook", URL: "https://host", Secret: "x", Rate: -1, Concurrency: -1, Attempts: -1,
-			RetryInitial: time.Hour, RetryMax: time.Second, OnUnknown: "guess"},
+		{
+			Provider: "webhook", URL: "https://host", Secret: "x", Rate: -1, Concurrency: -1, Attempts: -1,
+			RetryInitial: time.Hour, RetryMax: time.Second, OnUnknown: "guess",
+		},
 	}, provider.Options{})
 	require.Error(t, err)
 	for _, line := range []string{

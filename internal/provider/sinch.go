@@ -192,8 +192,10 @@ func sinchObject(o object, key string) (object, *Error) {
 }
 
 func tooLong(key string, limit int) *Error {
-	return &Error{Kind: Invalid, Code: message.CodeTooLong,
-		Detail: fmt.Sprintf("%s has more than %d characters with the ids that are added to it", key, limit)}
+	return &Error{
+		Kind: Invalid, Code: message.CodeTooLong,
+		Detail: fmt.Sprintf("%s has more than %d characters with the ids that are added to it", key, limit),
+	}
 }
 
 // sinchError is google.rpc.Status, which Sinch writes flat or below "error".

@@ -150,11 +150,16 @@ func TestSinchSendsTheTextOfOtherDialects(t *testing.T) {
 		channels []string
 		want     string
 	}{
-		"by SMS where no channel is named": {"+15550001111", nil,
-			`{"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+15550001111"}]}}}`},
-		"over the hop's channels": {"+1 (555) 000-1111", []string{"rcs", "SMS"},
+		"by SMS where no channel is named": {
+			"+15550001111", nil,
+			`{"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+15550001111"}]}}}`,
+		},
+		"over the hop's channels": {
+			"+1 (555) 000-1111",
+			[]string{"rcs", "SMS"},
 			`{"recipient":{"identified_by":{"channel_identities":[{"channel":"RCS","identity":"+15550001111"},
-			{"channel":"SMS","identity":"+15550001111"}]}},"channel_priority_order":["RCS","SMS"]}`},
+			{"channel":"SMS","identity":"+15550001111"}]}},"channel_priority_order":["RCS","SMS"]}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -109,8 +109,10 @@ func (t *tokens) drop(token string) {
 func (t *tokens) refused(err error) *Error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) || answer.Response.StatusCode/100 == 2 {
-		return t.clean(&Error{Kind: Unavailable, Code: codeOf(err, CodeConnection),
-			Detail: "no access token: " + unwrapURL(err).Error()}, nil)
+		return t.clean(&Error{
+			Kind: Unavailable, Code: codeOf(err, CodeConnection),
+			Detail: "no access token: " + unwrapURL(err).Error(),
+		}, nil)
 	}
 	f := Fault{Code: first(answer.ErrorCode, "http_"+strconv.Itoa(answer.Response.StatusCode))}
 	f.Detail = "no access token: " + first(answer.ErrorDescription, http.StatusText(answer.Response.StatusCode), f.Code)

@@ -60,8 +60,10 @@ func TestBirdKeepsToTheTable(t *testing.T) {
 }
 
 func sinchAccount(base string) provider.Account {
-	return provider.Account{Provider: "sinch", BaseURL: base, TokenURL: base + "/oauth2/token", Project: "p-1", App: "app-1",
-		KeyID: "sinch-id-0815", KeySecret: "sinch-secret/+4711"}
+	return provider.Account{
+		Provider: "sinch", BaseURL: base, TokenURL: base + "/oauth2/token", Project: "p-1", App: "app-1",
+		KeyID: "sinch-id-0815", KeySecret: "sinch-secret/+4711",
+	}
 }
 
 const sinchToken = "sinch-token-0001"

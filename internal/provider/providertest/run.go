@@ -184,7 +184,7 @@ func (s suite) refused(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	receipt, err := s.newSender(t, "http://"+l.Addr().String()).Send(t.Context(), s.Message)
-	s.check(t, refused, provider.Unavailable, receipt, err)
+	_ = s.check(t, refused, provider.Unavailable, receipt, err)
 }
 
 func (s suite) givenUp(t *testing.T) {
@@ -194,7 +194,7 @@ func (s suite) givenUp(t *testing.T) {
 	ctx := expireable(t)
 	ctx.expire()
 	receipt, err := sender.Send(ctx, s.Message)
-	s.check(t, givenUp, provider.Unavailable, receipt, err)
+	_ = s.check(t, givenUp, provider.Unavailable, receipt, err)
 	require.Empty(t, srv.got(), "nothing leaves after the deadline")
 }
 

@@ -32,8 +32,10 @@ func (h Hooks) table() []row {
 		{name: "cut before the request was read", kind: provider.Ambiguous, answer: cut(false, "")},
 		{name: "cut after the request was read", kind: provider.Ambiguous, answer: cut(true, "")},
 		{name: "cut within the header", kind: provider.Ambiguous, answer: cut(true, "HTTP/1.1 200 OK\r\nContent-")},
-		{name: "cut within the body", kind: provider.Ambiguous,
-			answer: cut(true, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+h.Accepted)},
+		{
+			name: "cut within the body", kind: provider.Ambiguous,
+			answer: cut(true, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+h.Accepted),
+		},
 		{name: "no HTTP at all", kind: provider.Ambiguous, answer: cut(true, "220 mail.example ESMTP\r\n")},
 		{name: "redirect", kind: provider.Rejected, code: "http_302", answer: redirect(302, "/elsewhere")},
 		{name: "redirect that keeps the method", kind: provider.Rejected, code: "http_307", answer: redirect(307, "/elsewhere")},
