@@ -55,7 +55,8 @@ test: ## every test of both modules, the end-to-end ones included
 
 .PHONY: bench
 bench: ## the benchmarks, side by side, as a table and as JSON
-	$(GO) -C dev run ./bench $(ARGS)
+	$(GO) -C dev run ./bench --json "$(BIN)/bench.json" $(ARGS)
+	@echo "as JSON: bin/bench.json"
 
 # What CI runs. Each step says what is wrong by itself; the order is from fast to
 # slow. The race detector is left out of dev/, where it would mostly check Temporal.
@@ -94,6 +95,8 @@ check-tests:
 	@$(GO) test -race ./...
 	@echo "== go test ./... in dev"
 	@$(GO) -C dev test ./...
+	@echo "== the end-to-end tests without a cache of workflows: every task replays its history"
+	@VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test ./e2e
 
 FUZZTIME ?= 5s
 .PHONY: check-fuzz
@@ -109,6 +112,8 @@ check-fuzz:
 check-bench:
 	@echo "== benchmarks, once each"
 	@$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -v 'no test files'
+	@echo "== SendBatch beside a bare workflow"
+	@$(GO) -C dev run ./bench
 
 .PHONY: format
 format: $(GOFUMPT) ## format every Go file
