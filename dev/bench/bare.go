@@ -134,4 +134,3 @@ func (p poster) post(ctx context.Context, m bareMessage) (bool, error) {
 	_, err = io.Copy(io.Discard, res.Body)
 	return res.StatusCode/100 == 2, err
 }
-

@@ -13,8 +13,6 @@ import (
 	"github.com/google/uuid"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	sdk "go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 	"go.uber.org/zap"
 
 	"volley/dev/sandbox"
