@@ -93,6 +93,7 @@ func (s *Starter) checkSize(in *workflows.Input) error {
 	if e.Bytes = len(raw); e.Bytes > e.MaxBytes {
 		return e
 	}
+	in.Size = e.Bytes
 	return nil
 }
 

@@ -110,7 +110,7 @@ func (r *run) again(i int, retryAfter int64, code, detail string) {
 		return
 	}
 	rec.Next = r.now() + max(backoff(policy, rec.HopAttempts, r.key.MessageID(i)), retryAfter)
-	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	r.move(i, message.Retrying)
 	r.hold(i)
 }
@@ -139,7 +139,7 @@ func (r *run) doubt(i int, at int64, code, detail string) {
 	r.note(i, message.EventAmbiguous, at, code, detail)
 	rec.Doubt, rec.Asked = at, 0
 	if !rec.Stop { // else they hold why it was canceled
-		rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+		rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	}
 	r.move(i, message.Sending)
 	policy := r.batch.Policies[r.account(i)]

@@ -51,7 +51,9 @@ func SendQueue(account string) string { return "volley-send-" + account }
 // Input is what SendBatch runs. State is nil in a batch's first run and carries
 // over what is known when a run continues as new.
 type Input struct {
-	V     int           `json:"v"`
+	V int `json:"v"`
+	// Size is how long the batch is as JSON, in bytes; 0 is 1 MiB.
+	Size  int           `json:"size,omitempty"`
 	Batch message.Batch `json:"batch"`
 	State *State        `json:"state,omitempty"`
 }

@@ -25,6 +25,8 @@ const (
 	maxEvents  = 8_000
 	maxHistory = 8 << 20
 	maxUpdates = 1_500
+	// maxBatch is the size of a batch that does not say its own.
+	maxBatch = 1 << 20
 )
 
 const (

@@ -19,6 +19,7 @@ type run struct {
 	batch *message.Batch
 	key   message.Key
 	limit int
+	size  int // of the batch as JSON
 
 	recs     []message.Record
 	counts   message.Counts
@@ -76,6 +77,9 @@ func newRun(ctx workflow.Context, in Input) *run {
 	for _, name := range r.accounts {
 		r.breakers[name] = &breaker{}
 	}
+	if r.size = in.Size; r.size <= 0 {
+		r.size = maxBatch
+	}
 	if in.State != nil {
 		r.restore(in.State)
 	} else {
@@ -127,15 +131,15 @@ func (r *run) restore(s *State) {
 func (r *run) next() Input {
 	s := &State{
 		Rev: r.rev, Started: r.started, Paused: r.paused, Cancel: r.cancel,
-		Reason: r.reason, SendAt: r.sendAt, Records: r.recs, Trails: r.trails(),
-		Breakers: map[string]Breaker{},
+		Reason: r.reason, SendAt: r.sendAt, Breakers: map[string]Breaker{},
 	}
+	s.Records, s.Trails = message.FitRecords(r.recs, r.size)
 	for _, name := range r.accounts {
 		if b := r.breakers[name].Breaker; b != (Breaker{}) {
 			s.Breakers[name] = b
 		}
 	}
-	return Input{V: message.Version, Batch: *r.batch, State: s}
+	return Input{V: message.Version, Size: r.size, Batch: *r.batch, State: s}
 }
 
 func (r *run) trails() message.Trails {
@@ -307,7 +311,7 @@ func (r *run) move(i int, s message.State) {
 func (r *run) end(i int, s message.State, code, detail string) {
 	rec := &r.recs[i]
 	rec.Finished, rec.Next, rec.Doubt = r.now(), 0, 0
-	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	r.places[i] = nowhere
 	r.move(i, s)
 	r.meter(i, s)

@@ -97,7 +97,7 @@ func (r *run) result() message.Result {
 	for i := range rows {
 		rows[i] = r.row(i)
 	}
-	return message.Result{V: message.Version, Status: s, Rows: rows, Trails: r.trails()}
+	return message.Result{V: message.Version, Status: s, Rows: rows, Trails: message.FitRows(rows, r.trails())}
 }
 
 // show tells the Web UI and the lists how the batch stands, when that changed.

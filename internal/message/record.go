@@ -3,6 +3,7 @@ package message
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Record is what is known of one message while its batch runs. Times are Unix
@@ -91,13 +92,25 @@ const (
 
 // Note adds an entry to the trail; from the sixth on only the last fifteen are kept.
 func (r *Record) Note(e Entry) {
-	e.Code, e.Detail = Clip(e.Code, MaxCode), Clip(e.Detail, MaxDetail)
+	e.Code, e.Detail = CleanCode(e.Code), Clip(e.Detail, MaxDetail)
 	if len(r.Trail) >= TrailHead+TrailTail {
 		copy(r.Trail[TrailHead:], r.Trail[TrailHead+1:])
 		r.Trail[len(r.Trail)-1] = e
 		return
 	}
 	r.Trail = append(r.Trail, e)
+}
+
+// CleanCode cuts a code to MaxCode bytes and puts _ for characters that no code
+// has: a provider's code comes from its answer, which may be anything.
+func CleanCode(s string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' || strings.ContainsRune("\"\\<>&", r) {
+			return '_'
+		}
+		return r
+	}, s)
+	return Clip(clean, MaxCode)
 }
 
 // Clip cuts s to at most n bytes without cutting a character in two.

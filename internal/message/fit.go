@@ -1,0 +1,116 @@
+package message
+
+import "unicode/utf8"
+
+// maxPayload is what a payload of ours may have, in bytes of JSON. The server
+// refuses more than 2 MiB, and a workflow that cannot hand on or return its state
+// would be stuck.
+const maxPayload = 1_900_000
+
+// Sizes in JSON of what has no text, generously.
+const (
+	recordSize = 270
+	rowSize    = 240
+	entrySize  = 32
+)
+
+// shortDetail is what is left of details when there is no room for more.
+const shortDetail = 40
+
+// FitRecords returns the records' details and trails cut so that they fit into
+// one payload beside used bytes of other things. Almost always nothing is cut;
+// states, times and ids never are.
+func FitRecords(records []Record, used int) ([]Record, Trails) {
+	out := make([]Record, len(records))
+	trails := make(Trails, len(records))
+	details := make([]*string, len(records))
+	for i := range records {
+		out[i], trails[i] = records[i], records[i].Trail
+		details[i] = &out[i].Detail
+		used += recordSize + jsonSize(out[i].Code) + jsonSize(out[i].ProviderID)
+	}
+	return out, fit(used, details, trails)
+}
+
+// FitRows does for a result's rows what FitRecords does for records. It changes
+// the rows.
+func FitRows(rows Rows, trails Trails) Trails {
+	used := 0
+	details := make([]*string, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		details[i] = &r.Detail
+		used += rowSize + jsonSize(r.To) + jsonSize(r.Channel) + jsonSize(r.Account) + jsonSize(r.ProviderID) + jsonSize(r.Code)
+		if r.Reference != nil {
+			used += jsonSize(*r.Reference)
+		}
+	}
+	return fit(used, details, trails)
+}
+
+func fit(used int, details []*string, trails Trails) Trails {
+	long := 0
+	for _, d := range details {
+		long += jsonSize(*d)
+	}
+	if used+long+len(trails)*entrySize > maxPayload {
+		long = 0
+		for _, d := range details {
+			*d = Clip(*d, shortDetail)
+			long += jsonSize(*d)
+		}
+	}
+	return trails.within(maxPayload - used - long)
+}
+
+// within cuts trails to room bytes: first all but the ends of each trail, then
+// all but its last entries.
+func (t Trails) within(room int) Trails {
+	entries := 0
+	for _, trail := range t {
+		entries += len(trail)
+	}
+	most := (room - min(maxTrailText, room/2)) / entrySize
+	if entries <= most || len(t) == 0 {
+		return t
+	}
+	keep := max(most/len(t), 0)
+	out := make(Trails, len(t))
+	for i, trail := range t {
+		if len(trail) <= keep {
+			out[i] = trail
+			continue
+		}
+		head := min(TrailHead, keep/2)
+		out[i] = append(append([]Entry(nil), trail[:head]...), trail[len(trail)-(keep-head):]...)
+	}
+	return out
+}
+
+// jsonSize is how many bytes a string takes in JSON as encoding/json writes it.
+func jsonSize(s string) int {
+	n := 2
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			switch {
+			case c == '"' || c == '\\':
+				n += 2
+			case c < ' ' || c == '<' || c == '>' || c == '&' || c == 0x7f:
+				n += 6
+			default:
+				n++
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 || r == '\u2028' || r == '\u2029' {
+			n += 6
+		} else {
+			n += size
+		}
+		i += size
+	}
+	return n
+}
