@@ -63,17 +63,31 @@ func fit(used int, details []*string, trails Trails) Trails {
 	return trails.within(maxPayload - used - long)
 }
 
-// within cuts trails to room bytes: first all but the ends of each trail, then
-// all but its last entries.
+// within cuts trails to room bytes: texts to a half of it, then entries, of which
+// the last ones of each message stay longest.
 func (t Trails) within(room int) Trails {
-	entries := 0
+	entries, texts := 0, 0
+	seen := map[string]bool{}
 	for _, trail := range t {
 		entries += len(trail)
+		for _, e := range trail {
+			for _, s := range []string{e.Code, e.Detail} {
+				if !seen[s] {
+					seen[s] = true
+					texts += jsonSize(s) + 1
+				}
+			}
+		}
 	}
-	most := (room - min(maxTrailText, room/2)) / entrySize
-	if entries <= most || len(t) == 0 {
+	texts = min(texts, maxTrailText)
+	if texts+entries*entrySize <= room || len(t) == 0 {
 		return t
 	}
+	if texts > room/2 {
+		texts = 0
+		t = t.withoutTexts()
+	}
+	most := (room - texts) / entrySize
 	keep := max(most/len(t), 0)
 	out := make(Trails, len(t))
 	for i, trail := range t {
@@ -83,6 +97,17 @@ func (t Trails) within(room int) Trails {
 		}
 		head := min(TrailHead, keep/2)
 		out[i] = append(append([]Entry(nil), trail[:head]...), trail[len(trail)-(keep-head):]...)
+	}
+	return out
+}
+
+func (t Trails) withoutTexts() Trails {
+	out := make(Trails, len(t))
+	for i, trail := range t {
+		out[i] = append([]Entry(nil), trail...)
+		for j := range out[i] {
+			out[i][j].Code, out[i][j].Detail = "", ""
+		}
 	}
 	return out
 }

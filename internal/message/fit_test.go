@@ -30,8 +30,10 @@ func TestTheWorstStateAndResultOfAThousandMessagesFitIntoOnePayload(t *testing.T
 			Detail: strings.Repeat("<", message.MaxDetail),
 		}
 		for j := range 30 {
-			r.Note(message.Entry{At: 1e12 + int64(j)*1e8, Hop: 7, Attempt: 100_000 + j, Event: message.EventUnavailable,
-				Code: r.Code, Detail: fmt.Sprintf("%d-%d%s", i, j, strings.Repeat("<", 200))})
+			r.Note(message.Entry{
+				At: 1e12 + int64(j)*1e8, Hop: 7, Attempt: 100_000 + j, Event: message.EventUnavailable,
+				Code: r.Code, Detail: fmt.Sprintf("%d-%d%s", i, j, strings.Repeat("<", 200)),
+			})
 		}
 		trails[i] = r.Trail
 		ref := strings.Repeat("r", 200)

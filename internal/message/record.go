@@ -143,7 +143,7 @@ func (t Trails) MarshalJSON() ([]byte, error) {
 		if i, ok := at[s]; ok {
 			return i
 		}
-		if room -= len(s); room < 0 {
+		if room -= jsonSize(s) + 1; room < 0 {
 			return 0
 		}
 		at[s] = int64(len(p.Texts))
