@@ -16,16 +16,23 @@ type birdEntry struct {
 	Reference string `json:"reference"`
 	CreatedAt string `json:"createdAt"`
 	Receiver  struct {
-		Contacts []struct {
-			IdentifierValue string `json:"identifierValue"`
-			PlatformAddress string `json:"platformAddress"`
-		} `json:"contacts"`
+		Contacts []birdContact `json:"contacts"`
 	} `json:"receiver"`
 	Body     json.RawMessage `json:"body"`
 	Template json.RawMessage `json:"template"`
 	Meta     struct {
 		ExtraInformation map[string]json.RawMessage `json:"extraInformation"`
 	} `json:"meta"`
+}
+
+// birdContact is a recipient in a listing.
+type birdContact struct {
+	ID              string `json:"id"`
+	IdentifierValue string `json:"identifierValue"`
+	PlatformAddress string `json:"platformAddress"`
+	Identifiers     []struct {
+		IdentifierValue string `json:"identifierValue"`
+	} `json:"identifiers"`
 }
 
 // Reconcile lists the channel's messages of the time in question. Where the
@@ -101,11 +108,18 @@ func readBirdPage(r Reply) ([]birdEntry, string, Fault) {
 	return *page.Results, page.NextPageToken, Fault{}
 }
 
-// id is ours that an entry carries in its meta; "" for none.
+// id is the one that an entry carries in its meta; "" for none.
 func (e birdEntry) id() string {
 	var s string
 	_ = json.Unmarshal(e.Meta.ExtraInformation[birdID], &s) // anything but a string is no id
 	return s
+}
+
+// callersID is what the caller has put where our id would stand; "" for nothing.
+func callersID(own object) string {
+	meta, _ := own.sub("meta")
+	extra, _ := meta.sub("extraInformation")
+	return extra.text(birdID)
 }
 
 // ours reports whether an entry carries the message's id.
@@ -116,10 +130,17 @@ func (e birdEntry) ours(m message.Outgoing, own object) bool {
 // count adds an entry that may be the message although it does not carry its id.
 func (e birdEntry) count(q Query, own object, s *sightings) {
 	reference := own.text("reference")
-	if reference == "" || e.Reference != reference || e.id() != "" || q.taken(e.ID) || q.excludes(e.CreatedAt) || e.elsewhere(q.Message.To) {
+	if reference == "" || e.Reference != reference || q.taken(e.ID) || q.excludes(e.CreatedAt) {
 		return
 	}
-	if len(e.Receiver.Contacts) == 0 || own.has("body") && !holds(e.Body, own["body"]) || own.has("template") && !holds(e.Template, own["template"]) {
+	if id := e.id(); id != "" && id != callersID(own) {
+		return // it is another message of ours
+	}
+	to := e.reached(q.Message.To)
+	if to == otherRecipient {
+		return
+	}
+	if to != theRecipient || own.has("body") && !holds(e.Body, own["body"]) || own.has("template") && !holds(e.Template, own["template"]) {
 		s.doubts++
 		return
 	}
@@ -127,12 +148,41 @@ func (e birdEntry) count(q Query, own object, s *sightings) {
 	s.found = e.ID
 }
 
-// elsewhere reports whether an entry went to other recipients.
-func (e birdEntry) elsewhere(to string) bool {
+// reached says whether an entry went to a recipient: to it when one of the
+// contacts is the same, to others when every one is certainly another.
+func (e birdEntry) reached(to string) likeness {
+	others := 0
 	for _, c := range e.Receiver.Contacts {
-		if sameRecipient(c.IdentifierValue, to) || sameRecipient(c.PlatformAddress, to) || c.IdentifierValue == "" && c.PlatformAddress == "" {
-			return false
+		switch c.like(to) {
+		case theRecipient:
+			return theRecipient
+		case otherRecipient:
+			others++
 		}
 	}
-	return len(e.Receiver.Contacts) > 0
+	if others > 0 && others == len(e.Receiver.Contacts) {
+		return otherRecipient
+	}
+	return unclearRecipient
+}
+
+// like compares all that a listing shows of a contact. Bird may show another of a
+// contact's addresses than the one it was given, so a contact is another one only
+// by an address of the same kind.
+func (c birdContact) like(to string) likeness {
+	addresses := []string{c.ID, c.IdentifierValue, c.PlatformAddress}
+	for _, i := range c.Identifiers {
+		addresses = append(addresses, i.IdentifierValue)
+	}
+	result := unclearRecipient
+	for _, a := range addresses {
+		switch l := compareRecipients(a, to); {
+		case a == "":
+		case l == theRecipient:
+			return theRecipient
+		case l == otherRecipient:
+			result = otherRecipient
+		}
+	}
+	return result
 }

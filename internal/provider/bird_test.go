@@ -136,6 +136,10 @@ func TestBirdReconciles(t *testing.T) {
 		plain   = `{"body":{"type":"text","text":{"text":"Hi"}}}`
 		withRef = `{"reference":"mine","body":{"type":"text","text":{"text":"Hi"}}}`
 	)
+	const (
+		callers = `{"reference":"mine","meta":{"extraInformation":{"volleyMessageId":"theirs"}},"body":{"type":"text","text":{"text":"Hi"}}}`
+		contact = "4b7e08a9-5d0e-4e56-aaf1-cd0bfa29d431"
+	)
 	entry := func(id, reference, to, text, extra string) string {
 		return fmt.Sprintf(`{"id":%q,"reference":%q,"createdAt":"2026-03-01T12:00:00Z","receiver":{"contacts":[{"identifierValue":%q}]},
 			"body":{"type":"text","text":{"text":%q,"added":true}}%s}`, id, reference, to, text, extra)
@@ -144,27 +148,34 @@ func TestBirdReconciles(t *testing.T) {
 	mine := entry("p-1", "mine", "+1 555 000 1111", "Hi", "")
 	tests := map[string]struct {
 		content string
+		to      string
 		twin    bool
 		taken   []string
 		pages   []string
 		verdict provider.Verdict
 		id      string
 	}{
-		"our reference is there":            {content: plain, pages: []string{entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
-		"our reference is on a later page":  {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
-		"our reference is nowhere":          {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), ""}, verdict: provider.Absent},
-		"our id is in meta":                 {content: withRef, twin: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
-		"one match by content":              {content: withRef, pages: []string{mine}, verdict: provider.Found, id: "p-1"},
-		"two matches by content":            {content: withRef, pages: []string{mine, strings.Replace(mine, "p-1", "p-2", 1)}},
-		"one of two matches is taken":       {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}, verdict: provider.Found, id: "p-1"},
-		"a match that a twin could be":      {content: withRef, twin: true, pages: []string{mine}},
-		"nothing, and a twin":               {content: withRef, twin: true, pages: []string{""}, verdict: provider.Absent},
-		"the same reference to another":     {content: withRef, pages: []string{entry("p-0", "mine", "+15550002222", "Hi", "")}, verdict: provider.Absent},
-		"the same reference, other text":    {content: withRef, pages: []string{entry("p-0", "mine", to, "Bye", "")}},
-		"a receiver that is not shown":      {content: withRef, pages: []string{`{"id":"p-0","reference":"mine"}`}},
-		"a match with the id of another":    {content: withRef, pages: []string{entry("p-0", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"another"}}`)}, verdict: provider.Absent},
-		"a match from long before":          {content: withRef, pages: []string{strings.Replace(mine, "12:00:00", "06:00:00", 1)}, verdict: provider.Absent},
-		"a reference that happens to be id": {content: `{"reference":"` + messageID + `"}`, pages: []string{`{"id":"p-0","reference":"` + messageID + `"}`}},
+		"our reference is there":             {content: plain, pages: []string{entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
+		"our reference is on a later page":   {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
+		"our reference is nowhere":           {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), ""}, verdict: provider.Absent},
+		"our id is in meta":                  {content: withRef, twin: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
+		"one match by content":               {content: withRef, pages: []string{mine}, verdict: provider.Found, id: "p-1"},
+		"two matches by content":             {content: withRef, pages: []string{mine, strings.Replace(mine, "p-1", "p-2", 1)}},
+		"one of two matches is taken":        {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}, verdict: provider.Found, id: "p-1"},
+		"a match that a twin could be":       {content: withRef, twin: true, pages: []string{mine}},
+		"nothing, and a twin":                {content: withRef, twin: true, pages: []string{""}, verdict: provider.Absent},
+		"the same reference to another":      {content: withRef, pages: []string{entry("p-0", "mine", "+15550002222", "Hi", "")}, verdict: provider.Absent},
+		"the same reference, other text":     {content: withRef, pages: []string{entry("p-0", "mine", to, "Bye", "")}},
+		"a receiver that is not shown":       {content: withRef, pages: []string{`{"id":"p-0","reference":"mine"}`}},
+		"a match with the id of another":     {content: withRef, pages: []string{entry("p-0", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"another"}}`)}, verdict: provider.Absent},
+		"a contact shown by another address": {content: withRef, to: contact, pages: []string{mine}},
+		"a contact shown with its id":        {content: withRef, to: contact, pages: []string{strings.Replace(mine, `{"identifierValue"`, `{"id":"`+contact+`","identifierValue"`, 1)}, verdict: provider.Found, id: "p-1"},
+		"one of the contact's identifiers":   {content: withRef, pages: []string{strings.Replace(mine, `"+1 555 000 1111"`, `"ann","identifiers":[{"identifierValue":"`+to+`"}]`, 1)}, verdict: provider.Found, id: "p-1"},
+		"a number without its country":       {content: withRef, pages: []string{entry("p-0", "mine", "0555 000 1111", "Hi", "")}},
+		"another email address":              {content: withRef, to: "ann@example.com", pages: []string{entry("p-0", "mine", "bo@example.com", "Hi", "")}, verdict: provider.Absent},
+		"the caller's own key in meta":       {content: callers, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"theirs"}}`)}, verdict: provider.Found, id: "p-1"},
+		"a match from long before":           {content: withRef, pages: []string{strings.Replace(mine, "12:00:00", "06:00:00", 1)}, verdict: provider.Absent},
+		"a reference that happens to be id":  {content: `{"reference":"` + messageID + `"}`, pages: []string{`{"id":"p-0","reference":"` + messageID + `"}`}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -179,6 +190,9 @@ func TestBirdReconciles(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `{"results":[%s],"nextPageToken":%s,"total":9}`, tc.pages[n], next)
 			})
 			m := outgoing("bird", to, tc.content)
+			if tc.to != "" {
+				m.To = tc.to
+			}
 			m.Twin = tc.twin
 			a, err := reconciler(t, open(t, birdAccount(srv.URL))).Reconcile(t.Context(),
 				provider.Query{Message: m, Since: noon, Until: noon.Add(10 * time.Second), Taken: tc.taken})

@@ -145,13 +145,38 @@ func phoneDigits(to string) string {
 	}, to)
 }
 
-// sameRecipient reports whether two recipients are the same, numbers by their
-// digits and all others without regard to case.
-func sameRecipient(a, b string) bool {
-	if isPhone(a) && isPhone(b) {
-		return phoneDigits(a) == phoneDigits(b)
+// likeness is what can be said of two ways to write a recipient.
+type likeness int
+
+const (
+	// unclearRecipient is the zero value: they may or may not be the same.
+	unclearRecipient likeness = iota
+	theRecipient
+	otherRecipient
+)
+
+// compareRecipients compares numbers by their digits and all others without
+// regard to case. Two are certainly different only when both are email addresses,
+// or numbers of which neither can be the other without its country.
+func compareRecipients(a, b string) likeness {
+	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
+	switch {
+	case strings.EqualFold(a, b):
+		return theRecipient
+	case strings.Contains(a, "@") && strings.Contains(b, "@"):
+		return otherRecipient
+	case !isPhone(a) || !isPhone(b):
+		return unclearRecipient
 	}
-	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+	x, y := phoneDigits(a), phoneDigits(b)
+	if x == y {
+		return theRecipient
+	}
+	x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+	if strings.HasSuffix(x, y) || strings.HasSuffix(y, x) {
+		return unclearRecipient
+	}
+	return otherRecipient
 }
 
 // characters counts a text as a provider's limit does.
