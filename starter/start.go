@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,8 +77,28 @@ func (s *Starter) prepare(ref Ref, from *message.Batch) message.Batch {
 		b.InFlight = s.o.InFlight
 	}
 	b.Dispatch = dispatchOf(&b)
+	b.Messages = fewProblems(b.Messages)
 	b.Summaries = !s.o.NoSummaries
 	return b
+}
+
+// maxProblems is how many problems of a message a batch keeps. One item may have
+// thousands, and they stand in the batch's history; validate shows them all.
+const maxProblems = 20
+
+// fewProblems returns the messages with at most maxProblems problems each.
+func fewProblems(from []message.Message) []message.Message {
+	to := from
+	for i := range from {
+		if len(from[i].Problems) <= maxProblems {
+			continue
+		}
+		if &to[0] == &from[0] {
+			to = slices.Clone(from)
+		}
+		to[i].Problems = from[i].Problems[:maxProblems]
+	}
+	return to
 }
 
 // checkSize refuses what does not fit into one workflow.

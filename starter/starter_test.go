@@ -289,3 +289,18 @@ func TestAWorkflowThatIsNoBatchIsAConflict(t *testing.T) {
 	_, err := s.Start(t.Context(), request("a", 1))
 	require.ErrorIs(t, err, starter.ErrConflict)
 }
+
+func TestABatchKeepsTheFirstProblemsOfAMessage(t *testing.T) {
+	t.Parallel()
+	s, _ := newStarter(t, starter.Options{})
+	r := request("a", 3)
+	for i := range 5000 {
+		r.Batch.Messages[1].Problems.Add(1, fmt.Sprintf("x[%d]", i), message.CodeUnknownField, "unknown field")
+	}
+	got := start(t, s, r)
+	require.Len(t, got.Problems, 20+len(r.Batch.Messages[2].Problems))
+	require.Len(t, r.Batch.Messages[1].Problems, 5000, "the caller's batch stays as it is")
+	again := start(t, s, r)
+	require.True(t, again.Existing)
+	require.Equal(t, got.Problems, again.Problems)
+}
