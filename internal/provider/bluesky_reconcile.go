@@ -115,14 +115,25 @@ func (v blueskyView) count(q Query, own object, did string, s *sightings) {
 }
 
 // alike compares what a view shows besides its text. A view shows embeds and
-// replies in another shape, so only what they refer to is compared.
+// replies in another shape, so only what they refer to is compared; an embed that
+// refers to nothing known here cannot be compared and is alike to none.
 func (v blueskyView) alike(own object) bool {
-	if own.has("facets") && !holds(v.Facets, own["facets"]) || !own.has("facets") && len(v.Facets) > 0 && string(v.Facets) != "[]" {
+	shown := object{"embed": v.Embed, "facets": v.Facets}
+	if own.filled("facets") != shown.filled("facets") || own.filled("facets") && !holds(v.Facets, own["facets"]) {
 		return false
 	}
-	return refers(v.Embed, "record", "uri") == refers(own["embed"], "record", "uri") &&
-		refers(v.Embed, "code") == refers(own["embed"], "code") &&
+	record, code := refers(own["embed"], "record", "uri"), refers(own["embed"], "code")
+	if own.has("embed") != shown.has("embed") || own.has("embed") && record == "" && code == "" {
+		return false
+	}
+	return refers(v.Embed, "record", "uri") == record && refers(v.Embed, "code") == code &&
 		refers(v.ReplyTo, "id") == refers(own["replyTo"], "messageId")
+}
+
+// filled reports whether a key holds a list with something in it.
+func (o object) filled(key string) bool {
+	var list []json.RawMessage
+	return json.Unmarshal(o[key], &list) == nil && len(list) > 0
 }
 
 // refers is the string at a path of keys; "" when there is none.

@@ -46,6 +46,8 @@ func TestBlueskyReconciles(t *testing.T) {
 		"embed":{"$type":"app.bsky.embed.record","record":{"uri":"at://u/1","cid":"c"}},"replyTo":{"messageId":"m-0"}}}`)
 	const shown = `,"facets":[{"index":{"byteStart":0,"byteEnd":2}}],"embed":{"$type":"app.bsky.embed.record#view","record":{"uri":"at://u/%s"}},"replyTo":{"id":"m-0"}`
 	plain := outgoing("bluesky", "c-1", bskyContent)
+	other := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","embed":{"$type":"x.y","z":1}}}`)
+	bare := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","facets":[]}}`)
 	twin := plain
 	twin.Twin = true
 	old := said("old", "Hi", -3600, "")
@@ -76,6 +78,10 @@ func TestBlueskyReconciles(t *testing.T) {
 		"two are one too many":             {plain, []string{said("m-2", "Hi", 2, ""), said("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
 		"a minute off is in doubt":         {plain, []string{said("m-1", "Hi", 60, "")}, nil, provider.CannotTell, ""},
 		"another embed is in doubt":        {rich, []string{said("m-1", "Hi", 1, fmt.Sprintf(shown, "2"))}, nil, provider.CannotTell, ""},
+		"an embed of unknown kind":         {other, []string{said("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view","z":2}`)}, nil, provider.CannotTell, ""},
+		"an embed that is not shown":       {rich, []string{said("m-1", "Hi", 1, strings.Replace(fmt.Sprintf(shown, "1"), "embed", "bed", 1))}, nil, provider.CannotTell, ""},
+		"an embed that is not ours":        {plain, []string{said("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view"}`)}, nil, provider.CannotTell, ""},
+		"no facets and an empty list":      {bare, []string{said("m-1", "Hi", 1, "")}, nil, provider.Found, "m-1"},
 		"facets of its own are in doubt":   {plain, []string{said("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
 		"a deleted one may have been ours": {plain, []string{deleted}, nil, provider.CannotTell, ""},
 	} {

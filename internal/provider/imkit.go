@@ -119,7 +119,7 @@ func parseIMKIT(r Reply) (imkitAnswer, Fault) {
 	var a imkitAnswer
 	err := json.Unmarshal(r.Body, &a)
 	rc := scalar(a.RC)
-	if r.Status/100 == 2 && (err != nil || rc == "" && len(a.Error) == 0) {
+	if r.Status/100 == 2 && (err != nil || rc == "" && details(a.Error) == "") {
 		return imkitAnswer{}, Unreadable("the answer has no RC")
 	}
 	if r.Status/100 == 2 && rc == "0" {
@@ -181,7 +181,7 @@ type imkitMessage struct {
 
 // Reconcile looks for our id among the messages of all rooms in the query's
 // window, a minute wider at both ends. It says absent only when it has seen all
-// of them; it cannot tell of a message whose extra had no place for our id.
+// of them, whatever IMKIT means by the total and however short its pages are; it cannot tell of a message whose extra had no place for our id.
 func (k *imkit) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	if q.Message.Dialect == "imkit" {
 		content, err := contentOf(q.Message)
@@ -215,13 +215,13 @@ func (k *imkit) Reconcile(ctx context.Context, q Query) (Answer, error) {
 				until = at // endDate is exclusive: the next page has this millisecond again
 			}
 		}
-		switch total := page.TotalCount; {
-		case total != nil && len(page.Data) >= *total,
-			total == nil && fresh == 0 && len(page.Data) < imkitPage:
-			return Answer{Verdict: Absent}, nil
-		case fresh == 0:
-			return Answer{Detail: "the listing does not go on"}, nil
+		if fresh > 0 {
+			continue // only a page with nothing new is the end
 		}
+		if total := page.TotalCount; len(page.Data) < imkitPage && (total == nil || len(page.Data) >= *total) {
+			return Answer{Verdict: Absent}, nil
+		}
+		return Answer{Detail: "the listing does not go on"}, nil
 	}
 	return Answer{Detail: "there are more messages in the window than " + strconv.Itoa(maxPages*imkitPage)}, nil
 }

@@ -132,6 +132,7 @@ func TestIMKITAnswers(t *testing.T) {
 		"an RC as a string":                     {200, `{"RC":"400","RM":"bad","error":{"code":"MISSING_PARAMETER","message":"bad"}}`, provider.Rejected, "MISSING_PARAMETER", 0},
 		"a wrong key":                           {401, `{"error":"INVALID_API_KEY","message":"no"}`, provider.Unauthorized, "INVALID_API_KEY", 0},
 		"a room that the sender is not part of": {403, `{"RC":403,"RM":"no","error":{"code":"NOT_ROOM_MEMBER","message":"no"}}`, provider.Rejected, "NOT_ROOM_MEMBER", 0},
+		"no RC and no error":                    {200, `{"error":null,"result":{"batchID":"b"}}`, provider.Ambiguous, provider.CodeUnreadable, 0},
 		"a missing parameter":                   {400, `{"RC":400,"RM":"no","error":{"code":"MISSING_PARAMETER","message":"no"}}`, provider.Invalid, "MISSING_PARAMETER", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +185,23 @@ func imkitRooms(all []listed, most int, total bool) http.HandlerFunc {
 	}
 }
 
+// imkitPageTotals is imkitRooms with a total that counts the page.
+func imkitPageTotals(all []listed) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		imkitRooms(all, 100, false)(rec, r)
+		var answer map[string]any
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		result, _ := answer["result"].(map[string]any)
+		data, _ := result["data"].([]any)
+		result["totalCount"] = len(data)
+		_, _ = io.WriteString(w, quote(answer))
+	}
+}
+
 func TestIMKITReconciles(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -217,6 +235,8 @@ func TestIMKITReconciles(t *testing.T) {
 		"absent from an empty window":        {ours, imkitRooms(nil, 100, true), provider.Absent, ""},
 		"absent from the whole window":       {ours, imkitRooms(rooms(350, -1), 100, true), provider.Absent, ""},
 		"absent without a total":             {ours, imkitRooms(rooms(350, -1), 100, false), provider.Absent, ""},
+		"pages shorter than asked for":       {ours, imkitRooms(rooms(35, 33), 20, false), provider.Found, "batch-33"},
+		"a total of the page only":           {ours, imkitPageTotals(rooms(350, 333)), provider.Found, "batch-333"},
 		"outside of the window is not ours":  {ours, imkitRooms(long, 100, true), provider.Absent, ""},
 		"a crowded millisecond hides some":   {ours, imkitRooms(crowd, 100, true), provider.CannotTell, ""},
 		"a page that is smaller than its ms": {ours, imkitRooms(crowd, 100, false), provider.CannotTell, ""},

@@ -28,8 +28,8 @@ func contentOf(m message.Outgoing) (object, *Error) {
 
 // has reports whether a key is there and not null.
 func (o object) has(key string) bool {
-	v, ok := o[key]
-	return ok && !bytes.Equal(bytes.TrimSpace(v), []byte("null"))
+	v := bytes.TrimSpace(o[key])
+	return len(v) > 0 && !bytes.Equal(v, []byte("null"))
 }
 
 func (o object) set(key string, value any) { o[key] = encode(value) }
