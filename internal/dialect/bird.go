@@ -37,6 +37,9 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	if o.SendAfter.Sub(o.Now) > birdHorizon {
 		whole.add("", message.CodeHorizon, "the time to send after is more than 35 days ahead")
 	}
+	if o.TTL < 0 {
+		whole.add("ttl", message.CodeRange, "a duration above zero is needed, got %s", o.TTL)
+	}
 	if len(whole.problems) > 0 {
 		return nil, whole.problems
 	}
@@ -45,7 +48,7 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 		CreatedAt: o.Now,
 		Dialect:   "bird",
 		Account:   o.Account,
-		TTL:       min(o.TTL, message.MaxTTL).Milliseconds(),
+		TTL:       spanMillis(min(o.TTL, message.MaxTTL)),
 		Horizon:   birdHorizon.Milliseconds(),
 		Template:  message.Template{TextPaths: birdTextPaths()},
 		Messages:  make([]message.Message, len(items)),

@@ -200,3 +200,16 @@ func BenchmarkDecodeBird(b *testing.B) {
 		})
 	}
 }
+
+func TestBirdTTLOfTheOptions(t *testing.T) {
+	t.Parallel()
+	const request = `{"messageRequests":[{"receiver":{"contacts":[{"identifierValue":"+1"}]},"body":{"type":"text","text":{"text":"x"}}}]}`
+	_, problems := decode(t, "bird", request, dialect.Options{Now: accepted, TTL: -time.Second})
+	require.Len(t, problems, 1)
+	require.Equal(t, "ttl", problems[0].Path)
+	require.Equal(t, message.CodeRange, problems[0].Code)
+
+	b, problems := decode(t, "bird", request, dialect.Options{Now: accepted, TTL: time.Nanosecond})
+	require.Empty(t, problems)
+	require.EqualValues(t, 1, b.Validity(0), "the shortest validity is not the default")
+}

@@ -142,15 +142,29 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 	case r.text.path == "" && b.text == "" && !b.badText:
 		r.add(path+".text", message.CodeRequired, "neither the message nor the batch has a text")
 	}
-	for _, name := range needs {
-		if _, ok := r.params[name]; !ok && !r.badParams {
-			r.add(child(path+".params", name), message.CodeParameter, "the text has ${%s}, for which the message gives no value", name)
-		}
-	}
-	m.Params = r.params
+	m.Params = r.used(path, needs)
 	if r.metadata != nil {
 		m.Metadata = overlaid(b.metadata, r.metadata)
 	}
+}
+
+// used keeps the parameters that a text needs and reports those without a value.
+// The others are dropped: they would make two messages with the same text look
+// different.
+func (r *volleyRow) used(path string, needs []string) map[string]string {
+	var used map[string]string
+	for _, name := range needs {
+		v, ok := r.params[name]
+		switch {
+		case ok && used == nil:
+			used = map[string]string{name: v}
+		case ok:
+			used[name] = v
+		case !r.badParams:
+			r.add(child(path+".params", name), message.CodeParameter, "the text has ${%s}, for which the message gives no value", name)
+		}
+	}
+	return used
 }
 
 func volleyPath(index int) string { return fmt.Sprintf("messages[%d]", index) }

@@ -205,3 +205,20 @@ func BenchmarkVolley(b *testing.B) {
 		})
 	}
 }
+
+func TestVolleyKeepsTheParametersThatTheTextUses(t *testing.T) {
+	t.Parallel()
+	b, problems := decode(t, "volley", `{"text":"Hi ${name}","messages":[
+		{"to":"did:plc:a","params":{"name":"Ann","row":"1"}},
+		{"to":"did:plc:a","params":{"name":"Ann","row":"2"}},
+		{"to":"did:plc:a","params":{"name":"Ann","row":"3"},"text":"Row ${row}"}]}`, dialect.Options{Now: accepted})
+	require.Empty(t, problems)
+	require.Empty(t, b.Problems())
+	require.Equal(t, map[string]string{"name": "Ann"}, b.Messages[0].Params)
+	require.Equal(t, map[string]string{"row": "3"}, b.Messages[2].Params)
+	message.Router{
+		Routes: []message.Route{{Hops: []string{"a"}}}, Accounts: map[string]message.Policy{"a": {}},
+	}.Accept(b, func(int) string { return "" })
+	require.Equal(t, []bool{true, true, false}, []bool{b.Messages[0].Twin, b.Messages[1].Twin, b.Messages[2].Twin},
+		"what no reader sees does not tell two messages apart")
+}
