@@ -59,7 +59,7 @@ func (s *Sandbox) birdSend(w http.ResponseWriter, r *http.Request) {
 	}
 	rec := &Record{
 		Provider: "bird", Account: r.PathValue("ws"), To: to,
-		ID: str(f["reference"]), ProviderID: newUUID(), Content: body,
+		ID: birdID(f), ProviderID: newUUID(), Content: body,
 		Text:  texts(f["body"], []string{"text", "text"}, []string{"html", "text"}, []string{"image", "text"}, []string{"list", "text"}),
 		Scope: birdScope(r),
 	}
@@ -115,6 +115,15 @@ func birdRecipient(receiver json.RawMessage) string {
 		}
 	}
 	return strings.Join(names, ",")
+}
+
+// birdID finds the sender's id: in meta, where it stands beside a caller's own
+// reference, or else in the reference.
+func birdID(f map[string]json.RawMessage) string {
+	if id := str(at(f["meta"], "extraInformation", "volleyMessageId")); id != "" {
+		return id
+	}
+	return str(f["reference"])
 }
 
 func birdScope(r *http.Request) string {
