@@ -145,7 +145,7 @@ func (s *sinch) body(m message.Outgoing) ([]byte, *Error) {
 func (s *sinch) content(m message.Outgoing) (object, *Error) {
 	if m.Dialect == "sinch" {
 		o, err := contentOf(m)
-		delete(o, "send_after"); delete(o, "correlation_id")
+		delete(o, "send_after")
 		return o, err
 	}
 	if m.Text == "" {
