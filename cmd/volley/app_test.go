@@ -183,8 +183,10 @@ func TestVersion(t *testing.T) {
 func TestSpans(t *testing.T) {
 	t.Parallel()
 	for want, d := range map[string]time.Duration{
-		"in 3 h 2 min": 3*time.Hour + 2*time.Minute + 59*time.Second, "in 1 d": 24*time.Hour + 59*time.Minute, "in 35 d 12 h": 852 * time.Hour,
-		"now": 900 * time.Millisecond, "5 s ago": -5 * time.Second, "1 min 1 s ago": -61 * time.Second,
+		"in 3 h 3 min": 3*time.Hour + 2*time.Minute + 59*time.Second, "in 1 d": 24*time.Hour + 29*time.Minute, "in 35 d 12 h": 852 * time.Hour,
+		"now": 900 * time.Millisecond, "5 s ago": -5 * time.Second, "1 min 1 s ago": -61 * time.Second, "in 2 s": 1600 * time.Millisecond,
+		"in 2 h": 2*time.Hour - 20*time.Millisecond, "in 1 h": time.Hour - time.Millisecond, "in 2 d": 48*time.Hour - 10*time.Minute,
+		"in 1 min": 59600 * time.Millisecond, "in 59 s": 59400 * time.Millisecond, "in 1 d 1 h": 25*time.Hour + 29*time.Minute,
 	} {
 		require.Equal(t, want, relative(moment.Add(d), moment))
 	}

@@ -216,6 +216,8 @@ func TestControls(t *testing.T) {
 	both(t, "resume", with(fake{}), "resume", "b1")
 	f := fake{move: message.RescheduleResult{Batch: "b1", Rescheduled: 3, Unchanged: 1}}
 	both(t, "reschedule", with(f), "reschedule", "b1", "--send-after", "2h")
+	past := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2020-01-01T00:00:00Z")
+	require.Contains(t, past.stdout, "now due now (2026-11-20 15:00:00 UTC)", "a past time is due at once")
 	r := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2026-11-21T18:00:00+01:00")
 	require.Equal(t, 0, r.code)
 	require.Equal(t, message.RescheduleRequest{SendAfter: "2026-11-21T17:00:00Z"}, f.asked)

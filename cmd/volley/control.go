@@ -147,7 +147,8 @@ func (a *app) rescheduleCommand() *cobra.Command {
 			if a.json() {
 				return a.print(res)
 			}
-			a.printf("batch %s: %s now due %s, %d unchanged\n", res.Batch, isAre(res.Rescheduled, "message"), when(at, a.now()), res.Unchanged)
+			now := a.now() // a time in the past is due at once
+			a.printf("batch %s: %s now due %s, %d unchanged\n", res.Batch, isAre(res.Rescheduled, "message"), when(latest(at, now), now), res.Unchanged)
 			return nil
 		})
 	cmd.Example = "  volley reschedule spring-sale --send-after 2h"

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"volley/internal/config"
 	"volley/internal/dialect"
 	"volley/internal/message"
+	"volley/starter"
 )
 
 // input is a request as the flags describe it.
@@ -82,7 +85,11 @@ func (a *app) read(in input, file string, c *config.Config, routed bool) (*decod
 	if out.body, err = a.body(file, c.Limits.BodyBytes); err != nil {
 		return nil, err
 	}
+	if err := in.forCSV(d.Name, out.body); err != nil {
+		return nil, err
+	}
 	out.batch, out.problems = d.Decode(out.body, o)
+	out.fit(c.Limits)
 	out.whole = out.problems.Whole() || out.batch == nil
 	if out.batch == nil {
 		return out, nil
@@ -97,6 +104,42 @@ func (a *app) read(in input, file string, c *config.Config, routed bool) (*decod
 		out.batch.Priority = c.Tenants[a.tenant].Priority
 	}
 	return out, nil
+}
+
+// forCSV refuses flags that stand for the header of a CSV file beside a request
+// that has a header of its own: they would change nothing, without a word.
+func (in *input) forCSV(dialect string, body []byte) error {
+	text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	if dialect == "volley" && len(text) > 0 && text[0] != '{' && text[0] != '[' {
+		return nil
+	}
+	switch {
+	case in.text != "":
+		return usage("--text is for CSV files, the request has texts of its own")
+	case in.channel != "":
+		return usage("--channel is for CSV files, the request has channels of its own")
+	}
+	return nil
+}
+
+// fit adds the problem of a batch that is too large for one workflow. What a
+// start adds to the bytes is little, and checked then.
+func (d *decoded) fit(limits config.Limits) {
+	if d.batch == nil {
+		return
+	}
+	size := starter.TooLargeError{Messages: d.total(), MaxMessages: limits.InlineMessages, MaxBytes: limits.InlineBytes}
+	code := message.CodeTooMany
+	if size.Messages <= size.MaxMessages {
+		code = message.CodeTooLong
+		if raw, err := json.Marshal(d.batch); err == nil {
+			size.Bytes = len(raw)
+		}
+		if size.Bytes <= size.MaxBytes {
+			return
+		}
+	}
+	d.problems.Add(message.WholeBatch, "", code, "%s", size.Error())
 }
 
 func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Options, error) {

@@ -5,27 +5,26 @@ import (
 	"time"
 )
 
-// span writes a duration with its two largest units.
+// span writes a duration with its two largest units, rounded to the smaller one.
 func span(d time.Duration) string {
-	d = d.Abs()
-	s := int64(d / time.Second)
+	s := int64(d.Abs().Round(time.Second) / time.Second)
 	units := []struct {
 		size int64
 		name string
 	}{{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}}
-	for i, u := range units {
-		if s < u.size {
+	for i, u := range units[:len(units)-1] {
+		next := units[i+1]
+		rounded := (s + next.size/2) / next.size * next.size
+		if rounded < u.size {
 			continue
 		}
-		text := fmt.Sprintf("%d %s", s/u.size, u.name)
-		if i+1 < len(units) {
-			if rest := s % u.size / units[i+1].size; rest > 0 {
-				text += fmt.Sprintf(" %d %s", rest, units[i+1].name)
-			}
+		text := fmt.Sprintf("%d %s", rounded/u.size, u.name)
+		if rest := rounded % u.size / next.size; rest > 0 {
+			text += fmt.Sprintf(" %d %s", rest, next.name)
 		}
 		return text
 	}
-	return "less than 1 s"
+	return fmt.Sprintf("%d s", s)
 }
 
 func absolute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

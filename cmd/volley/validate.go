@@ -89,7 +89,10 @@ func (a *app) render(d *decoded) []rendered {
 	for i := range b.Messages {
 		m := &b.Messages[i]
 		rec := message.Record{State: message.Scheduled, Due: b.DueAt(i), Expires: expiry(b, i).UnixMilli()}
-		if rec.Due <= now.UnixMilli() {
+		switch {
+		case rec.Expires <= now.UnixMilli():
+			rec.State, rec.Code, rec.Detail = message.Expired, "expired", "its validity is over by now"
+		case rec.Due <= now.UnixMilli():
 			rec.State = message.Accepted
 		}
 		var text string

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,4 +65,54 @@ func TestTheExampleConfigIsWhatTheCommandsRead(t *testing.T) {
 	r := s.run(t, "validate", "--dialect", "volley", "--render", "-", "-o", "json")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Contains(t, r.stdout, `"account":"hook"`)
+}
+
+// What start would refuse is a problem here too, with both numbers.
+func TestValidateKnowsWhatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	many := `{"text":"Hi","messages":[` + strings.Repeat(`{"to":"a"},`, 1000) + `{"to":"b"}]}`
+	long := `{"text":"` + strings.Repeat("x", 1<<20) + `","messages":[{"to":"a"}]}`
+	for body, want := range map[string]string{many: "1001 messages, at most 1000", long: "bytes when encoded, at most 1048576"} {
+		for _, command := range []string{"validate", "start"} {
+			s := withConfig(t, nil)
+			s.stdin = body
+			r := s.run(t, command, "--dialect", "volley", "-o", "json", "-")
+			require.Equal(t, 2, r.code, r.stderr)
+			problems, ok := document(t, r)["problems"].([]any)
+			require.True(t, ok)
+			require.Len(t, problems, 1)
+			require.Contains(t, problems[0].(map[string]any)["detail"], want)
+		}
+	}
+}
+
+func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		dialect, body, flag string
+		code                int
+	}{
+		{"volley", goodBody, "--text=Hi", 2},
+		{"volley", goodBody, "--channel=SMS", 2},
+		{"volley", "{\"text\":\"Hi\"}\n{\"to\":\"a\"}\n", "--text=Hi", 2},
+		{"bluesky", `{"items":[]}`, "--text=Hi", 2},
+		{"volley", "\ufeffto\na\n", "--text=Hi", 0},
+	} {
+		s := withConfig(t, nil)
+		s.stdin = tt.body
+		r := s.run(t, "validate", "--dialect", tt.dialect, tt.flag, "-")
+		require.Equal(t, tt.code, r.code, r.stdout+r.stderr)
+		if tt.code == 2 {
+			require.Contains(t, r.stderr, "is for CSV files")
+		}
+	}
+}
+
+func TestRenderSaysThatTheValidityIsOver(t *testing.T) {
+	t.Parallel()
+	s := withConfig(t, nil)
+	s.stdin = `{"text":"Hi","ttl":"1h","messages":[{"to":"a","sendAfter":"2020-01-01T09:00:00Z"}]}`
+	r := s.run(t, "validate", "--dialect", "volley", "--render", "-o", "json", "-")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Contains(t, r.stdout, `"state":"expired"`)
 }
