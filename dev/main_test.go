@@ -50,7 +50,7 @@ func TestUpServesUntilItIsTold(t *testing.T) {
 	var forPeople bytes.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, free("up", "--state-dir", dir, "--db", filepath.Join(dir, "volley.db")), stdout, &forPeople)
+		ended <- run(ctx, free("up", "--state-dir", dir, "--db", filepath.Join(dir, "new", "volley.db")), stdout, &forPeople)
 		_ = stdout.Close()
 	}()
 	var a map[string]string
@@ -74,7 +74,7 @@ func TestUpServesUntilItIsTold(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 	require.Contains(t, forPeople.String(), "VOLLEY_CONFIG="+filepath.Join(dir, "volley.yaml"))
-	require.FileExists(t, filepath.Join(dir, "volley.db"))
+	require.FileExists(t, filepath.Join(dir, "new", "volley.db"))
 }
 
 func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {

@@ -96,6 +96,12 @@ func (s *stack) openState(context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
+	if s.o.db == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(s.o.db), 0o700); err != nil {
+		return fmt.Errorf("directory of --db: %w", err)
+	}
 	return nil
 }
 
