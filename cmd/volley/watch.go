@@ -105,14 +105,24 @@ func interrupted(ctx context.Context, id string, err error) error {
 // summary is a status in one line, as seen from now: a status can be as old as
 // the batch's last change.
 func summary(st message.Status, now time.Time) string {
-	var parts []string
-	if st.Counts != nil {
-		for _, s := range message.States() {
-			if n := st.Counts[s]; n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, s))
-			}
+	return strings.Join(append(tallies(st), pace(st, now)...), ", ")
+}
+
+// tallies are the counts that are not 0.
+func tallies(st message.Status) (parts []string) {
+	if st.Counts == nil {
+		return nil
+	}
+	for _, s := range message.States() {
+		if n := st.Counts[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
+	return parts
+}
+
+// pace is how fast a batch is, and when it ends or goes on.
+func pace(st message.Status, now time.Time) (parts []string) {
 	p := progressOf(st)
 	if p.rate > 0 {
 		parts = append(parts, rate(p.rate))
@@ -122,7 +132,7 @@ func summary(st message.Status, now time.Time) string {
 	} else if st.NextDueAt != nil && st.NextDueAt.After(now) {
 		parts = append(parts, "next due "+relative(*st.NextDueAt, now))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 func latest(a, b time.Time) time.Time {
@@ -153,26 +163,43 @@ func (d documents) show(st message.Status) error { return encode(d.w, st) }
 
 func (d documents) end() {}
 
-// besideBar is the room that the bar with its numbers takes on a line.
-const besideBar = 60
+// besideBar is the room that a bar's numbers take on a line. A narrow terminal
+// gets a short bar, so that words have room too.
+const (
+	besideBar  = 30
+	wideBar    = 30
+	shortBar   = 14
+	wideScreen = 110
+)
 
 // bar draws a bar on a terminal.
 type bar struct {
-	w   io.Writer
-	now func() time.Time
-	p   *progressbar.ProgressBar
+	w     io.Writer
+	now   func() time.Time
+	p     *progressbar.ProgressBar
+	width int
 }
 
 func (b *bar) show(st message.Status) error {
+	columns := terminalWidth(b.w)
 	if b.p == nil {
+		b.width = wideBar
+		if columns < wideScreen {
+			b.width = shortBar
+		}
 		// A batch without messages is done when it is seen; the bar wants one.
 		b.p = progressbar.NewOptions(max(st.Total, 1),
-			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(b.width), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 		)
 	}
-	b.p.Describe(" " + clipWidth(string(st.State)+": "+summary(st, b.now()), terminalWidth(b.w)-besideBar))
+	// What is cut off at the end of the line are the counts.
+	words := strings.Join(append([]string{string(st.State)}, pace(st, b.now())...), ", ")
+	if counts := tallies(st); len(counts) > 0 {
+		words += ": " + strings.Join(counts, ", ")
+	}
+	b.p.Describe(" " + clipWidth(words, columns-besideBar-b.width))
 	return b.p.Set(progressOf(st).done)
 }
 
