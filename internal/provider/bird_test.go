@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,10 @@ func TestBirdSendsTheCallersRequestFieldForField(t *testing.T) {
 		"a reference with no meta": {
 			`{"reference":"mine","meta":null}`,
 			`{"reference":"mine","meta":{"extraInformation":{"volleyMessageId":"` + messageID + `"}}}`,
+		},
+		"the caller's own key in meta is kept": {
+			`{"reference":"mine","meta":{"extraInformation":{"volleyMessageId":"theirs"}}}`,
+			`{"reference":"mine","meta":{"extraInformation":{"volleyMessageId":"theirs"}}}`,
 		},
 		"a meta that is nothing like one is Bird's to refuse": {
 			`{"reference":"mine","meta":7}`, `{"reference":"mine","meta":7}`,
@@ -161,6 +166,7 @@ func TestBirdReconciles(t *testing.T) {
 		"our id is in meta":                  {content: withRef, twin: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
 		"one match by content":               {content: withRef, pages: []string{mine}, verdict: provider.Found, id: "p-1"},
 		"two matches by content":             {content: withRef, pages: []string{mine, strings.Replace(mine, "p-1", "p-2", 1)}},
+		"a match beside one in doubt":        {content: withRef, pages: []string{mine + "," + entry("p-0", "mine", to, "Bye", "")}},
 		"one of two matches is taken":        {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}, verdict: provider.Found, id: "p-1"},
 		"a match that a twin could be":       {content: withRef, twin: true, pages: []string{mine}},
 		"nothing, and a twin":                {content: withRef, twin: true, pages: []string{""}, verdict: provider.Absent},
@@ -226,6 +232,28 @@ func TestBirdDoesNotTakeSilenceForAbsence(t *testing.T) {
 			_ = failure(t, err)
 		})
 	}
+	t.Run("a match in a listing without end", func(t *testing.T) {
+		t.Parallel()
+		entry := `{"id":"p-1","reference":"mine","receiver":{"contacts":[{"identifierValue":"+15550001111"}]}}`
+		for page, want := range map[string]provider.Verdict{
+			`{"results":[` + entry + `]}`: provider.Found,
+			// The next page may hold another that fits.
+			`{"results":[%s],"nextPageToken":"again"}`: provider.CannotTell,
+		} {
+			var once atomic.Bool
+			srv := record(t, func(w http.ResponseWriter, _ *http.Request) {
+				shown := ""
+				if !once.Swap(true) {
+					shown = entry
+				}
+				_, _ = fmt.Fprint(w, strings.Replace(page, "%s", shown, 1))
+			})
+			m := outgoing("bird", "+15550001111", `{"reference":"mine"}`)
+			a, err := reconciler(t, open(t, birdAccount(srv.URL))).Reconcile(t.Context(), provider.Query{Message: m, Since: noon, Until: noon})
+			require.NoError(t, err)
+			require.Equal(t, want, a.Verdict, a.Detail)
+		}
+	})
 	t.Run("a listing without end", func(t *testing.T) {
 		t.Parallel()
 		srv := record(t, answer(200, `{"results":[],"nextPageToken":"again"}`))

@@ -240,6 +240,8 @@ func TestIMKITReconciles(t *testing.T) {
 		"outside of the window is not ours":  {ours, imkitRooms(long, 100, true), provider.Absent, ""},
 		"a crowded millisecond hides some":   {ours, imkitRooms(crowd, 100, true), provider.CannotTell, ""},
 		"a page that is smaller than its ms": {ours, imkitRooms(crowd, 100, false), provider.CannotTell, ""},
+		"a message without a time":           {ours, writing(200, `{"RC":0,"result":{"data":[{"_id":"1"}]}}`), provider.CannotTell, ""},
+		"a message without an id":            {ours, writing(200, `{"RC":0,"result":{"data":[{"messageTimeMS":1}]}}`), provider.CannotTell, ""},
 		"no id of ours, no answer":           {closed, imkitRooms(nil, 100, true), provider.CannotTell, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

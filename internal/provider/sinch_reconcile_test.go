@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -93,5 +94,36 @@ func TestSinchDoesNotTakeSilenceForAbsence(t *testing.T) {
 		got, err := reconciler(t, open(t, a)).Reconcile(t.Context(), q)
 		require.NoError(t, err)
 		require.Equal(t, provider.CannotTell, got.Verdict)
+	})
+	t.Run("one of two listings without end", func(t *testing.T) {
+		t.Parallel()
+		for _, endless := range []string{"DISPATCH_SOURCE", "CONVERSATION_SOURCE"} {
+			srv := serveSinch(t, &sinchServer{api: func(w http.ResponseWriter, r *http.Request, _ int) {
+				next := ""
+				if r.URL.Query().Get("messages_source") == endless {
+					next = "again"
+				}
+				_, _ = fmt.Fprintf(w, `{"messages":[],"next_page_token":%q}`, next)
+			}})
+			a := sinchAccount(srv.URL)
+			a.StoresMessages = true
+			got, err := reconciler(t, open(t, a)).Reconcile(t.Context(), q)
+			require.NoError(t, err)
+			require.Equal(t, provider.CannotTell, got.Verdict, endless)
+		}
+	})
+	t.Run("an error that quotes every credential", func(t *testing.T) {
+		t.Parallel()
+		var used string
+		srv := serveSinch(t, &sinchServer{api: func(w http.ResponseWriter, r *http.Request, _ int) {
+			_, used, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, quote(map[string]string{"status": "BAD", "message": strings.Join([]string{
+				"saw", used, "sinch-secret/+4711", url.QueryEscape("sinch-secret/+4711"), url.PathEscape("sinch-secret/+4711"),
+			}, " ")}))
+		}})
+		_, err := reconciler(t, open(t, sinchAccount(srv.URL))).Reconcile(t.Context(), q)
+		require.NotEmpty(t, used)
+		require.Equal(t, "saw *** *** *** ***", failure(t, err).Detail)
 	})
 }
