@@ -119,8 +119,8 @@ func (c *client) roundTrip(ctx context.Context, q call) (Reply, error) {
 }
 
 // newRequest builds the request. GetBody stays nil and no Idempotency-Key is
-// set: with either, net/http's Transport repeats a POST on a new connection when
-// a kept-alive one breaks (Request.isReplayable).
+// set: with both, net/http's Transport repeats a POST on a new connection when a
+// kept-alive one breaks (Request.isReplayable).
 func newRequest(ctx context.Context, q call) (*http.Request, error) {
 	var body io.Reader
 	if q.body != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -272,4 +273,17 @@ func TestIMKITDoesNotGuessFromABrokenListing(t *testing.T) {
 			require.Equal(t, provider.CannotTell, answer.Verdict)
 		})
 	}
+}
+
+func TestAPasswordInABaseURLIsInNoError(t *testing.T) {
+	t.Parallel()
+	srv := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, quote(map[string]any{"RM": "not for " + password + ", " + r.Header.Get("Authorization")}))
+	})
+	_, err := open(t, imkitAccount(strings.Replace(srv, "://", "://proxy:pass-4711@", 1))).Send(t.Context(), outgoing("imkit", "x", `{"receiver":"x"}`))
+	var e *provider.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "not for ***, Basic ***", e.Detail)
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func (r *Registry) add(a Account, v vendor, base client, guarded http.RoundTripp
 	for _, f := range v.fields(a) {
 		if f.secret {
 			c.secrets = append(c.secrets, f.value)
+		}
+		if u, err := url.Parse(f.value); f.address && err == nil {
+			c.secrets = append(c.secrets, loginSecrets(u)...)
 		}
 	}
 	if a.Provider == "webhook" && !a.AllowPrivate {

@@ -63,11 +63,7 @@ func newWebhook(a Account, c *client) (Sender, error) {
 // urlSecrets are the parts of a URL that give access where the URL itself is the
 // credential: its password, the values of its query, long segments of its path.
 func urlSecrets(u *url.URL) []string {
-	var out []string
-	if password, ok := u.User.Password(); ok {
-		login := u.User.Username() + ":" + password
-		out = append(out, password, base64.StdEncoding.EncodeToString([]byte(login)))
-	}
+	out := loginSecrets(u)
 	for _, values := range u.Query() {
 		for _, v := range values {
 			if len(v) >= shortSecret {
@@ -81,6 +77,16 @@ func urlSecrets(u *url.URL) []string {
 		}
 	}
 	return out
+}
+
+// loginSecrets are the password of a URL and the header that carries it.
+func loginSecrets(u *url.URL) []string {
+	password, ok := u.User.Password()
+	if !ok || password == "" {
+		return nil
+	}
+	login := u.User.Username() + ":" + password
+	return []string{password, base64.StdEncoding.EncodeToString([]byte(login))}
 }
 
 // From these lengths on, in bytes, a part of a URL counts as a secret: shorter
