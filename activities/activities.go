@@ -114,13 +114,12 @@ func (a *Activities) wait(ctx context.Context, in SendInput) *SendResult {
 	return nil
 }
 
-// left is how long the attempt may still take.
+// left is how long the attempt may still take, from when the server handed it
+// out: the deadline of ctx counts from when this process looked at it, and a
+// process may have slept in between.
 func (a *Activities) left(ctx context.Context) time.Duration {
-	deadline := activity.GetInfo(ctx).Deadline
-	if deadline.IsZero() {
-		return time.Hour
-	}
-	return deadline.Sub(a.now())
+	info := activity.GetInfo(ctx)
+	return min(info.Deadline.Sub(a.now()), info.StartedTime.Add(info.StartToCloseTimeout).Sub(a.now()))
 }
 
 // Reconcile asks the provider about a doubtful attempt. Errors are as with Send.

@@ -89,7 +89,7 @@ func newStory(wid string, in workflows.Input, dc converter.DataConverter) *story
 		rec.Expires = rec.Due + st.batch.Validity(i)
 		if p := st.batch.Messages[i].Problems; len(p) > 0 {
 			rec.State, rec.Finished = message.Rejected, st.batch.CreatedAt.UnixMilli()
-			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].String(), message.MaxDetail)
+			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].Place(), message.MaxDetail)
 		}
 	}
 	if in.State != nil {

@@ -12,41 +12,81 @@ import (
 	"volley/internal/message"
 )
 
-// attempt hands one attempt at a message to Temporal and deals with its end.
-func (r *run) attempt(ctx workflow.Context, i int, probe bool) {
+// trip is one message's way to its provider: an attempt, or a question about one.
+// It begins when the message is taken, so that whoever looks at the message from
+// then on sees it under way.
+type trip struct {
+	i        int
+	question bool
+	probe    bool
+	recalled bool
+	cancel   workflow.CancelFunc // once it is handed to Temporal
+}
+
+// recall takes a trip back if it has not begun; the server decides.
+func (t *trip) recall() {
+	t.recalled = true
+	if t.cancel != nil {
+		t.cancel()
+	}
+}
+
+// depart begins a trip of the message at i.
+func (r *run) depart(i int, probe bool) *trip {
 	rec := &r.recs[i]
-	rec.Attempts++
-	rec.HopAttempts++
-	rec.Began = r.now()
+	t := &trip{i: i, probe: probe, question: rec.Doubt > 0}
+	if t.question {
+		rec.Asked++
+	} else {
+		rec.Attempts++
+		rec.HopAttempts++
+		rec.Began = r.now()
+	}
 	r.move(i, message.Sending)
-	account := r.account(i)
-	ctx, cancel := workflow.WithCancel(ctx)
-	r.open[i] = cancel
-	ctx = workflow.WithActivityOptions(ctx, attemptOptions(SendQueue(account),
-		time.Duration(rec.Expires-r.now())*time.Millisecond+queueGrace, r.summary(i, "attempt")))
+	r.places[i], r.open[i] = inFlight, t
+	r.lane(i).flying++
+	return t
+}
+
+// travel hands a trip's activity to Temporal and waits for its end.
+func (r *run) travel(ctx workflow.Context, t *trip, opts workflow.ActivityOptions, name string, in, out any) error {
+	var err error = temporal.NewCanceledError()
+	if !t.recalled {
+		ctx, t.cancel = workflow.WithCancel(ctx)
+		ctx = workflow.WithActivityOptions(ctx, opts)
+		err = workflow.ExecuteActivity(ctx, name, in).Get(ctx, out)
+		t.cancel()
+	}
+	delete(r.open, t.i)
+	r.places[t.i] = nowhere
+	r.lane(t.i).flying--
+	return err
+}
+
+// attempt hands one attempt at a message to Temporal and deals with its end.
+func (r *run) attempt(ctx workflow.Context, t *trip) {
+	i, rec := t.i, &r.recs[t.i]
+	deadline := time.Duration(rec.Expires-r.now())*time.Millisecond + queueGrace
 	var res activities.SendResult
-	err := workflow.ExecuteActivity(ctx, SendName, r.input(i)).Get(ctx, &res)
-	cancel()
-	delete(r.open, i)
-	r.places[i] = nowhere
+	err := r.travel(ctx, t, attemptOptions(SendQueue(r.account(i)), deadline, r.summary(i, "attempt")), SendName, r.input(i), &res)
 	switch {
 	case err == nil:
-		r.answered(i, res, probe)
+		r.answered(i, res, t.probe)
 	case begun(err):
 		r.doubt(i, r.now(), "lost", "the worker did not report what became of the attempt")
 	default:
-		r.withdrawn(i)
+		r.withdrawn(i, 1)
 	}
 }
 
 // answered deals with what an attempt reported.
 func (r *run) answered(i int, res activities.SendResult, probe bool) {
 	rec := &r.recs[i]
-	b := r.breakers[r.account(i)]
+	l := r.lane(i)
 	switch res.Kind {
 	case "unavailable", activities.KindExpired, activities.KindNotStarted:
 	default:
-		r.available(b)
+		r.available(l)
 	}
 	switch res.Kind {
 	case activities.KindSent:
@@ -57,10 +97,11 @@ func (r *run) answered(i int, res activities.SendResult, probe bool) {
 		rec.HopAttempts--
 		r.expire(i)
 	case activities.KindNotStarted:
-		r.withdrawn(i)
+		// A worker that has too little time now will have no more at once.
+		r.withdrawn(i, max(backoff(r.batch.Policies[r.account(i)], rec.HopAttempts, r.key.MessageID(i)), retryInitial.Milliseconds()))
 	case "throttled", "unavailable":
 		if res.Kind == "unavailable" {
-			r.unavailable(b, probe)
+			r.unavailable(l, probe)
 		}
 		r.note(i, message.Event(res.Kind), res.At, res.Code, res.Detail)
 		r.again(i, res.RetryAfter, res.Code, res.Detail)
@@ -79,8 +120,8 @@ func (r *run) sent(i int, providerID string, at int64) {
 	r.end(i, message.Sent, "", "")
 }
 
-// withdrawn puts a message back whose attempt never began.
-func (r *run) withdrawn(i int) {
+// withdrawn puts a message back whose attempt never began, for wait ms.
+func (r *run) withdrawn(i int, wait int64) {
 	rec := &r.recs[i]
 	rec.Attempts--
 	rec.HopAttempts--
@@ -88,7 +129,7 @@ func (r *run) withdrawn(i int) {
 		r.canceledNow(i)
 		return
 	}
-	rec.Next = r.now() + 1
+	rec.Next = r.now() + wait
 	if rec.Attempts > 0 {
 		r.move(i, message.Retrying)
 	} else {
@@ -122,7 +163,9 @@ func (r *run) nextHop(i int, code, detail string) {
 	case more && rec.Stop:
 		r.canceledNow(i)
 	case more && r.now() < rec.Expires:
+		r.lane(i).load--
 		rec.Hop++
+		r.lane(i).load++
 		rec.HopAttempts = 0
 		rec.Next = r.now()
 		r.move(i, message.Retrying)
@@ -152,14 +195,21 @@ func (r *run) doubt(i int, at int64, code, detail string) {
 }
 
 // ask asks the provider about a doubtful message, once it has settled.
-func (r *run) ask(ctx workflow.Context, i int) {
-	rec := &r.recs[i]
-	rec.Asked++
-	ctx = workflow.WithActivityOptions(ctx, attemptOptions(SendQueue(r.account(i)), 0, r.summary(i, "question")))
+func (r *run) ask(ctx workflow.Context, t *trip) {
+	i, rec := t.i, &r.recs[t.i]
+	deadline := questionGrace
+	if !rec.Stop {
+		deadline += max(time.Duration(rec.Expires-r.now())*time.Millisecond, 0)
+	}
 	in := activities.ReconcileInput{V: message.Version, Send: r.input(i), Since: rec.Began, Until: rec.Doubt, Taken: r.taken(i)}
 	var res activities.ReconcileResult
-	err := workflow.ExecuteActivity(ctx, ReconcileName, in).Get(ctx, &res)
-	r.places[i] = nowhere
+	err := r.travel(ctx, t, attemptOptions(SendQueue(r.account(i)), deadline, r.summary(i, "question")), ReconcileName, in, &res)
+	if err != nil && !begun(err) && t.recalled {
+		rec.Asked--
+		rec.Next = r.now() + 1
+		r.hold(i)
+		return
+	}
 	if err != nil {
 		res = activities.ReconcileResult{Verdict: activities.VerdictLater, Code: "lost", Detail: "the question was not answered"}
 	}
@@ -211,14 +261,17 @@ func (r *run) cannotTell(i int, why string) {
 	r.end(i, message.Unknown, "unknown", why)
 }
 
-// taken lists provider ids that other messages to the same recipient have, the
-// latest hundred.
+// taken lists provider ids that other messages to the same recipient have, as
+// many as maxTaken bytes hold.
 func (r *run) taken(i int) []string {
 	var ids []string
-	to := r.batch.Messages[i].To
-	for j := len(r.recs) - 1; j >= 0 && len(ids) < 100; j-- {
-		if j != i && r.recs[j].ProviderID != "" && r.batch.Messages[j].To == to {
-			ids = append(ids, r.recs[j].ProviderID)
+	to, room := r.batch.Messages[i].To, maxTaken
+	for j := len(r.recs) - 1; j >= 0; j-- {
+		if id := r.recs[j].ProviderID; j != i && id != "" && r.batch.Messages[j].To == to {
+			if room -= len(id) + 3; room < 0 {
+				break
+			}
+			ids = append(ids, id)
 		}
 	}
 	return ids

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -220,4 +221,71 @@ func TestABreakerHoldsBackAnAccountThatIsDown(t *testing.T) {
 	require.LessOrEqual(t, before, 20+10+12, "once open, one probe leaves per interval")
 	last := b.attempts[len(b.attempts)-1].at
 	require.Less(t, last.Sub(up), time.Minute, "the account is used again soon after it is back")
+}
+
+func TestAnAccountWithoutWorkersDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.send = func(in activities.SendInput, _ int) answer {
+		if in.Account == "ghost" {
+			return answer{hang: time.Hour}
+		}
+		return takes
+	}
+	b.at(10*time.Minute, func() { require.Equal(t, 100, b.status().Counts[message.Sent]) })
+	res := b.run(batch(200, func(m *message.Batch) {
+		m.Hops = append(m.Hops, []message.Hop{{Account: "ghost"}})
+		m.Policies["ghost"] = message.Policy{}
+		for i := range 100 {
+			m.Messages[i].Route = 1
+		}
+	}))
+	require.Equal(t, 200, res.Status.Counts[message.Sent])
+}
+
+func TestAnAttemptForWhichTooLittleTimeWasLeftIsNotRepeatedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.send = func(activities.SendInput, int) answer { return answer{kind: activities.KindNotStarted} }
+	res := b.run(batch(5, func(m *message.Batch) { m.TTL = time.Minute.Milliseconds() }))
+	require.Equal(t, 5, res.Status.Counts[message.Expired])
+	require.Less(t, len(b.attempts), 5*70)
+	for _, row := range res.Rows {
+		require.Zero(t, row.Attempts, "no request was made")
+	}
+}
+
+func TestAMessageExpiresInTimeHoweverItCameToWait(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.send = func(in activities.SendInput, _ int) answer {
+		if in.Index == 0 {
+			return answer{kind: "throttled", after: 10 * time.Minute}
+		}
+		return takes
+	}
+	res := b.run(batch(2, func(m *message.Batch) {
+		m.Messages[0].TTL = (30 * time.Second).Milliseconds()
+		m.Messages[1].Due = start.Add(5 * time.Minute).UnixMilli()
+	}))
+	require.Equal(t, message.Expired, res.Rows[0].State)
+	require.WithinDuration(t, start.Add(30*time.Second), *res.Rows[0].FinishedAt, time.Second)
+}
+
+func TestALargeTemplateIsHandedOverInSmallerParts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	under, most := 0, 0
+	b.env.SetOnActivityStartedListener(func(*activityInfo, ctx, values) {
+		under++
+		most = max(most, under)
+	})
+	b.env.SetOnActivityCompletedListener(func(*activityInfo, value, error) { under-- })
+	res := b.run(batch(50, func(m *message.Batch) {
+		m.Template.Body = []byte(`{"text":"` + strings.Repeat("x", 200<<10) + `"}`)
+		m.InFlight = 100
+	}))
+	require.Equal(t, 50, res.Status.Counts[message.Sent])
+	require.LessOrEqual(t, most, 10, "what one task hands over must stay below 4 MB")
+	require.Greater(t, most, 1)
 }

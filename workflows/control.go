@@ -2,8 +2,10 @@ package workflows
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -22,23 +24,27 @@ func (r *run) setup() error {
 		return nil
 	}
 	setters := []func() error{
-		func() error { return workflow.SetQueryHandler(r.root, QueryStatus, r.status) },
-		func() error { return workflow.SetQueryHandler(r.root, QueryMessages, r.page) },
-		func() error { return workflow.SetQueryHandler(r.root, QueryMessage, r.one) },
+		func() error { return query(r, QueryStatus, "Counts by state, times and totals.", r.status) },
 		func() error {
-			return update(r, ControlCancel, func(q message.CancelRequest) error {
+			return query(r, QueryMessages, `A page of messages: {"state","limit","cursor","since"}, all optional.`, r.page)
+		},
+		func() error {
+			return query(r, QueryMessage, "One message, by id or index, with the story of its attempts.", r.one)
+		},
+		func() error {
+			return update(r, ControlCancel, `Ends what has not left: {"reason","messages":["id"]}, both optional.`, func(q message.CancelRequest) error {
 				_, err := r.targets(q.Messages)
 				return err
 			}, r.onCancel)
 		},
 		func() error {
-			return update(r, ControlPause, func(nothing) error { return ended() }, func(ctx workflow.Context, _ nothing) message.PauseResult { return r.onPause(ctx) })
+			return update(r, ControlPause, "Lets nothing more leave until resume.", func(nothing) error { return ended() }, r.onPause)
 		},
 		func() error {
-			return update(r, ControlResume, func(nothing) error { return ended() }, r.onResume)
+			return update(r, ControlResume, "Goes on after a pause.", func(nothing) error { return ended() }, r.onResume)
 		},
 		func() error {
-			return update(r, ControlReschedule, func(q message.RescheduleRequest) error {
+			return update(r, ControlReschedule, `Moves every message without an attempt: {"sendAfter":"RFC 3339 or a duration"}.`, func(q message.RescheduleRequest) error {
 				if err := ended(); err != nil {
 					return err
 				}
@@ -52,18 +58,43 @@ func (r *run) setup() error {
 			return err
 		}
 	}
-	listen(r, ControlCancel, func(ctx workflow.Context, q message.CancelRequest) { r.onCancel(ctx, q) })
-	listen(r, ControlPause, func(ctx workflow.Context, _ nothing) { r.onPause(ctx) })
-	listen(r, ControlResume, func(ctx workflow.Context, q nothing) { r.onResume(ctx, q) })
-	listen(r, ControlReschedule, func(ctx workflow.Context, q message.RescheduleRequest) { r.onReschedule(ctx, q) })
+	for _, s := range r.signals() {
+		s.listen()
+	}
 	return nil
 }
 
+// signal is one name of signals: listen does what comes from now on, drain what
+// is there, and reports whether there was anything.
+type signal struct {
+	listen func()
+	drain  func() bool
+}
+
+// signals do at once what the updates of the same names do, and answer nobody.
+// Those that arrive together have lost the order between their names; the last
+// here wins, so a pause beats a resume and a cancel beats all.
+func (r *run) signals() []signal {
+	return []signal{
+		on(r, ControlResume, func(nothing) { r.resume() }),
+		on(r, ControlReschedule, func(q message.RescheduleRequest) { r.reschedule(q) }),
+		on(r, ControlPause, func(nothing) { r.pause() }),
+		on(r, ControlCancel, func(q message.CancelRequest) {
+			targets, _ := r.targets(q.Messages)
+			r.stop(targets, q)
+		}),
+	}
+}
+
 // nothing is the argument of controls that take none; whatever is sent is ignored.
-type nothing struct{}
+type nothing = converter.RawValue
+
+func query(r *run, name, says string, handler any) error {
+	return workflow.SetQueryHandlerWithOptions(r.root, name, handler, workflow.QueryHandlerOptions{Description: says})
+}
 
 // update registers an update whose bad requests leave no trace in the history.
-func update[Q, A any](r *run, name string, check func(Q) error, do func(workflow.Context, Q) A) error {
+func update[Q, A any](r *run, name, says string, check func(Q) error, do func(workflow.Context, Q) A) error {
 	return workflow.SetUpdateHandlerWithOptions(r.root, name,
 		func(ctx workflow.Context, q Q) (A, error) {
 			r.handlers++
@@ -72,54 +103,59 @@ func update[Q, A any](r *run, name string, check func(Q) error, do func(workflow
 			work, _ := workflow.NewDisconnectedContext(ctx)
 			return do(work, q), nil
 		},
-		workflow.UpdateHandlerOptions{Validator: func(q Q) error { return check(q) }})
+		workflow.UpdateHandlerOptions{Description: says, Validator: func(q Q) error { return check(q) }})
 }
 
-// listen does what signals of a name ask for, one after the other.
-func listen[Q any](r *run, name string, do func(workflow.Context, Q)) {
+func on[Q any](r *run, name string, do func(Q)) signal {
 	ch := workflow.GetSignalChannel(r.root, name)
-	workflow.Go(r.work, func(ctx workflow.Context) {
-		for {
-			var q Q
-			ch.Receive(ctx, &q)
-			r.handlers++
-			do(ctx, q)
-			r.handlers--
-			r.poke()
+	take := func(raw converter.RawValue) {
+		if q, ok := read[Q](r, name, raw); ok {
+			do(q)
 		}
-	})
-}
-
-// drainSignals does at once what signals still in their channels ask for, and
-// reports whether there was one.
-func (r *run) drainSignals() bool {
-	n := drain(r, ControlCancel, func(ctx workflow.Context, q message.CancelRequest) { r.onCancel(ctx, q) }) +
-		drain(r, ControlPause, func(ctx workflow.Context, _ nothing) { r.onPause(ctx) }) +
-		drain(r, ControlResume, func(ctx workflow.Context, q nothing) { r.onResume(ctx, q) }) +
-		drain(r, ControlReschedule, func(ctx workflow.Context, q message.RescheduleRequest) { r.onReschedule(ctx, q) })
-	return n > 0
-}
-
-func drain[Q any](r *run, name string, do func(workflow.Context, Q)) (n int) {
-	ch := workflow.GetSignalChannel(r.root, name)
-	for {
-		var q Q
-		if !ch.ReceiveAsync(&q) {
-			return n
-		}
-		n++
-		r.handle(func(ctx workflow.Context) { do(ctx, q) })
+		r.poke()
+	}
+	return signal{
+		listen: func() {
+			workflow.Go(r.work, func(ctx workflow.Context) {
+				for {
+					var raw converter.RawValue
+					ch.Receive(ctx, &raw)
+					take(raw)
+				}
+			})
+		},
+		drain: func() (any bool) {
+			var raw converter.RawValue
+			for ; ch.ReceiveAsync(&raw); raw = (converter.RawValue{}) {
+				take(raw)
+				any = true
+			}
+			return any
+		},
 	}
 }
 
-// handle runs a control call beside the loop.
-func (r *run) handle(do func(workflow.Context)) {
-	r.handlers++
-	workflow.Go(r.work, func(ctx workflow.Context) {
-		do(ctx)
-		r.handlers--
-		r.poke()
-	})
+// read decodes a signal's argument; none is the zero value. A signal has nobody to
+// answer, so one that makes no sense is only logged.
+func read[Q any](r *run, name string, raw converter.RawValue) (q Q, ok bool) {
+	if raw.Payload() == nil {
+		return q, true
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &q); err != nil {
+		workflow.GetLogger(r.root).Warn("a signal was ignored", "signal", name, "error", err)
+		return q, false
+	}
+	return q, true
+}
+
+// drainSignals does what signals still in their channels ask for, and reports
+// whether there was one.
+func (r *run) drainSignals() bool {
+	found := false
+	for _, s := range r.signals() {
+		found = s.drain() || found
+	}
+	return found
 }
 
 // targets are the indexes of the messages named, each once; all of the batch for
@@ -147,107 +183,22 @@ func (r *run) targets(ids []string) ([]int, error) {
 	return some, unknown
 }
 
+// index finds a message by its id or its index.
 func (r *run) index(id string) (int, error) {
 	key, i, ok := message.ParseID(id)
+	if n, err := strconv.Atoi(id); err == nil {
+		key, i, ok = r.key, n, n >= 0
+	}
 	if !ok || key != r.key || i >= len(r.recs) {
 		return 0, temporal.NewApplicationError(fmt.Sprintf("the batch has no message %q", id), ErrNoMessageType)
 	}
 	return i, nil
 }
 
-// onCancel ends what has not left and answers with what became of each message.
-// A signal's unknown ids are passed over; an update's were refused before.
-func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.CancelResult {
-	targets, _ := r.targets(q.Messages)
-	if len(q.Messages) == 0 && r.counts.Open() > 0 {
-		r.cancel, r.reason = true, q.Reason
-	}
-	before := make(map[int]message.State, len(targets))
-	asked := false
-	for _, i := range targets {
-		rec := &r.recs[i]
-		before[i] = rec.State
-		switch {
-		case rec.State.Final():
-		case rec.State.Waiting():
-			r.note(i, message.EventCanceled, r.now(), "", q.Reason)
-			r.end(i, message.Canceled, "canceled", q.Reason)
-		default:
-			rec.Stop, rec.Code, rec.Detail = true, "canceled", message.Clip(q.Reason, message.MaxDetail)
-			if withdraw := r.open[i]; withdraw != nil {
-				withdraw()
-				asked = true
-			}
-		}
-	}
-	r.poke()
-	if asked {
-		awaitVerdicts(ctx)
-	}
-	return r.cancelResult(targets, before)
-}
-
-func (r *run) cancelResult(targets []int, before map[int]message.State) message.CancelResult {
-	res := message.CancelResult{
-		Batch: r.batch.ID, Confirmed: true,
-		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},
-	}
-	for _, i := range targets {
-		id, s := r.key.MessageID(i), r.recs[i].State
-		switch {
-		case s == message.Canceled && !before[i].Final():
-			res.Canceled = append(res.Canceled, id)
-		case s.Taken():
-			res.Sent = append(res.Sent, id)
-		case !s.Final():
-			res.InFlight = append(res.InFlight, id)
-		default:
-			res.Ended = append(res.Ended, id)
-		}
-	}
-	res.Counts = message.CancelCounts{
-		Canceled: len(res.Canceled), Sent: len(res.Sent), InFlight: len(res.InFlight), Ended: len(res.Ended),
-	}
-	return res
-}
-
-// canceledNow ends a message that was canceled while its attempt had not begun,
-// or that turned out not to have arrived.
-func (r *run) canceledNow(i int) {
-	reason := ""
-	if rec := &r.recs[i]; rec.Code == "canceled" {
-		reason = rec.Detail
-	}
-	r.note(i, message.EventCanceled, r.now(), "", reason)
-	r.end(i, message.Canceled, "canceled", reason)
-}
-
-// awaitVerdicts waits until the server has reported which of the attempts that
-// were asked back had not started. It writes those reports in the transaction
-// that takes the request, so they are here before any later timer.
-func awaitVerdicts(ctx workflow.Context) {
-	_ = workflow.NewTimerWithOptions(ctx, verdictWait, workflow.TimerOptions{Summary: "withdrawn attempts"}).Get(ctx, nil)
-}
-
 // onPause takes queued attempts back and names those that have left.
-func (r *run) onPause(ctx workflow.Context) message.PauseResult {
+func (r *run) onPause(ctx workflow.Context, _ nothing) message.PauseResult {
 	res := message.PauseResult{Batch: r.batch.ID, InFlight: []string{}}
-	if r.counts.Open() == 0 {
-		return res
-	}
-	if !r.paused {
-		r.paused = true
-		r.rev++
-	}
-	asked := false
-	for i := range r.recs {
-		if withdraw := r.open[i]; withdraw != nil {
-			withdraw()
-			asked = true
-		}
-	}
-	r.poke()
-	if asked {
+	if r.pause() {
 		awaitVerdicts(ctx)
 	}
 	for i := range r.recs {
@@ -258,19 +209,50 @@ func (r *run) onPause(ctx workflow.Context) message.PauseResult {
 	return res
 }
 
-func (r *run) onResume(_ workflow.Context, _ nothing) message.ResumeResult {
+// pause lets nothing more leave, and reports whether attempts were asked back.
+func (r *run) pause() (asked bool) {
+	if r.counts.Open() == 0 {
+		return false
+	}
+	if !r.paused {
+		r.paused = true
+		r.rev++
+	}
+	for i := range r.recs {
+		if t := r.open[i]; t != nil && !t.question {
+			t.recall()
+			asked = true
+		}
+	}
+	r.poke()
+	return asked
+}
+
+func (r *run) onResume(workflow.Context, nothing) message.ResumeResult {
+	r.resume()
+	return message.ResumeResult{Batch: r.batch.ID}
+}
+
+func (r *run) resume() {
 	if r.paused {
 		r.paused = false
 		r.rev++
 	}
 	r.poke()
-	return message.ResumeResult{Batch: r.batch.ID}
 }
 
-// onReschedule moves every message without an attempt; each keeps its validity.
 func (r *run) onReschedule(_ workflow.Context, q message.RescheduleRequest) message.RescheduleResult {
+	return r.reschedule(q)
+}
+
+// reschedule moves every message without an attempt; each keeps its validity.
+func (r *run) reschedule(q message.RescheduleRequest) message.RescheduleResult {
 	res := message.RescheduleResult{Batch: r.batch.ID}
 	at, err := r.sendAfter(q.SendAfter)
+	if err == nil && r.counts.Open() == 0 {
+		res.Unchanged = len(r.recs)
+		return res
+	}
 	if err != nil {
 		workflow.GetLogger(r.root).Warn("a reschedule signal was ignored", "error", err)
 		res.Unchanged = len(r.recs)

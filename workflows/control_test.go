@@ -326,3 +326,54 @@ func TestALongHistoryContinuesAsNewWithAllThatIsKnown(t *testing.T) {
 		require.Zero(t, b.tries[a.index]-map[bool]int{true: 1}[a.index == 0], "message %d went out in both runs", a.index)
 	}
 }
+
+func TestAControlInTheTaskThatHandsOverComesFirst(t *testing.T) {
+	t.Parallel()
+	signals := map[string]func(b *bench){
+		"cancel":   func(b *bench) { b.env.SignalWorkflow(workflows.ControlCancel, nil) },
+		"temporal": func(b *bench) { b.env.CancelWorkflow() },
+		"pause":    func(b *bench) { b.env.SignalWorkflow(workflows.ControlPause, nil) },
+		"pause and resume": func(b *bench) {
+			b.env.SignalWorkflow(workflows.ControlResume, nil)
+			b.env.SignalWorkflow(workflows.ControlPause, nil)
+		},
+		"reschedule": func(b *bench) {
+			b.env.SignalWorkflow(workflows.ControlReschedule, message.RescheduleRequest{SendAfter: "2h"})
+		},
+	}
+	for name, signal := range signals {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.at(0, func() { signal(b) }) // before the first task: both are in it
+			b.at(time.Hour, func() {
+				require.Empty(t, b.attempts)
+				b.env.SignalWorkflow(workflows.ControlResume, nil)
+			})
+			res := b.run(batch(60))
+			for i, row := range res.Rows {
+				require.LessOrEqual(t, b.tries[i], 1)
+				require.Equal(t, row.State == message.Sent, b.tries[i] == 1)
+			}
+		})
+	}
+}
+
+func TestASignalThatMakesNoSenseChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, func() {
+		b.env.SignalWorkflow(workflows.ControlCancel, "because")
+		b.env.SignalWorkflow(workflows.ControlCancel, []int{1})
+		b.env.SignalWorkflow(workflows.ControlReschedule, "soon")
+		b.env.SignalWorkflow(workflows.ControlPause, "whatever is sent is ignored")
+	})
+	b.at(2*time.Hour, func() {
+		require.Equal(t, message.BatchPaused, b.status().State)
+		b.env.SignalWorkflow(workflows.ControlCancel, message.CancelRequest{Messages: []string{"7", "99", "x"}})
+		b.env.SignalWorkflow(workflows.ControlResume, 5)
+	})
+	res := b.run(later(10))
+	require.Equal(t, message.Canceled, res.Rows[7].State, "a message may be named by its index")
+	require.Equal(t, 9, res.Status.Counts[message.Sent])
+}

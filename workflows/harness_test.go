@@ -23,6 +23,7 @@ import (
 type answer struct {
 	kind  string
 	after time.Duration // Retry-After
+	hang  time.Duration // how long it takes; then it is sent
 	code  string
 }
 
@@ -76,7 +77,7 @@ func newBench(t *testing.T) *bench {
 
 var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-func (b *bench) onSend(_ context.Context, in activities.SendInput) (activities.SendResult, error) {
+func (b *bench) onSend(ctx context.Context, in activities.SendInput) (activities.SendResult, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tries[in.Index]++
@@ -84,6 +85,14 @@ func (b *bench) onSend(_ context.Context, in activities.SendInput) (activities.S
 	b.attempts = append(b.attempts, attempt{in.Index, in.Account, now})
 	a := b.send(in, b.tries[in.Index])
 	res := activities.SendResult{V: 1, Kind: a.kind, Code: a.code, RetryAfter: a.after.Milliseconds(), At: now.UnixMilli()}
+	if a.hang > 0 {
+		token := activity.GetInfo(ctx).TaskToken
+		b.env.RegisterDelayedCallback(func() {
+			res.Kind, res.At = activities.KindSent, b.env.Now().UnixMilli()
+			require.NoError(b.t, b.env.CompleteActivity(token, res, nil))
+		}, a.hang)
+		return res, activity.ErrResultPending
+	}
 	if a.kind == activities.KindSent {
 		res.ProviderID = fmt.Sprintf("p-%d", in.Index)
 	}

@@ -16,6 +16,9 @@ import (
 const (
 	startToClose = 30 * time.Second
 	queueGrace   = 30 * time.Second
+	// questionGrace is how long a question may wait beyond the message's validity
+	// for a worker that asks it.
+	questionGrace = 10 * time.Minute
 )
 
 // Bounds of one run. A run that reaches one ends its attempts and continues as
@@ -27,6 +30,15 @@ const (
 	maxUpdates = 1_500
 	// maxBatch is the size of a batch that does not say its own.
 	maxBatch = 1 << 20
+)
+
+// What one workflow task may hand over: every activity carries the template, and
+// the server takes at most 4 MB in one answer of a worker.
+const (
+	maxHandOver = 2 << 20
+	maxTaken    = 4 << 10
+	// wrapping is what an activity takes beside the message's own content.
+	wrapping = 1 << 10
 )
 
 const (

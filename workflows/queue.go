@@ -11,11 +11,11 @@ type slot struct {
 	i  int
 }
 
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(a, b int) bool {
-	return q[a].at < q[b].at || q[a].at == q[b].at && q[a].i < q[b].i
-}
-func (q queue) Swap(a, b int) { q[a], q[b] = q[b], q[a] }
+func (s slot) before(o slot) bool { return s.at < o.at || s.at == o.at && s.i < o.i }
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(a, b int) bool { return q[a].before(q[b]) }
+func (q queue) Swap(a, b int)      { q[a], q[b] = q[b], q[a] }
 
 // Push and Pop are for container/heap only.
 func (q *queue) Push(x any) { *q = append(*q, x.(slot)) }
@@ -57,6 +57,5 @@ const (
 	inDue          // waits for its time
 	inReady        // waits for a free slot
 	inAsks         // its provider is to be asked about it
-	inParked       // its account is unavailable
 	inFlight       // an attempt or a question is handed to Temporal
 )

@@ -31,18 +31,15 @@ type run struct {
 	cancel   bool
 	reason   string
 
-	places   []place
-	due      queue // by the time at which they may move again
-	ready    queue // by the same time, once it has come
-	expiry   queue // waiting messages by the end of their validity
-	asks     []int
-	probes   []int
-	breakers map[string]*breaker
-	accounts []string // of breakers, sorted
+	places []place
+	due    queue   // by the time at which they may move again
+	expiry queue   // waiting messages by the end of their validity
+	lanes  []*lane // by account name
+	byName map[string]*lane
 
-	open     map[int]workflow.CancelFunc // attempts handed to Temporal
-	running  int                         // coroutines that carry a message
-	handlers int                         // control calls under way
+	open     map[int]*trip // messages under way
+	running  int           // coroutines that carry one
+	handlers int           // control calls under way
 	updates  int
 	draining bool // the run is to continue as new: nothing new starts
 	wake     workflow.Channel
@@ -52,7 +49,8 @@ type run struct {
 	disarm    workflow.CancelFunc
 	indexed   bool   // the server knows the search attributes
 	shown     string // the search attribute's state
-	described int64
+	shownDue  int64
+	described string
 	meters    map[meter]meterCounter
 }
 
@@ -64,18 +62,19 @@ func newRun(ctx workflow.Context, in Input) *run {
 		key:   message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
 		limit: b.InFlight,
 		recs:  make([]message.Record, len(b.Messages)), places: make([]place, len(b.Messages)),
-		breakers: map[string]*breaker{}, open: map[int]workflow.CancelFunc{},
-		wake: workflow.NewBufferedChannel(ctx, 1), described: -1, meters: map[meter]meterCounter{},
+		byName: map[string]*lane{}, open: map[int]*trip{},
+		wake: workflow.NewBufferedChannel(ctx, 1), meters: map[meter]meterCounter{},
 	}
 	if r.limit <= 0 {
 		r.limit = defaultInFlight
 	}
+	r.limit = min(r.limit, max(1, maxHandOver/r.largest()))
 	// A batch that was started without the attributes runs on a server that may
 	// not know them, and setting one there would stop it.
 	r.shown, r.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
-	r.accounts = workflow.DeterministicKeys(b.Policies)
-	for _, name := range r.accounts {
-		r.breakers[name] = &breaker{}
+	for _, name := range workflow.DeterministicKeys(b.Policies) {
+		r.lanes = append(r.lanes, &lane{name: name})
+		r.byName[name] = r.lanes[len(r.lanes)-1]
 	}
 	if r.size = in.Size; r.size <= 0 {
 		r.size = maxBatch
@@ -88,10 +87,25 @@ func newRun(ctx workflow.Context, in Input) *run {
 	for i := range r.recs {
 		r.counts[r.recs[i].State]++
 		if !r.recs[i].State.Final() {
+			r.lane(i).load++
 			r.hold(i)
 		}
 	}
 	return r
+}
+
+// largest is about how many bytes the largest activity's input takes.
+func (r *run) largest() int {
+	most := 0
+	for i := range r.batch.Messages {
+		m := &r.batch.Messages[i]
+		n := len(m.To) + len(m.Reference) + len(m.Body) + len(m.Metadata)
+		for _, k := range workflow.DeterministicKeys(m.Params) {
+			n += len(k) + len(m.Params[k]) + 8
+		}
+		most = max(most, n)
+	}
+	return most + len(r.batch.Template.Body) + len(r.batch.Metadata) + maxTaken + wrapping
 }
 
 // begin gives every message its first record.
@@ -106,7 +120,7 @@ func (r *run) begin() {
 		if p := r.batch.Messages[i].Problems; len(p) > 0 {
 			rec.State = message.Rejected
 			rec.Finished = r.batch.CreatedAt.UnixMilli()
-			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].String(), message.MaxDetail)
+			rec.Code, rec.Detail = p[0].Code, message.Clip(p[0].Place(), message.MaxDetail)
 			r.meter(i, message.Rejected)
 		}
 	}
@@ -115,15 +129,15 @@ func (r *run) begin() {
 // restore takes over what the run before handed on. No attempt was under way.
 func (r *run) restore(s *State) {
 	r.rev, r.started, r.paused, r.cancel = s.Rev, s.Started, s.Paused, s.Cancel
-	r.reason, r.sendAt = s.Reason, s.SendAt
+	r.reason, r.sendAt, r.shownDue = s.Reason, s.SendAt, s.SendAt
 	copy(r.recs, s.Records)
 	for i := range r.recs {
 		if i < len(s.Trails) {
 			r.recs[i].Trail = s.Trails[i]
 		}
 	}
-	for _, name := range r.accounts {
-		r.breakers[name].Breaker = s.Breakers[name]
+	for _, l := range r.lanes {
+		l.Breaker = s.Breakers[l.name]
 	}
 }
 
@@ -134,9 +148,9 @@ func (r *run) next() Input {
 		Reason: r.reason, SendAt: r.sendAt, Breakers: map[string]Breaker{},
 	}
 	s.Records, s.Trails = message.FitRecords(r.recs, r.size)
-	for _, name := range r.accounts {
-		if b := r.breakers[name].Breaker; b != (Breaker{}) {
-			s.Breakers[name] = b
+	for _, l := range r.lanes {
+		if l.Breaker != (Breaker{}) {
+			s.Breakers[l.name] = l.Breaker
 		}
 	}
 	return Input{V: message.Version, Size: r.size, Batch: *r.batch, State: s}
@@ -155,11 +169,11 @@ func (r *run) trails() message.Trails {
 func (r *run) loop() (again bool) {
 	canceled := r.root.Done()
 	for {
+		yield(r.work) // what a signal asks for comes before anything else leaves
 		if r.root.Err() != nil && canceled != nil {
 			canceled = nil
-			r.handle(func(ctx workflow.Context) {
-				r.onCancel(ctx, message.CancelRequest{Reason: "canceled through Temporal"})
-			})
+			all, _ := r.targets(nil)
+			r.stop(all, message.CancelRequest{Reason: "canceled through Temporal"})
 		}
 		r.promote(r.now())
 		r.fill()
@@ -168,7 +182,10 @@ func (r *run) loop() (again bool) {
 			r.close()
 			return false
 		}
-		if r.draining = r.draining || r.grown(); r.draining && r.quiet() {
+		if !r.draining && r.grown() {
+			r.drain()
+		}
+		if r.draining && r.quiet() {
 			return true
 		}
 		r.sleep(canceled)
@@ -182,21 +199,43 @@ func (r *run) grown() bool {
 		info.GetCurrentHistorySize() >= maxHistory || r.updates >= maxUpdates
 }
 
+// drain lets the run come to its end: nothing new starts, and what waits in a
+// queue comes back, so that only what has left is waited for.
+func (r *run) drain() {
+	r.draining = true
+	for i := range r.recs {
+		if t := r.open[i]; t != nil {
+			t.recall()
+		}
+	}
+}
+
 // quiet reports whether nothing is under way, so that the run may be left. What
 // signals had asked for until now is done first.
 func (r *run) quiet() bool {
-	if r.running > 0 || r.handlers > 0 || !workflow.AllHandlersFinished(r.root) {
+	if !r.still() {
 		return false
 	}
-	return !r.drainSignals()
+	yield(r.work)
+	return r.still() && !r.drainSignals()
+}
+
+func (r *run) still() bool {
+	return r.running == 0 && r.handlers == 0 && workflow.AllHandlersFinished(r.root)
+}
+
+// yield lets every other coroutine run once. A signal goes straight to the
+// listener that waits for it, which may not have run yet, and so does a verdict.
+func yield(ctx workflow.Context) {
+	done := false
+	workflow.Go(ctx, func(workflow.Context) { done = true })
+	_ = workflow.Await(ctx, func() bool { return done })
 }
 
 // close waits for those who still wait for an answer, and shows the end.
 func (r *run) close() {
 	for {
-		_ = workflow.Await(r.work, func() bool {
-			return r.running == 0 && r.handlers == 0 && workflow.AllHandlersFinished(r.root)
-		})
+		_ = workflow.Await(r.work, r.still)
 		if !r.drainSignals() {
 			break
 		}
@@ -211,22 +250,22 @@ func (r *run) close() {
 // fill hands ready messages to coroutines while there is room.
 func (r *run) fill() {
 	for r.running < r.limit {
-		i, probe, ok := r.take()
-		if !ok {
+		t := r.take()
+		if t == nil {
 			return
 		}
 		r.running++
-		workflow.Go(r.work, func(ctx workflow.Context) { r.carry(ctx, i, probe) })
+		workflow.Go(r.work, func(ctx workflow.Context) { r.carry(ctx, t) })
 	}
 }
 
 // carry takes messages one after the other to their answers.
-func (r *run) carry(ctx workflow.Context, i int, probe bool) {
-	for ok := true; ok; i, probe, ok = r.take() {
-		if r.recs[i].Doubt > 0 {
-			r.ask(ctx, i)
+func (r *run) carry(ctx workflow.Context, t *trip) {
+	for ; t != nil; t = r.take() {
+		if t.question {
+			r.ask(ctx, t)
 		} else {
-			r.attempt(ctx, i, probe)
+			r.attempt(ctx, t)
 		}
 	}
 	r.running--
@@ -280,9 +319,10 @@ func (r *run) nextTime() int64 {
 	if s, ok := r.expiry.top(r.standsExpiry); ok {
 		sooner(s.at)
 	}
-	for _, name := range r.accounts {
-		if b := r.breakers[name]; len(b.parked) > 0 && !r.paused {
-			sooner(b.Probe)
+	for _, l := range r.lanes {
+		// A probe that could leave now waits for a free slot, which wakes the run.
+		if _, some := l.ready.top(r.stands(l)); some && !r.paused && l.Probe > r.now() {
+			sooner(l.Probe)
 		}
 	}
 	if at > 0 {
@@ -313,6 +353,7 @@ func (r *run) end(i int, s message.State, code, detail string) {
 	rec.Finished, rec.Next, rec.Doubt = r.now(), 0, 0
 	rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	r.places[i] = nowhere
+	r.lane(i).load--
 	r.move(i, s)
 	r.meter(i, s)
 }

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,8 +42,8 @@ func (r *run) status() (message.Status, error) {
 	if s.SendAfter == nil {
 		s.SendAfter = message.At(r.batch.SendAfter)
 	}
-	if s.Account == "" && len(r.accounts) == 1 {
-		s.Account = r.accounts[0]
+	if s.Account == "" && len(r.lanes) == 1 {
+		s.Account = r.lanes[0].name
 	}
 	if s.Dispatch == "" {
 		s.Dispatch = "message"
@@ -75,15 +74,9 @@ func (r *run) row(i int) message.Row { return r.batch.RowOf(r.key, i, &r.recs[i]
 
 // one answers the query message, for an id or an index.
 func (r *run) one(id converter.RawValue) (message.Row, error) {
-	name := strings.Trim(strings.TrimSpace(string(id.Payload().GetData())), `"`)
-	i, err := strconv.Atoi(name)
+	i, err := r.index(strings.Trim(strings.TrimSpace(string(id.Payload().GetData())), `"`))
 	if err != nil {
-		if i, err = r.index(name); err != nil {
-			return message.Row{}, err
-		}
-	}
-	if i < 0 || i >= len(r.recs) {
-		return message.Row{}, temporal.NewApplicationError(fmt.Sprintf("the batch has no message %d", i), ErrNoMessageType)
+		return message.Row{}, err
 	}
 	row := r.row(i)
 	row.Trail = r.batch.TrailOf(i, r.recs[i].Trail)
@@ -102,15 +95,15 @@ func (r *run) result() message.Result {
 
 // show tells the Web UI and the lists how the batch stands, when that changed.
 func (r *run) show() {
-	if r.described != r.rev {
-		r.described = r.rev
+	s := r.state()
+	if now := fmt.Sprintf("%s %d", s, r.rev); now != r.described {
+		r.described = now
 		workflow.SetCurrentDetails(r.root, r.details())
 	}
-	s := r.state()
-	if !r.indexed || string(s) == r.shown {
+	if !r.indexed || string(s) == r.shown && r.sendAt == r.shownDue {
 		return
 	}
-	r.shown = string(s)
+	r.shown, r.shownDue = string(s), r.sendAt
 	attrs := []temporal.SearchAttributeUpdate{attrState.ValueSet(r.shown)}
 	if s.Closed() {
 		bad := r.counts[message.Failed] + r.counts[message.Undelivered] + r.counts[message.Unknown]
@@ -133,7 +126,11 @@ var (
 // details is a small table of the counts.
 func (r *run) details() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** · %d messages", r.state(), len(r.recs))
+	noun := "messages"
+	if len(r.recs) == 1 {
+		noun = "message"
+	}
+	fmt.Fprintf(&b, "**%s** · %d %s", r.state(), len(r.recs), noun)
 	if r.reason != "" {
 		fmt.Fprintf(&b, " · %s", r.reason)
 	}

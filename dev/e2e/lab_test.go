@@ -161,7 +161,12 @@ func notes(t *testing.T, n int) []note {
 // empty batch.
 func (l *lab) start(t *testing.T, s *starter.Starter, account string, all []note) starter.Ref {
 	t.Helper()
-	header := map[string]any{"text": "Hi ${name}", "account": account, "messages": all}
+	return l.startText(t, s, account, "Hi ${name}", all)
+}
+
+func (l *lab) startText(t *testing.T, s *starter.Starter, account, text string, all []note) starter.Ref {
+	t.Helper()
+	header := map[string]any{"text": text, "account": account, "messages": all}
 	hops := strings.Split(account, ">")
 	if len(hops) > 1 {
 		delete(header, "account")

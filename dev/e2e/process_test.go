@@ -16,7 +16,7 @@ type addresses struct {
 // received is how often the sandbox of another process accepted each message.
 func (a addresses) received(t *testing.T) map[string]int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.Sandbox+"/messages?limit=1000", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.Sandbox+"/messages?limit=10000", nil)
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)

@@ -40,13 +40,16 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
-// String returns "path: detail (code)".
-func (p Problem) String() string {
+// Place returns "path: detail".
+func (p Problem) Place() string {
 	if p.Path == "" {
-		return fmt.Sprintf("%s (%s)", p.Detail, p.Code)
+		return p.Detail
 	}
-	return fmt.Sprintf("%s: %s (%s)", p.Path, p.Detail, p.Code)
+	return p.Path + ": " + p.Detail
 }
+
+// String returns "path: detail (code)".
+func (p Problem) String() string { return fmt.Sprintf("%s (%s)", p.Place(), p.Code) }
 
 // Problems are all problems of one request. A nil Problems is none.
 type Problems []Problem
