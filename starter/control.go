@@ -68,8 +68,8 @@ func (s *Starter) signalCancel(ctx context.Context, ref Ref, q message.CancelReq
 		}
 		return message.CancelResult{}, s.translate(ctx, "cancel batch "+ref.ID, err)
 	}
-	res := message.CancelResult{Batch: ref.ID, Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{}}
-	return res, fmt.Errorf("the cancel is recorded but not confirmed: %w", why)
+	// The lists stay null: nothing is known of any message yet.
+	return message.CancelResult{Batch: ref.ID}, fmt.Errorf("the cancel is recorded but not confirmed: %w", why)
 }
 
 // canceledNothing answers a cancel of a batch that has ended.

@@ -125,6 +125,8 @@ func (st *story) tell(e *historypb.HistoryEvent) {
 		st.lost(a.GetScheduledEventId(), a.GetStartedEventId())
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		st.signaled(e.GetWorkflowExecutionSignaledEventAttributes())
+	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+		st.cancel(message.CancelRequest{Reason: "canceled through Temporal"})
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
 		st.updated(e.GetWorkflowExecutionUpdateAcceptedEventAttributes())
 	}

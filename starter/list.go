@@ -75,8 +75,8 @@ func (s *Starter) listed(ctx context.Context, found []*workflowpb.WorkflowExecut
 		}
 		group.Go(func() error {
 			st, err := s.Status(gctx, ref)
-			if errors.Is(err, ErrNotFound) {
-				return nil // its history is gone, the list just does not know it yet
+			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoWorker) {
+				return nil // its history is gone, or nobody can count it now: null
 			}
 			if err == nil {
 				all[i] = st

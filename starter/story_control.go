@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"strconv"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -43,7 +44,9 @@ func (st *story) cancel(q message.CancelRequest) {
 	if len(q.Messages) > 0 {
 		only = map[int]bool{}
 		for _, id := range q.Messages {
-			if key, i, ok := message.ParseID(id); ok && key == st.key {
+			if n, err := strconv.Atoi(id); err == nil {
+				only[n] = true
+			} else if key, i, ok := message.ParseID(id); ok && key == st.key {
 				only[i] = true
 			}
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -22,9 +23,9 @@ const (
 	defaultDrain       = 30 * time.Second
 	defaultStickyCache = 1_000
 	defaultConcurrency = 64
-	// workflowTasks bounds how many batches think at once: each replays and
-	// encodes on one core, and must yield within a second.
-	workflowTasks = 100
+	// deadlock is how long a workflow may think without yielding. A worker that
+	// replays many batches at once on few cores makes each of them slow.
+	deadlock = 5 * time.Second
 )
 
 // Options configure a Worker. The zero value is usable.
@@ -84,7 +85,8 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	acts := activities.New(accounts, limits(accounts.Accounts()))
 	batches := sdk.New(c, o.TaskQueue, sdk.Options{
 		LocalActivityWorkerOnly:                true,
-		MaxConcurrentWorkflowTaskExecutionSize: workflowTasks,
+		MaxConcurrentWorkflowTaskExecutionSize: max(4, 2*runtime.GOMAXPROCS(0)),
+		DeadlockDetectionTimeout:               deadlock,
 		WorkflowTaskPollerBehavior:             sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{}),
 		WorkerStopTimeout:                      o.Drain,
 		DisableRegistrationAliasing:            true,

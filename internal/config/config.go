@@ -138,8 +138,8 @@ func (c *Config) readLimits(o *object) {
 	o.integer("inline_messages", &l.InlineMessages, 1, 1000)
 	parsed(o, "inline_bytes", &l.InlineBytes, func(s string) (int, error) {
 		n, err := parseSize(s)
-		if err == nil && n > 3<<19 {
-			err = errors.New("must be at most 1.5MiB, because Temporal refuses an input of 2 MiB")
+		if err == nil && n > 1<<20 {
+			err = errors.New("must be at most 1MiB: what is known of a batch must fit beside it into one payload of Temporal's")
 		}
 		return int(n), err
 	})

@@ -212,9 +212,9 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 func TestTwinsAreMessagesThatNothingButTheirIDTellsApart(t *testing.T) {
 	t.Parallel()
 	b := &message.Batch{Account: "a", Messages: []message.Message{
-		{To: "x", Body: []byte(`{"text":"1"}`)},
-		{To: "x", Body: []byte(`{"text":"2"}`)},
-		{To: "x", Body: []byte(`{"text":"1"}`)},
+		{To: "x", Body: []byte(`{"text":"1","n":[1]}`)},
+		{To: "x", Body: []byte(`{"text":"2","n":[1]}`)},
+		{To: "x", Body: []byte(`{"n":[1], "text":"\u0031 "}`)},
 		{To: "y", Body: []byte(`{"text":"1"}`)},
 	}}
 	message.Router{Accounts: map[string]message.Policy{"a": {}}}.Accept(b, func(int) string { return "" })

@@ -1,6 +1,8 @@
 package message
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,11 +128,46 @@ func (b *Batch) markTwins() {
 	for i := range b.Messages {
 		m := &b.Messages[i]
 		m.Twin = false
-		k := twin{m.To, string(m.Body), fmt.Sprint(m.Params)}
+		k := twin{m.To, meaning(m.Body), fmt.Sprint(m.Params)}
 		if j, ok := first[k]; ok {
 			m.Twin, b.Messages[j].Twin = true, true
 			continue
 		}
 		first[k] = i
 	}
+}
+
+// meaning is the same for two bodies that say the same: the order of keys, the
+// way characters are escaped and blanks around texts do not count.
+func meaning(body json.RawMessage) string {
+	if len(body) == 0 {
+		return ""
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return string(body)
+	}
+	b, err := json.Marshal(trimmed(v))
+	if err != nil {
+		return string(body)
+	}
+	return string(b)
+}
+
+func trimmed(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.TrimSpace(v)
+	case []any:
+		for i := range v {
+			v[i] = trimmed(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = trimmed(v[k])
+		}
+	}
+	return v
 }

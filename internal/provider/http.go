@@ -219,10 +219,16 @@ func redact(s string, lists ...[]string) string {
 				s = strings.ReplaceAll(s, secret, "***")
 				s = strings.ReplaceAll(s, url.QueryEscape(secret), "***")
 				s = strings.ReplaceAll(s, url.PathEscape(secret), "***")
+				s = strings.ReplaceAll(s, inJSON(secret), "***")
 			}
 		}
 	}
 	return s
+}
+
+// inJSON is a secret as it stands inside a JSON string that echoes it.
+func inJSON(secret string) string {
+	return strings.Trim(string(encode(secret)), `"`)
 }
 
 // printable makes one line of valid UTF-8 of a text from outside.
