@@ -50,7 +50,7 @@ func (r *run) depart(i int, probe bool) *trip {
 
 // travel hands a trip's activity to Temporal and waits for its end.
 func (r *run) travel(ctx workflow.Context, t *trip, opts workflow.ActivityOptions, name string, in, out any) error {
-	var err error = temporal.NewCanceledError()
+	err := error(temporal.NewCanceledError())
 	if !t.recalled {
 		ctx, t.cancel = workflow.WithCancel(ctx)
 		ctx = workflow.WithActivityOptions(ctx, opts)
