@@ -1,0 +1,105 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/activities"
+	"volley/internal/message"
+)
+
+// trip is one message's way to its provider: an attempt, or a question about one.
+// It begins when the message is taken, so that whoever looks at the message from
+// then on sees it under way.
+type trip struct {
+	i        int
+	question bool
+	probe    bool
+	recalled bool
+	cancel   workflow.CancelFunc // once it is handed to Temporal
+}
+
+// recall takes a trip back if it has not begun; the server decides.
+func (t *trip) recall() {
+	t.recalled = true
+	if t.cancel != nil {
+		t.cancel()
+	}
+}
+
+// depart begins a trip of the message at i.
+func (r *run) depart(i int, probe bool) *trip {
+	rec := &r.recs[i]
+	t := &trip{i: i, probe: probe, question: rec.Doubt > 0}
+	if t.question {
+		rec.Asked++
+	} else {
+		rec.Attempts++
+		rec.HopAttempts++
+		rec.Began = r.now()
+	}
+	r.move(i, message.Sending)
+	r.places[i], r.open[i] = inFlight, t
+	r.lane(i).flying++
+	return t
+}
+
+// travel hands a trip's activity to Temporal and waits for its end.
+func (r *run) travel(ctx workflow.Context, t *trip, opts workflow.ActivityOptions, name string, in, out any) error {
+	err := error(temporal.NewCanceledError())
+	if !t.recalled {
+		ctx, t.cancel = workflow.WithCancel(ctx)
+		ctx = workflow.WithActivityOptions(ctx, opts)
+		err = workflow.ExecuteActivity(ctx, name, in).Get(ctx, out)
+		t.cancel()
+	}
+	delete(r.open, t.i)
+	r.places[t.i] = nowhere
+	r.lane(t.i).flying--
+	return err
+}
+
+// input is what the activity is told of a message.
+func (r *run) input(i int) activities.SendInput {
+	rec := &r.recs[i]
+	m := r.batch.Messages[i]
+	m.Problems, m.Route, m.Due, m.TTL, m.Channels = nil, 0, 0, 0, nil
+	in := activities.SendInput{
+		V: message.Version, Dialect: r.batch.Dialect, Index: i, Attempt: rec.Attempts, Due: rec.Due, Expires: rec.Expires,
+		Template: r.batch.Template, Message: m,
+	}
+	if m.Metadata == nil {
+		in.Metadata = r.batch.Metadata
+	}
+	if way := r.batch.Way(i); rec.Hop < len(way) {
+		in.Account, in.Channels = way[rec.Hop].Account, way[rec.Hop].Channels
+	}
+	return in
+}
+
+// summary is the line that an activity shows in the Web UI. It names no person.
+func (r *run) summary(i int, what string) string {
+	if !r.batch.Summaries {
+		return ""
+	}
+	n := r.recs[i].Attempts
+	if what == "question" {
+		n = r.recs[i].Asked
+	}
+	return fmt.Sprintf("#%d %s %d via %s", i, what, n, r.account(i))
+}
+
+// begun reports whether an activity that ended in an error had been started: then
+// its request may have left. The timeout's type does not tell, the server
+// rewrites it.
+func begun(err error) bool {
+	var a *temporal.ActivityError
+	if errors.As(err, &a) {
+		return a.StartedEventID() != 0
+	}
+	var c *temporal.CanceledError
+	return !errors.As(err, &c)
+}
