@@ -132,10 +132,10 @@ func (r *reader) object(n node) (*object, bool) {
 			r.add(n.path, message.CodeTooMany, "at most %d keys", maxKeys)
 			break
 		}
-		end := endOfString(n.raw, i)
+		end := message.EndOfString(n.raw, i)
 		key := unquote(n.raw[i:end])
 		i = end + 1 // past the colon
-		end = endOfValue(n.raw, i)
+		end = message.EndOfValue(n.raw, i)
 		f := field{key: key, node: node{path: child(n.path, key), raw: n.raw[i:end:end]}}
 		if o.add(f) {
 			r.add(f.path, message.CodeConflict, "the key stands twice")
@@ -153,7 +153,7 @@ func (r *reader) array(n node) ([]node, bool) {
 	}
 	items := []node{}
 	for i := 1; n.raw[i] != ']'; {
-		end := endOfValue(n.raw, i)
+		end := message.EndOfValue(n.raw, i)
 		items = append(items, node{path: fmt.Sprintf("%s[%d]", n.path, len(items)), raw: n.raw[i:end:end]})
 		i = nextElement(n.raw, end)
 	}

@@ -3,6 +3,8 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
+
+	"volley/internal/message"
 )
 
 // The functions here walk JSON that openAny has checked and stripped of space, so
@@ -14,7 +16,7 @@ func depth(raw []byte) int {
 	for i := 0; i < len(raw); i++ {
 		switch raw[i] {
 		case '"':
-			i = endOfString(raw, i) - 1
+			i = message.EndOfString(raw, i) - 1
 		case '{', '[':
 			now++
 			most = max(most, now)
@@ -28,7 +30,7 @@ func depth(raw []byte) int {
 // items counts the items of an array.
 func items(array []byte) int {
 	count := 0
-	for i := 1; array[i] != ']'; i = nextElement(array, endOfValue(array, i)) {
+	for i := 1; array[i] != ']'; i = nextElement(array, message.EndOfValue(array, i)) {
 		count++
 	}
 	return count
@@ -41,42 +43,6 @@ func nextElement(b []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// endOfString returns the index behind the string that begins at i.
-func endOfString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
-}
-
-// endOfValue returns the index behind the value that begins at i.
-func endOfValue(b []byte, i int) int {
-	switch b[i] {
-	case '"':
-		return endOfString(b, i)
-	case '{', '[':
-		for open := 0; ; i++ {
-			switch b[i] {
-			case '"':
-				i = endOfString(b, i) - 1
-			case '{', '[':
-				open++
-			case '}', ']':
-				if open--; open == 0 {
-					return i + 1
-				}
-			}
-		}
-	default:
-		for i < len(b) && b[i] != ',' && b[i] != ']' && b[i] != '}' {
-			i++
-		}
-		return i
-	}
 }
 
 // unquote reads a JSON string literal.

@@ -141,7 +141,7 @@ func (w *rewriter) value(at *place) error {
 		return w.text(at)
 	case '{':
 		return w.elements('}', func(int) error {
-			end := endOfString(w.raw, w.i)
+			end := EndOfString(w.raw, w.i)
 			key := unquote(w.raw[w.i:end])
 			w.copyTo(end)
 			w.space()
@@ -151,7 +151,7 @@ func (w *rewriter) value(at *place) error {
 	case '[':
 		return w.elements(']', func(n int) error { return w.value(&place{in: at, index: n, item: true}) })
 	default:
-		w.copyTo(endOfValue(w.raw, w.i))
+		w.copyTo(EndOfValue(w.raw, w.i))
 		return nil
 	}
 }
@@ -175,7 +175,7 @@ func (w *rewriter) elements(closing byte, each func(n int) error) error {
 }
 
 func (w *rewriter) text(at *place) error {
-	end := endOfString(w.raw, w.i)
+	end := EndOfString(w.raw, w.i)
 	s := unquote(w.raw[w.i:end])
 	out, missing := w.fill(s)
 	switch {

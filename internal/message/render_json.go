@@ -93,10 +93,10 @@ func fieldsOf(raw []byte) (object, bool) {
 	}
 	var o object
 	for i = skipSpace(raw, i+1); raw[i] != '}'; {
-		end := endOfString(raw, i)
+		end := EndOfString(raw, i)
 		quoted := raw[i:end]
 		i = skipSpace(raw, skipSpace(raw, end)+1) // past the colon
-		end = endOfValue(raw, i)
+		end = EndOfValue(raw, i)
 		o = append(o, field{key: unquote(quoted), quoted: quoted, value: raw[i:end:end]})
 		if i = skipSpace(raw, end); raw[i] == ',' {
 			i = skipSpace(raw, i+1)
@@ -105,8 +105,6 @@ func fieldsOf(raw []byte) (object, bool) {
 	return o, true
 }
 
-// The functions below find the ends of things in valid JSON.
-
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
@@ -114,7 +112,8 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-func endOfString(b []byte, i int) int {
+// EndOfString returns the index behind the string that begins at i in valid JSON.
+func EndOfString(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
 			i++
@@ -123,15 +122,16 @@ func endOfString(b []byte, i int) int {
 	return i + 1
 }
 
-func endOfValue(b []byte, i int) int {
+// EndOfValue returns the index behind the value that begins at i in valid JSON.
+func EndOfValue(b []byte, i int) int {
 	switch b[i] {
 	case '"':
-		return endOfString(b, i)
+		return EndOfString(b, i)
 	case '{', '[':
 		for open := 0; ; i++ {
 			switch b[i] {
 			case '"':
-				i = endOfString(b, i) - 1
+				i = EndOfString(b, i) - 1
 			case '{', '[':
 				open++
 			case '}', ']':
