@@ -80,11 +80,12 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		}
 	}
 	all := make([][]sample, len(shapes))
-	for range o.runs {
-		for i, s := range shapes {
-			m, err := b.measured(ctx, i > 0, s)
+	for round := range o.runs {
+		for k := range shapes { // in turn, so that none always comes after the same one
+			i := (k + round) % len(shapes)
+			m, err := b.measured(ctx, i > 0, shapes[i])
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
+				return fmt.Errorf("%s: %w", shapes[i].Name, err)
 			}
 			all[i] = append(all[i], m)
 		}
