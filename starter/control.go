@@ -44,10 +44,13 @@ func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) 
 	return res, err
 }
 
-// messageIDs turns what names messages into their ids.
+// messageIDs turns what names messages into their ids; nil stays nil.
 func messageIDs(ref Ref, names []string, d description) ([]string, error) {
+	if names == nil {
+		return nil, nil
+	}
 	wid := WorkflowID(ref)
-	var ids []string
+	ids := make([]string, 0, len(names))
 	for _, name := range names {
 		i, ok := messageIndex(wid, name)
 		if !ok || d.known && i >= d.memo.Total {
@@ -82,7 +85,7 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 	for _, id := range q.Messages {
 		missing[id] = true
 	}
-	some := len(missing) > 0
+	some := q.Messages != nil
 	res := message.CancelResult{
 		Batch: ref.ID, Confirmed: true,
 		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},

@@ -41,7 +41,7 @@ func (st *story) asked(name string, args *commonpb.Payloads) {
 func (st *story) cancel(q message.CancelRequest) {
 	st.expire()
 	var only map[int]bool
-	if len(q.Messages) > 0 {
+	if q.Messages != nil {
 		only = map[int]bool{}
 		for _, id := range q.Messages {
 			if n, err := strconv.Atoi(id); err == nil {

@@ -9,6 +9,9 @@ import (
 // SendBatch runs one batch to its end and returns what became of every message.
 // Every way of cancelling closes it as completed, with a result.
 func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
+	if err := check(&in); err != nil {
+		return message.Result{}, err
+	}
 	r := newRun(ctx, in)
 	if err := r.setup(); err != nil {
 		return message.Result{}, err
@@ -17,4 +20,27 @@ func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
 		return message.Result{}, workflow.NewContinueAsNewError(ctx, SendBatchName, r.next())
 	}
 	return r.result(), nil
+}
+
+// check refuses what the starter would not have started: a message that is to be
+// sent and has no way, or a way over an account without a policy.
+func check(in *Input) error {
+	b := &in.Batch
+	if b.V != message.Version || len(b.Messages) > message.MaxIndex {
+		return errNoBatch
+	}
+	for i := range b.Messages {
+		if len(b.Messages[i].Problems) > 0 {
+			continue
+		}
+		if len(b.Way(i)) == 0 {
+			return errNoBatch
+		}
+		for _, h := range b.Way(i) {
+			if _, ok := b.Policies[h.Account]; !ok {
+				return errNoBatch
+			}
+		}
+	}
+	return nil
 }

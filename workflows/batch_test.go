@@ -1,15 +1,18 @@
 package workflows_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
 
 	"volley/activities"
 	"volley/internal/message"
+	"volley/workflows"
 )
 
 func TestEveryMessageIsSentOnce(t *testing.T) {
@@ -288,4 +291,67 @@ func TestALargeTemplateIsHandedOverInSmallerParts(t *testing.T) {
 	require.Equal(t, 50, res.Status.Counts[message.Sent])
 	require.LessOrEqual(t, most, 10, "what one task hands over must stay below 4 MB")
 	require.Greater(t, most, 1)
+}
+
+func TestABatchThatIsAllDueAtOnceEndsItsRunInTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.send = func(activities.SendInput, int) answer {
+		if len(b.attempts) == 10 {
+			b.env.SetCurrentHistorySize(20 << 20)
+		}
+		return answer{hang: 100 * time.Millisecond}
+	}
+	b.env.ExecuteWorkflow(workflows.SendBatchName, batch(1000, func(m *message.Batch) { m.InFlight = 2 }))
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, b.env.GetWorkflowError(), &again)
+	require.Less(t, len(b.attempts), 15)
+}
+
+func TestAStalledAccountHoldsUpNoOtherHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ inFlight, accounts int }{{48, 2}, {48, 25}, {48, 40}, {2, 2}, {3, 2}, {20, 11}} {
+		t.Run(fmt.Sprintf("%d of %d", c.inFlight, c.accounts), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			var last time.Time
+			b.send = func(in activities.SendInput, _ int) answer {
+				if in.Account == "a00" {
+					return answer{hang: 24 * time.Hour}
+				}
+				last = b.env.Now()
+				return answer{hang: 200 * time.Millisecond}
+			}
+			res := b.run(batch(300, func(m *message.Batch) {
+				m.InFlight, m.TTL = c.inFlight, (100 * 24 * time.Hour).Milliseconds()
+				m.Hops, m.Policies = nil, map[string]message.Policy{}
+				for a := range c.accounts {
+					name := fmt.Sprintf("a%02d", a)
+					m.Policies[name] = message.Policy{}
+					m.Hops = append(m.Hops, []message.Hop{{Account: name}})
+				}
+				for i := 100; i < 300; i++ {
+					m.Messages[i].Route = i % c.accounts
+				}
+			}))
+			require.Equal(t, 300, res.Status.Counts[message.Sent])
+			require.Less(t, last.Sub(start), 10*time.Minute)
+		})
+	}
+}
+
+func TestAnInputThatTheStarterWouldNotMakeIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*message.Batch){
+		"no way":          func(m *message.Batch) { m.Messages[0].Route = -1 },
+		"no policy":       func(m *message.Batch) { m.Policies = nil },
+		"another version": func(m *message.Batch) { m.V = 99 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.env.ExecuteWorkflow(workflows.SendBatchName, batch(2, spoil))
+			require.ErrorContains(t, b.env.GetWorkflowError(), "not a batch")
+		})
+	}
 }

@@ -22,7 +22,7 @@ func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.Ca
 // stop ends every target that waits, and takes back those under way that have not
 // begun; it reports whether there are any, of which the server decides.
 func (r *run) stop(targets []int, q message.CancelRequest) (asked bool) {
-	if len(q.Messages) == 0 && r.counts.Open() > 0 {
+	if q.Messages == nil && r.counts.Open() > 0 {
 		r.cancel, r.reason = true, q.Reason
 	}
 	for _, i := range targets {

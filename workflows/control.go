@@ -14,9 +14,6 @@ import (
 
 // setup registers what the batch answers to. Signals and updates do the same.
 func (r *run) setup() error {
-	if r.batch.V != message.Version || len(r.batch.Messages) > message.MaxIndex {
-		return errNoBatch
-	}
 	ended := func() error {
 		if r.counts.Open() == 0 {
 			return temporal.NewApplicationError("the batch has ended", ErrEndedType)
@@ -85,9 +82,9 @@ func update[Q, A any](r *run, name, says string, check func(Q) error, do func(wo
 }
 
 // targets are the indexes of the messages named, each once; all of the batch for
-// none. Ids that the batch does not have are passed over and are the error.
+// nil. Ids that the batch does not have are passed over and are the error.
 func (r *run) targets(ids []string) ([]int, error) {
-	if len(ids) == 0 {
+	if ids == nil {
 		all := make([]int, len(r.recs))
 		for i := range all {
 			all[i] = i

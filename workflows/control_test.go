@@ -68,6 +68,10 @@ func TestCancellingSingleMessagesLeavesTheBatchCompleted(t *testing.T) {
 			require.Equal(t, []string{id(1)}, r.Sent)
 			require.Empty(t, r.InFlight)
 		})
+		update(b, workflows.ControlCancel, message.CancelRequest{Messages: []string{}}, func(r message.CancelResult, err error) {
+			require.NoError(t, err)
+			require.Zero(t, r.Counts, "an empty list is none of the batch")
+		})
 		update(b, workflows.ControlCancel, message.CancelRequest{Messages: []string{id(9), "no-such"}}, func(_ message.CancelResult, err error) {
 			var app *temporal.ApplicationError
 			require.ErrorAs(t, err, &app)

@@ -36,8 +36,8 @@ func (r *run) stands(l *lane) func(slot) bool {
 // been ready longest, of an account that may have one more under way; nil is none.
 // A paused batch only asks.
 func (r *run) take() *trip {
-	if r.draining {
-		return nil
+	if r.draining || r.grown() {
+		return nil // the loop, which a coroutine without a trip wakes, will drain
 	}
 	now := r.now()
 	r.promote(now)
@@ -80,18 +80,18 @@ func (r *run) take() *trip {
 // is kept for accounts that have less than their share of it, so that one whose
 // workers are missing does not hold up the others.
 func (r *run) room(l *lane) bool {
-	share := r.limit / (2 * len(r.lanes))
+	share := max(r.limit/(2*len(r.lanes)), 1)
 	if l.flying < share {
 		return true
 	}
-	taken := 0
+	taken, kept := 0, 0
 	for _, o := range r.lanes {
 		taken += o.flying
 		if o != l && o.load > o.flying {
-			taken += max(share-o.flying, 0)
+			kept += max(share-o.flying, 0)
 		}
 	}
-	return taken < r.limit
+	return taken+min(kept, r.limit/2) < r.limit
 }
 
 // freshest is the ready message with the fewest attempts, to probe an account

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"volley/internal/message"
 	"volley/starter"
@@ -66,4 +67,18 @@ func TestALargeTemplateForManyRecipients(t *testing.T) {
 	status, rows := l.wait(t, ref)
 	require.Equal(t, 100, status.Counts[message.Sent])
 	l.agree(t, rows)
+}
+
+func TestABatchThatFillsSeveralHistories(t *testing.T) {
+	t.Parallel()
+	l := shared
+	ref := l.startText(t, l.starter, "hook", "Hi ${name}"+strings.Repeat("x", 70<<10), notes(t, 300))
+	status, rows := l.wait(t, ref)
+	require.Equal(t, 300, status.Counts[message.Sent])
+	l.agree(t, rows)
+	runs := l.runs(t, starter.WorkflowID(ref))
+	require.Greater(t, len(runs), 1)
+	for _, run := range runs {
+		require.Less(t, proto.Size(run), 12<<20)
+	}
 }

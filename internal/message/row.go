@@ -96,10 +96,11 @@ type PageQuery struct {
 	Since int64 `json:"since,omitempty"`
 }
 
-// CancelRequest cancels the messages named, or the whole batch.
+// CancelRequest cancels the messages named by id or index; nil is the whole
+// batch, and a list that is there and empty is none of it.
 type CancelRequest struct {
 	Reason   string   `json:"reason,omitempty"`
-	Messages []string `json:"messages,omitempty"`
+	Messages []string `json:"messages,omitzero"`
 }
 
 // CancelResult says what became of each message that a cancel meant. The four
