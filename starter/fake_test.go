@@ -199,6 +199,9 @@ func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkfl
 		return nil, err
 	}
 	status, query := w.status, w.query
+	if len(w.between) > 0 {
+		status, w.between = w.between[0], w.between[1:]
+	}
 	f.mu.Unlock()
 	if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && r.GetQueryRejectCondition() == enumspb.QUERY_REJECT_CONDITION_NOT_OPEN {
 		return &workflowservice.QueryWorkflowResponse{QueryRejected: &querypb.QueryRejected{Status: status}}, nil

@@ -19,6 +19,9 @@ type flow struct {
 	events []*historypb.HistoryEvent
 	closed chan struct{}
 
+	// between are states that queries meet before the real one.
+	between []enumspb.WorkflowExecutionStatus
+
 	query   func(name string, args *commonpb.Payloads) (any, error)
 	update  func(name string, args *commonpb.Payloads) (any, error)
 	signals []string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -128,25 +129,42 @@ func (s *Starter) Wait(ctx context.Context, ref Ref) (message.Status, error) {
 	return res.Status, err
 }
 
+// queryTries is how often a question is put that met the end of one run of an
+// open batch, or a worker that could not answer it at that moment.
+const queryTries = 5
+
 // query asks an open workflow and reads the answer into out. It reports true,
 // and leaves out as it is, when the workflow has closed.
 func (s *Starter) query(ctx context.Context, wid string, out any, name string, args ...any) (closed bool, err error) {
 	// The SDK gives one call half of what is left until the deadline.
 	qctx, cancel := context.WithTimeout(ctx, 2*s.o.Wait)
 	defer cancel()
-	res, err := s.c.QueryWorkflowWithOptions(qctx, &client.QueryWorkflowWithOptionsRequest{
-		WorkflowID: wid, QueryType: name, Args: args,
-		QueryRejectCondition: enumspb.QUERY_REJECT_CONDITION_NOT_OPEN,
-	})
-	switch {
-	case err != nil:
-		return false, err
-	case res.QueryRejected != nil && res.QueryRejected.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
-		return false, fmt.Errorf("%w: the workflow is paused by Temporal's own means", ErrNoWorker)
-	case res.QueryRejected != nil:
-		return true, nil
+	for try := 1; ; try++ {
+		res, err := s.c.QueryWorkflowWithOptions(qctx, &client.QueryWorkflowWithOptionsRequest{
+			WorkflowID: wid, QueryType: name, Args: args,
+			QueryRejectCondition: enumspb.QUERY_REJECT_CONDITION_NOT_OPEN,
+		})
+		var failed *serviceerror.QueryFailed
+		switch {
+		case errors.As(err, &failed) && try < queryTries:
+			continue
+		case err != nil:
+			return false, err
+		case res.QueryRejected == nil:
+			return false, res.QueryResult.Get(out)
+		}
+		switch res.QueryRejected.GetStatus() {
+		case enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+			if try < queryTries {
+				continue // the next run is there by now
+			}
+			return false, fmt.Errorf("%w: the batch went on in another run, again and again", ErrNoWorker)
+		case enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
+			return false, fmt.Errorf("%w: the workflow is paused by Temporal's own means", ErrNoWorker)
+		default:
+			return true, nil
+		}
 	}
-	return false, res.QueryResult.Get(out)
 }
 
 // result waits until a batch has closed and returns how it ended. One that
@@ -197,8 +215,11 @@ func (s *Starter) descriptionOf(info *workflowpb.WorkflowExecutionInfo) descript
 	return d
 }
 
+// isOpen reports whether a batch goes on; the end of one of its runs is not its
+// end.
 func isOpen(st enumspb.WorkflowExecutionStatus) bool {
-	return st == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || st == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
+	return st == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || st == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED ||
+		st == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
 }
 
 // input reads what the latest run of a batch was given.

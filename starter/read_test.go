@@ -2,12 +2,15 @@ package starter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
@@ -233,4 +236,31 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	_, err := s.Wait(ctx, a)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestTheEndOfOneRunIsNotTheEndOfItsBatch(t *testing.T) {
+	t.Parallel()
+	s, f, res := openBatch(t, 3)
+	again := enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+	f.flow(t, "batch-a").between = []enumspb.WorkflowExecutionStatus{again, again}
+	st, err := s.Status(t.Context(), a)
+	require.NoError(t, err)
+	require.Equal(t, res.Status.Total, st.Total)
+	f.flow(t, "batch-a").between = slices.Repeat([]enumspb.WorkflowExecutionStatus{again}, 10)
+	_, err = s.Status(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNoWorker, "it never waits for the end of the batch")
+}
+
+func TestAQuestionThatAWorkerCouldNotAnswerIsPutAgain(t *testing.T) {
+	t.Parallel()
+	s, f, res := openBatch(t, 3)
+	answer, failures := worker(t, res), 2
+	f.flow(t, "batch-a").query = func(name string, args *commonpb.Payloads) (any, error) {
+		if failures--; failures >= 0 {
+			return nil, errors.New("it was busy with something else")
+		}
+		return answer(name, args)
+	}
+	_, err := s.Status(t.Context(), a)
+	require.NoError(t, err)
 }

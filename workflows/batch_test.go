@@ -355,3 +355,24 @@ func TestAnInputThatTheStarterWouldNotMakeIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestAnOutageMovesMessagesToTheNextHopOnceAttemptsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.send = func(in activities.SendInput, _ int) answer {
+		if in.Account == "one" {
+			return unavailable
+		}
+		return takes
+	}
+	res := b.run(batch(300, func(m *message.Batch) {
+		m.TTL = time.Hour.Milliseconds()
+		m.Policies["one"] = message.Policy{Attempts: 3}
+		m.Policies["two"] = message.Policy{}
+		m.Hops = [][]message.Hop{{{Account: "one"}, {Account: "two"}}, {{Account: "one"}}}
+		m.Messages[299].Route = 1
+	}))
+	require.Equal(t, 299, res.Status.Counts[message.Sent])
+	require.False(t, res.Rows[299].State.Taken(), "it has no other hop")
+	require.Less(t, res.Rows[298].SentAt.Sub(start), 5*time.Minute)
+}

@@ -22,6 +22,7 @@ func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.Ca
 // stop ends every target that waits, and takes back those under way that have not
 // begun; it reports whether there are any, of which the server decides.
 func (r *run) stop(targets []int, q message.CancelRequest) (asked bool) {
+	q.Reason = message.Clip(q.Reason, message.MaxDetail)
 	if q.Messages == nil && r.counts.Open() > 0 {
 		r.cancel, r.reason = true, q.Reason
 	}
@@ -33,7 +34,7 @@ func (r *run) stop(targets []int, q message.CancelRequest) (asked bool) {
 			r.note(i, message.EventCanceled, r.now(), "", q.Reason)
 			r.end(i, message.Canceled, "canceled", q.Reason)
 		default:
-			rec.Stop, rec.Code, rec.Detail = true, "canceled", message.Clip(q.Reason, message.MaxDetail)
+			rec.Stop, rec.Code, rec.Detail = true, "canceled", q.Reason
 			if t := r.open[i]; t != nil {
 				t.recall()
 				asked = true

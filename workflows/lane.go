@@ -1,5 +1,11 @@
 package workflows
 
+import (
+	"slices"
+
+	"volley/internal/message"
+)
+
 // lane is one account of the batch and the messages whose next attempt goes
 // through it.
 type lane struct {
@@ -118,6 +124,24 @@ func (r *run) unavailable(l *lane, probe bool) {
 	case l.Interval > 0 && probe:
 		l.Interval = min(2*l.Interval, probeMax)
 		l.Probe = r.now() + l.Interval
+		l.Failed++
+		if most := r.batch.Policies[l.name].Attempts; most > 0 && l.Failed >= most {
+			r.divert(l)
+		}
+	}
+}
+
+// divert moves what waits for an account that failed as many probes as a message
+// may have attempts on to the next hop, where there is one: with one probe per
+// interval for all of them, each alone would never use its attempts up.
+func (r *run) divert(l *lane) {
+	stands := r.stands(l)
+	for _, s := range slices.Clone(l.ready) {
+		if stands(s) && r.recs[s.i].Hop+1 < len(r.batch.Way(s.i)) {
+			r.places[s.i] = nowhere // which leaves its entry in the queue without a meaning
+			r.note(s.i, message.EventUnavailable, r.now(), "breaker", "its account is unavailable")
+			r.nextHop(s.i, "breaker", "its account is unavailable")
+		}
 	}
 }
 
@@ -125,7 +149,7 @@ func (r *run) unavailable(l *lane, probe bool) {
 func (r *run) available(l *lane) {
 	l.Row = 0
 	if l.Interval > 0 {
-		l.Interval, l.Probe = 0, 0
+		l.Interval, l.Probe, l.Failed = 0, 0, 0
 		r.poke()
 	}
 }

@@ -21,6 +21,8 @@ type Breaker struct {
 	Row int `json:"row,omitempty"`
 	// Interval is the time between probes in ms; 0 means that it is closed.
 	Interval int64 `json:"interval,omitempty"`
+	// Failed is how many probes found it unavailable since it opened.
+	Failed int `json:"failed,omitempty"`
 	// Probe is when the next probe may leave, in Unix ms.
 	Probe int64 `json:"probe,omitempty"`
 }
