@@ -50,19 +50,13 @@ type Worker struct {
 	log   *zap.Logger
 }
 
-// Register makes the workflows and activities known under the names that stand
-// in histories. The process, the tests and the replayer all use it, in parts.
-func Register(r sdk.Registry, a *activities.Activities) {
-	RegisterWorkflows(r)
-	RegisterActivities(r, a)
-}
-
-// RegisterWorkflows is the part of Register for workers without activities.
+// RegisterWorkflows makes the workflows known under the names that stand in
+// histories. The process, the tests and the replayer all use it.
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 }
 
-// RegisterActivities is the part of Register for workers without workflows.
+// RegisterActivities does the same for the activities.
 func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 	r.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: workflows.SendName})
 	r.RegisterActivityWithOptions(a.Reconcile, activity.RegisterOptions{Name: workflows.ReconcileName})
