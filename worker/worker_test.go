@@ -18,9 +18,12 @@ type registry struct {
 	workflows, activities []string
 }
 
-func (r *registry) RegisterWorkflow(any)                                         { panic("a name was left to the function's") }
-func (r *registry) RegisterActivity(any)                                         { panic("a name was left to the function's") }
+func (r *registry) RegisterWorkflow(any) { panic("a name was left to the function's") }
+
+func (r *registry) RegisterActivity(any) { panic("a name was left to the function's") }
+
 func (r *registry) RegisterDynamicWorkflow(any, workflow.DynamicRegisterOptions) {}
+
 func (r *registry) RegisterDynamicActivity(any, activity.DynamicRegisterOptions) {}
 
 func (r *registry) RegisterWorkflowWithOptions(_ any, o workflow.RegisterOptions) {
