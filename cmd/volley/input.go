@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,8 @@ type input struct {
 	dialect, account, sendAfter, ttl string
 	// text and channel stand for the header of a CSV file.
 	text, channel string
+	metadata      []string
+	priority      int
 }
 
 func (in *input) flags(a *app, cmd *cobra.Command) {
@@ -32,6 +35,8 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&in.ttl, "ttl", "", "validity `D` of messages without their own, counted from the due time")
 	f.StringVar(&in.text, "text", "", "the text of a CSV file's messages, with ${column} filled in")
 	f.StringVar(&in.channel, "channel", "", "the channel of a CSV file's messages")
+	f.StringArrayVar(&in.metadata, "metadata", nil, "`key=value` of a CSV file's batch, as often as needed")
+	f.IntVar(&in.priority, "priority", 0, "priority of a CSV file's batch, from 1 (first) to 5")
 	offer(cmd, "dialect", dialectNames()...)
 	complete(cmd, "account", a.completeAccounts)
 }
@@ -39,7 +44,7 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 // given are the flags that decide what the request means, as they were given.
 func given(f *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
-	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel"} {
+	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel", "metadata", "priority"} {
 		flag := f.Lookup(name)
 		if flag == nil || !flag.Changed || name == "strict" && flag.Value.String() == "false" {
 			continue
@@ -118,6 +123,10 @@ func (in *input) forCSV(dialect string, body []byte) error {
 		return usage("--text is for CSV files, the request has texts of its own")
 	case in.channel != "":
 		return usage("--channel is for CSV files, the request has channels of its own")
+	case len(in.metadata) > 0:
+		return usage("--metadata is for CSV files, the request has metadata of its own")
+	case in.priority != 0:
+		return usage("--priority is for CSV files, the request has a priority of its own")
 	}
 	return nil
 }
@@ -161,6 +170,12 @@ func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Opti
 		Now: a.now(), Account: in.account, Channel: in.channel, Text: in.text,
 		MaySetSender: tenant.MaySetSender, IMKITParas: c.Limits.IMKITParas, MaxMessages: c.Limits.BatchMessages,
 	}
+	if o.Metadata, err = in.pairs(); err != nil {
+		return d, o, err
+	}
+	if o.Priority = in.priority; o.Priority < 0 || o.Priority > 5 {
+		return d, o, usage("--priority %d: expected 1 (first) to 5", o.Priority)
+	}
 	if in.sendAfter != "" {
 		if o.SendAfter, err = parseTime("send-after", in.sendAfter, o.Now); err != nil {
 			return d, o, err
@@ -170,6 +185,22 @@ func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Opti
 		o.TTL, err = parseSpan("ttl", in.ttl)
 	}
 	return d, o, err
+}
+
+// pairs is the metadata of the flags as an object; none is nil.
+func (in *input) pairs() (json.RawMessage, error) {
+	if len(in.metadata) == 0 {
+		return nil, nil
+	}
+	m := map[string]string{}
+	for _, pair := range in.metadata {
+		key, value, ok := strings.Cut(pair, "=")
+		if _, twice := m[key]; !ok || key == "" || twice {
+			return nil, usage("--metadata %q: expected key=value, each key once", pair)
+		}
+		m[key] = value
+	}
+	return json.Marshal(m)
 }
 
 func (a *app) body(file string, limit int64) ([]byte, error) {

@@ -94,6 +94,8 @@ func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
 	}{
 		{"volley", goodBody, "--text=Hi", 2},
 		{"volley", goodBody, "--channel=SMS", 2},
+		{"volley", goodBody, "--metadata=k=v", 2},
+		{"volley", goodBody, "--priority=2", 2},
 		{"volley", "{\"text\":\"Hi\"}\n{\"to\":\"a\"}\n", "--text=Hi", 2},
 		{"bluesky", `{"items":[]}`, "--text=Hi", 2},
 		{"volley", "\ufeffto\na\n", "--text=Hi", 0},
@@ -105,6 +107,23 @@ func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
 		if tt.code == 2 {
 			require.Contains(t, r.stderr, "is for CSV files")
 		}
+	}
+}
+
+func TestTheHeaderOfACSVFileComesFromFlags(t *testing.T) {
+	t.Parallel()
+	for args, code := range map[string]int{
+		"--metadata=campaign=x --metadata=a=b=c --priority=2": 0,
+		"--metadata=campaign":           2,
+		"--metadata==x":                 2,
+		"--metadata=a=1 --metadata=a=2": 2,
+		"--priority=9":                  2,
+		"--priority=-1":                 2,
+	} {
+		s := withConfig(t, nil)
+		s.stdin = "to\na\n"
+		r := s.run(t, append([]string{"validate", "--dialect", "volley", "--text", "Hi", "-"}, strings.Fields(args)...)...)
+		require.Equal(t, code, r.code, args+r.stdout+r.stderr)
 	}
 }
 

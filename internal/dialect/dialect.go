@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -22,6 +23,9 @@ type Options struct {
 	// Channel and Text stand for the header of a CSV file, which has none.
 	Channel string
 	Text    string
+	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same.
+	Metadata json.RawMessage
+	Priority int
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
 	// IMKITParas is the most paras of an imkit request; 0 is 1,000.

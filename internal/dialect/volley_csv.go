@@ -22,10 +22,14 @@ func readVolleyCSV(body []byte, o Options) (*message.Batch, message.Problems) {
 	b := newVolleyBatch(o)
 	b.channel = o.Channel
 	b.setText(o.Text)
+	b.Metadata, b.Priority = o.Metadata, o.Priority
 	b.badText = o.Text == ""
 	b.whole.problems = ownTimes(b.Batch, o)
 	if b.badText {
 		b.whole.add("text", message.CodeRequired, "a CSV file has no place for the text; it is given beside the file")
+	}
+	if o.Priority < 0 || o.Priority > 5 {
+		b.whole.add("priority", message.CodeRange, "expected 1 to 5, got %d", o.Priority)
 	}
 	r := csv.NewReader(bytes.NewReader(body))
 	r.FieldsPerRecord = -1
