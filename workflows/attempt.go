@@ -19,7 +19,7 @@ func (r *run) attempt(ctx workflow.Context, t *trip) {
 	case err == nil:
 		r.answered(i, res, t.probe)
 	case begun(err):
-		r.doubt(i, r.now(), "lost", "the worker did not report what became of the attempt")
+		r.doubt(i, "lost", "the worker did not report what became of the attempt")
 	default:
 		r.withdrawn(i, 1)
 	}
@@ -52,7 +52,7 @@ func (r *run) answered(i int, res activities.SendResult, probe bool) {
 		r.note(i, message.Event(res.Kind), res.At, res.Code, res.Detail)
 		r.again(i, res.RetryAfter, res.Code, res.Detail)
 	case "ambiguous":
-		r.doubt(i, r.now(), res.Code, res.Detail)
+		r.doubt(i, res.Code, res.Detail)
 	default: // invalid, rejected, unauthorized: permanent on this account
 		r.note(i, message.Event(res.Kind), res.At, res.Code, res.Detail)
 		r.nextHop(i, res.Code, res.Detail)

@@ -11,8 +11,8 @@ import (
 
 // doubt notes that an attempt may or may not have reached the provider. Nothing
 // else is done for the message until the provider was asked.
-func (r *run) doubt(i int, at int64, code, detail string) {
-	rec := &r.recs[i]
+func (r *run) doubt(i int, code, detail string) {
+	rec, at := &r.recs[i], r.now()
 	r.note(i, message.EventAmbiguous, at, code, detail)
 	rec.Doubt, rec.Asked = at, 0
 	if !rec.Stop { // else they hold why it was canceled

@@ -137,16 +137,7 @@ func rowName(r message.Row) string { return fmt.Sprintf("#%d to %s", r.Index, r.
 func (a *app) showMessage(r message.Row) {
 	now := a.now()
 	t := &table{}
-	line := func(name, value string) {
-		if value != "" {
-			t.row(cell{name, faint}, cell{value, 0})
-		}
-	}
-	at := func(name string, v *time.Time) {
-		if v != nil {
-			line(name, when(*v, now))
-		}
-	}
+	line, at := t.facts(now)
 	line("message", rowName(r))
 	line("id", r.ID)
 	if r.Reference != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/rivo/uniseg"
@@ -159,4 +160,20 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// facts returns what adds a line of a name and a value, and one of a name and a
+// time; an empty value and no time add none.
+func (t *table) facts(now time.Time) (line func(name, value string), at func(name string, v *time.Time)) {
+	line = func(name, value string) {
+		if value != "" {
+			t.row(cell{name, faint}, cell{value, 0})
+		}
+	}
+	at = func(name string, v *time.Time) {
+		if v != nil {
+			line(name, when(*v, now))
+		}
+	}
+	return line, at
 }

@@ -36,16 +36,7 @@ func (a *app) statusCommand() *cobra.Command {
 func (a *app) showStatus(st message.Status) {
 	now := a.now()
 	t := &table{}
-	line := func(name, value string) {
-		if value != "" {
-			t.row(cell{name, faint}, cell{value, 0})
-		}
-	}
-	at := func(name string, v *time.Time) {
-		if v != nil {
-			line(name, when(*v, now))
-		}
-	}
+	line, at := t.facts(now)
 	line("batch", st.ID)
 	if st.Tenant != "default" {
 		line("tenant", st.Tenant)
