@@ -46,22 +46,26 @@ func places() map[string]place {
 		"internal/dialect":               {ours: []string{"internal/message"}, powers: []string{json}},
 		"internal/provider":              {ours: []string{"internal/message"}, powers: []string{http, json}},
 		"internal/provider/providertest": {ours: []string{"internal/message", "internal/provider"}, powers: []string{http, json}},
-		"activities":                     {ours: []string{"internal/message", "internal/provider"}, powers: []string{temporal, json}},
-		"workflows":                      {ours: []string{"internal/message", "activities"}, powers: []string{temporal}},
-		"internal/temporalclient":        {powers: []string{temporal, client, http}},
+		"internal/store":                 {ours: []string{"internal/message"}, powers: []string{json}},
+		"activities": {
+			ours:   []string{"internal/message", "internal/provider", "internal/store"},
+			powers: []string{temporal, json},
+		},
+		"workflows":               {ours: []string{"internal/message", "activities"}, powers: []string{temporal}},
+		"internal/temporalclient": {powers: []string{temporal, client, http}},
 		"worker": {
-			ours:   []string{"internal/message", "internal/provider", "activities", "workflows"},
+			ours:   []string{"internal/message", "internal/provider", "internal/store", "activities", "workflows"},
 			powers: []string{temporal, client},
 		},
 		"starter": {
-			ours:   []string{"internal/message", "activities", "workflows"},
+			ours:   []string{"internal/message", "internal/store", "activities", "workflows"},
 			powers: []string{temporal, client, json},
 		},
 		"internal/config": {ours: []string{"internal/message", "internal/dialect", "internal/provider"}},
 		"cmd/volley": {
 			ours: []string{
 				"internal/config", "internal/dialect", "internal/message", "internal/provider",
-				"internal/temporalclient", "starter", "worker",
+				"internal/store", "internal/temporalclient", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},
 		},
@@ -128,11 +132,11 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, workflows of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/store, workflows of this module",
 		},
 		"worker reads the configuration": {
 			"worker/new.go", imports("worker", "volley/internal/config"),
-			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, workflows of this module",
+			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, internal/store, workflows of this module",
 		},
 		"dev is used": {
 			"cmd/volley/new.go", imports("main", "volley/dev/server"),

@@ -23,8 +23,10 @@ type SendInput struct {
 	Due     int64 `json:"due"`
 	Expires int64 `json:"expires"`
 
-	Template message.Template `json:"template"`
-	Message  message.Message  `json:"message"`
+	// Template and Message are empty where Stored is given.
+	Template message.Template `json:"template,omitzero"`
+	Message  message.Message  `json:"message,omitzero"`
+	Stored   *Stored          `json:"stored,omitempty"`
 	// Metadata is the batch's, for a message without its own.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }

@@ -5,19 +5,31 @@ import "volley/internal/message"
 // Names under which workflows, activities, queries, signals and updates are
 // known to Temporal. Other people's scripts and stored histories use them.
 const (
-	SendBatchName = "SendBatch"
+	SendBatchName   = "SendBatch"
+	SendSegmentName = "SendSegment"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
+	GroupName     = "SendGroup"
+	OpenName      = "Open"
+	LoadName      = "Load"
+	KeepName      = "Keep"
+	CloseName     = "Close"
+	LocateName    = "Locate"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
 	QueryMessage  = "message"
+	QueryOverview = "overview"
 
 	ControlCancel     = "cancel" // signals and updates have the same names
 	ControlPause      = "pause"
 	ControlResume     = "resume"
 	ControlReschedule = "reschedule"
+
+	// signalOrder goes from a large batch to its segments, signalReport back.
+	signalOrder  = "order"
+	signalReport = "report"
 
 	// TaskQueue is the default queue of workflows.
 	TaskQueue = "volley"
@@ -48,6 +60,9 @@ const (
 // SendQueue is the task queue of an account's attempts.
 func SendQueue(account string) string { return "volley-send-" + account }
 
+// GroupQueue is the task queue of an account's groups.
+func GroupQueue(account string) string { return "volley-group-" + account }
+
 // Input is what SendBatch runs. State is nil in a batch's first run and carries
 // over what is known when a run continues as new.
 type Input struct {
@@ -56,4 +71,14 @@ type Input struct {
 	Size  int           `json:"size,omitempty"`
 	Batch message.Batch `json:"batch"`
 	State *State        `json:"state,omitempty"`
+	// Large is there when the messages are in the store.
+	Large *LargeInput `json:"large,omitempty"`
+}
+
+// LargeInput is where the messages of a large batch are. Its Batch has none.
+type LargeInput struct {
+	// Dir is the batch's folder in the store.
+	Dir      string `json:"dir"`
+	Total    int    `json:"total"`
+	Rejected int    `json:"rejected,omitempty"`
 }

@@ -2,10 +2,14 @@ package message
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Route sends messages of a dialect, and of a channel where it names one, over
@@ -31,34 +35,61 @@ type Router struct {
 // and marks twins. A message without a way gets the problem unroutable. path
 // names the place of a message's recipient in the caller's document.
 func (r Router) Accept(b *Batch, path func(i int) string) {
-	b.Hops, b.Policies = nil, map[string]Policy{}
-	ways := map[string]int{}
+	a := r.Acceptance(b, path)
 	for i := range b.Messages {
-		m := &b.Messages[i]
-		if len(m.Problems) > 0 {
-			m.Route = -1
-			continue
-		}
-		way, err := r.way(b.Dialect, b.Account, m.Channels)
-		if err != nil {
-			m.Route = -1
-			m.Problems.Add(i, path(i), CodeUnroutable, err.Error())
-			continue
-		}
-		key := fmt.Sprint(way)
-		at, ok := ways[key]
-		if !ok {
-			at = len(b.Hops)
-			ways[key] = at
-			b.Hops = append(b.Hops, way)
-			for _, h := range way {
-				b.Policies[h.Account] = r.Accounts[h.Account]
-			}
-		}
-		m.Route = at
+		a.Accept(i, &b.Messages[i])
 	}
 	b.markTwins()
 }
+
+// Acceptance does what Accept does for messages that come one by one and stand in
+// no batch: it adds their hops and policies to b, and marks no twins.
+func (r Router) Acceptance(b *Batch, path func(i int) string) *Acceptance {
+	b.Hops, b.Policies = nil, map[string]Policy{}
+	return &Acceptance{router: r, batch: b, path: path, ways: map[string]int{}}
+}
+
+// Acceptance finds the ways of the messages of one batch.
+type Acceptance struct {
+	router Router
+	batch  *Batch
+	path   func(i int) string
+	ways   map[string]int
+}
+
+// Accept fixes the way of the message with index i.
+func (a *Acceptance) Accept(i int, m *Message) {
+	if len(m.Problems) > 0 {
+		m.Route = -1
+		return
+	}
+	wanted := strings.Join(m.Channels, "\x00")
+	if at, ok := a.ways[wanted]; ok {
+		m.Route = at
+		return
+	}
+	way, err := a.router.way(a.batch.Dialect, a.batch.Account, m.Channels)
+	if err != nil {
+		m.Route = -1
+		m.Problems.Add(i, a.path(i), CodeUnroutable, err.Error())
+		return
+	}
+	at := slices.IndexFunc(a.batch.Hops, func(h []Hop) bool { return fmt.Sprint(h) == fmt.Sprint(way) })
+	if at < 0 {
+		at = len(a.batch.Hops)
+		a.batch.Hops = append(a.batch.Hops, way)
+		for _, h := range way {
+			a.batch.Policies[h.Account] = a.router.Accounts[h.Account]
+		}
+	}
+	if len(a.ways) < maxWays {
+		a.ways[wanted] = at
+	}
+	m.Route = at
+}
+
+// maxWays bounds how many orders of channels are remembered.
+const maxWays = 10_000
 
 func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
 	if account != "" {
@@ -123,18 +154,37 @@ func (r Router) known(account string) error {
 
 // markTwins finds messages that nothing but their ids tells apart.
 func (b *Batch) markTwins() {
-	type twin struct{ to, body, params string }
-	first := make(map[twin]int, len(b.Messages))
+	first := make(map[uint64]int, len(b.Messages))
 	for i := range b.Messages {
 		m := &b.Messages[i]
 		m.Twin = false
-		k := twin{m.To, meaning(m.Body), fmt.Sprint(m.Params)}
+		k := m.TwinHash()
 		if j, ok := first[k]; ok {
 			m.Twin, b.Messages[j].Twin = true, true
 			continue
 		}
 		first[k] = i
 	}
+}
+
+// TwinHash is the same for messages that have the same recipient and say the
+// same. Two others have the same by accident once in millions of the largest batches, and are
+// then taken for twins, which is the careful side.
+func (m *Message) TwinHash() uint64 {
+	d := xxhash.New()
+	part := func(s string) {
+		var n [8]byte
+		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
+		_, _ = d.Write(n[:]) // never fails
+		_, _ = d.WriteString(s)
+	}
+	part(m.To)
+	part(meaning(m.Body))
+	for _, k := range slices.Sorted(maps.Keys(m.Params)) {
+		part(k)
+		part(m.Params[k])
+	}
+	return d.Sum64()
 }
 
 // meaning is the same for two bodies that say the same: the order of keys, the

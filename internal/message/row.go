@@ -148,11 +148,14 @@ type RescheduleResult struct {
 }
 
 // Result is what a batch's workflow returns: how it ended and every message.
+//
+// That of a large batch has Large instead of rows and trails.
 type Result struct {
 	V      int    `json:"v"`
 	Status Status `json:"status"`
 	Rows   Rows   `json:"rows"`
 	Trails Trails `json:"trails"`
+	Large  *Large `json:"large,omitempty"`
 }
 
 // Rows are all messages of a batch, by index. As JSON they leave out what is
