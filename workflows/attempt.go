@@ -44,7 +44,7 @@ func (r *run) answered(i int, res activities.SendResult, probe bool) {
 		r.expire(i)
 	case activities.KindNotStarted:
 		// A worker that has too little time now will have no more at once.
-		r.withdrawn(i, max(backoff(r.batch.Policies[r.account(i)], rec.HopAttempts, r.key.MessageID(i)), retryInitial.Milliseconds()))
+		r.withdrawn(i, max(backoff(r.batch.Policies[r.account(i)], rec.HopAttempts, r.id(i)), retryInitial.Milliseconds()))
 	case "throttled", "unavailable":
 		if res.Kind == "unavailable" {
 			r.unavailable(l, probe)
@@ -96,7 +96,7 @@ func (r *run) again(i int, retryAfter int64, code, detail string) {
 		r.nextHop(i, code, detail)
 		return
 	}
-	rec.Next = r.now() + max(backoff(policy, rec.HopAttempts, r.key.MessageID(i)), retryAfter)
+	rec.Next = r.now() + max(backoff(policy, rec.HopAttempts, r.id(i)), retryAfter)
 	rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	r.move(i, message.Retrying)
 	r.hold(i)

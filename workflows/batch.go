@@ -12,7 +12,7 @@ func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
 	if err := check(&in); err != nil {
 		return message.Result{}, err
 	}
-	r := newRun(ctx, in)
+	r := newRun(ctx, in, nil)
 	if err := r.setup(); err != nil {
 		return message.Result{}, err
 	}

@@ -14,7 +14,7 @@ func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.Ca
 		before[i] = r.recs[i].State
 	}
 	if r.stop(targets, q) {
-		awaitVerdicts(ctx)
+		r.awaitVerdicts(ctx)
 	}
 	return r.cancelResult(targets, before)
 }
@@ -51,7 +51,7 @@ func (r *run) cancelResult(targets []int, before map[int]message.State) message.
 		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},
 	}
 	for _, i := range targets {
-		id, s := r.key.MessageID(i), r.recs[i].State
+		id, s := r.id(i), r.recs[i].State
 		switch {
 		case s == message.Canceled && !before[i].Final():
 			res.Canceled = append(res.Canceled, id)
@@ -83,7 +83,8 @@ func (r *run) canceledNow(i int) {
 // awaitVerdicts waits until the server has reported which of the attempts that
 // were asked back had not started. It writes those reports in the transaction
 // that takes the request, so they are here before any later timer.
-func awaitVerdicts(ctx workflow.Context) {
+func (r *run) awaitVerdicts(ctx workflow.Context) {
 	_ = workflow.NewTimerWithOptions(ctx, verdictWait, workflow.TimerOptions{Summary: "withdrawn attempts"}).Get(ctx, nil)
 	yield(ctx)
+	r.awaitGroups(ctx)
 }

@@ -20,14 +20,7 @@ func (r *run) setup() error {
 		}
 		return nil
 	}
-	setters := []func() error{
-		func() error { return query(r, QueryStatus, "Counts by state, times and totals.", r.status) },
-		func() error {
-			return query(r, QueryMessages, `A page of messages: {"state","limit","cursor","since"}, all optional.`, r.page)
-		},
-		func() error {
-			return query(r, QueryMessage, "One message, by id or index, with the story of its attempts.", r.one)
-		},
+	setters := append(r.queries(),
 		func() error {
 			return update(r, ControlCancel, `Ends what has not left: {"reason","messages":["id"]}, both optional.`, func(q message.CancelRequest) error {
 				_, err := r.targets(q.Messages)
@@ -49,7 +42,7 @@ func (r *run) setup() error {
 				return err
 			}, r.onReschedule)
 		},
-	}
+	)
 	for _, set := range setters {
 		if err := set(); err != nil {
 			return err
@@ -59,6 +52,19 @@ func (r *run) setup() error {
 		s.listen()
 	}
 	return nil
+}
+
+// queries registers the questions that a run answers.
+func (r *run) queries() []func() error {
+	return []func() error{
+		func() error { return query(r, QueryStatus, "Counts by state, times and totals.", r.status) },
+		func() error {
+			return query(r, QueryMessages, `A page of messages: {"state","limit","cursor","since"}, all optional.`, r.page)
+		},
+		func() error {
+			return query(r, QueryMessage, "One message, by id or index, with the story of its attempts.", r.one)
+		},
+	}
 }
 
 // nothing is the argument of controls that take none; whatever is sent is ignored.
@@ -85,11 +91,7 @@ func update[Q, A any](r *run, name, says string, check func(Q) error, do func(wo
 // nil. Ids that the batch does not have are passed over and are the error.
 func (r *run) targets(ids []string) ([]int, error) {
 	if ids == nil {
-		all := make([]int, len(r.recs))
-		for i := range all {
-			all[i] = i
-		}
-		return all, nil
+		return r.all(), nil
 	}
 	var some []int
 	var unknown error
@@ -106,11 +108,22 @@ func (r *run) targets(ids []string) ([]int, error) {
 	return some, unknown
 }
 
+func (r *run) all() []int {
+	all := make([]int, len(r.recs))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
 // index finds a message by its id or its index.
 func (r *run) index(id string) (int, error) {
 	key, i, ok := message.ParseID(id)
 	if n, err := strconv.Atoi(id); err == nil {
 		key, i, ok = r.key, n, n >= 0
+	}
+	if ok && r.seg != nil {
+		i, ok = r.seg.position(i)
 	}
 	if !ok || key != r.key || i >= len(r.recs) {
 		return 0, temporal.NewApplicationError(fmt.Sprintf("the batch has no message %q", id), ErrNoMessageType)
@@ -122,11 +135,11 @@ func (r *run) index(id string) (int, error) {
 func (r *run) onPause(ctx workflow.Context, _ nothing) message.PauseResult {
 	res := message.PauseResult{Batch: r.batch.ID, InFlight: []string{}}
 	if r.pause() {
-		awaitVerdicts(ctx)
+		r.awaitVerdicts(ctx)
 	}
 	for i := range r.recs {
 		if r.recs[i].State == message.Sending {
-			res.InFlight = append(res.InFlight, r.key.MessageID(i))
+			res.InFlight = append(res.InFlight, r.id(i))
 		}
 	}
 	return res
@@ -139,7 +152,7 @@ func (r *run) pause() (asked bool) {
 	}
 	if !r.paused {
 		r.paused = true
-		r.rev++
+		r.change()
 	}
 	for i := range r.recs {
 		if t := r.open[i]; t != nil && !t.question {
@@ -159,7 +172,7 @@ func (r *run) onResume(workflow.Context, nothing) message.ResumeResult {
 func (r *run) resume() {
 	if r.paused {
 		r.paused = false
-		r.rev++
+		r.change()
 	}
 	r.poke()
 }
@@ -182,7 +195,7 @@ func (r *run) reschedule(q message.RescheduleRequest) message.RescheduleResult {
 		return res
 	}
 	r.sendAt = at
-	r.rev++
+	r.change()
 	for i := range r.recs {
 		rec := &r.recs[i]
 		if !rec.State.Waiting() || rec.Attempts > 0 {

@@ -70,7 +70,7 @@ func (r *run) askAgain(i int, res activities.ReconcileResult) {
 		return
 	}
 	policy := r.batch.Policies[r.account(i)]
-	rec.Next = r.now() + max(backoff(policy, rec.Asked, r.key.MessageID(i)), res.RetryAfter)
+	rec.Next = r.now() + max(backoff(policy, rec.Asked, r.id(i)), res.RetryAfter)
 	r.move(i, message.Sending)
 	r.hold(i)
 }
@@ -98,6 +98,9 @@ func (r *run) cannotTell(i int, why string) {
 // taken lists provider ids that other messages to the same recipient have, as
 // many as maxTaken bytes hold.
 func (r *run) taken(i int) []string {
+	if r.seg != nil {
+		return nil // who the recipients are is only in the store
+	}
 	var ids []string
 	to, room := r.batch.Messages[i].To, maxTaken
 	for j := len(r.recs) - 1; j >= 0; j-- {

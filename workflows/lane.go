@@ -14,7 +14,8 @@ type lane struct {
 	ready  queue // messages that are due, by when they became so
 	asks   []int // messages that its provider is to be asked about
 	load   int   // messages of it that have not ended
-	flying int   // of those, the ones under way
+	flying int   // of those, the ones under way, groups aside
+	groups int   // groups under way
 }
 
 // lane is the account that the message's next attempt goes through; nil is none.
@@ -66,6 +67,9 @@ func (r *run) take() *trip {
 			continue
 		}
 		s, ok := l.ready.top(r.stands(l))
+		if ok && r.grouped(l, s.i) && l.groups >= maxGroups {
+			continue
+		}
 		if ok && (from == nil || s.before(first)) {
 			from, first = l, s
 		}
@@ -76,6 +80,8 @@ func (r *run) take() *trip {
 	case from.Interval > 0:
 		from.Probe = now + from.Interval
 		return r.depart(r.freshest(from), true)
+	case r.grouped(from, first.i):
+		return r.departGroup(from)
 	default:
 		from.ready.take(r.stands(from))
 		return r.depart(first.i, false)

@@ -8,8 +8,8 @@ import (
 	"volley/internal/message"
 )
 
-// loop carries the batch until all messages have ended, or until the run is to
-// continue as new, which it reports.
+// loop carries the batch until all messages have ended, or all that a segment
+// keeps, or until the run is to continue as new, which it reports.
 func (r *run) loop() (again bool) {
 	canceled := r.root.Done()
 	for {
@@ -22,9 +22,14 @@ func (r *run) loop() (again bool) {
 		r.promote(r.now())
 		r.fill()
 		r.show()
-		if r.counts.Open() == 0 {
+		r.tellFirstMade()
+		if r.counts.Open() == 0 || r.rests() {
 			r.close()
-			return false
+			if r.counts.Open() == 0 || r.rests() {
+				return false
+			}
+			r.reopen() // what was asked for meanwhile goes first
+			continue
 		}
 		if !r.draining && r.grown() {
 			r.drain()
@@ -91,6 +96,12 @@ func (r *run) close() {
 	r.show()
 }
 
+// reopen takes close back.
+func (r *run) reopen() {
+	r.finished = 0
+	r.armed, r.timer, r.disarm = 0, nil, nil
+}
+
 // fill hands ready messages to coroutines while there is room.
 func (r *run) fill() {
 	for r.running < r.limit {
@@ -106,9 +117,12 @@ func (r *run) fill() {
 // carry takes messages one after the other to their answers.
 func (r *run) carry(ctx workflow.Context, t *trip) {
 	for ; t != nil; t = r.take() {
-		if t.question {
+		switch {
+		case t.question:
 			r.ask(ctx, t)
-		} else {
+		case t.group != nil:
+			r.sendGroup(ctx, t)
+		default:
 			r.attempt(ctx, t)
 		}
 	}

@@ -49,6 +49,8 @@ const (
 	// tick is what wake-up times are rounded up to, so that messages due close
 	// together share one timer.
 	tick = int64(500)
+	// revShift makes room for a thousand changes of a segment within a millisecond.
+	revShift = 10
 	// oneYear is the horizon of dialects without their own.
 	oneYear = 366 * 24 * time.Hour
 )

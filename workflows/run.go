@@ -15,6 +15,7 @@ type run struct {
 	root  workflow.Context // ends when Temporal cancels the workflow
 	work  workflow.Context // does not: attempts are followed to their end
 	batch *message.Batch
+	seg   *segment // what a large batch's workflow has beside; nil in a small one
 	key   message.Key
 	limit int
 	size  int // of the batch as JSON
@@ -52,11 +53,13 @@ type run struct {
 	meters    map[meter]meterCounter
 }
 
-func newRun(ctx workflow.Context, in Input) *run {
+// newRun prepares a run of a small batch, or of a segment, whose batch then holds
+// of its messages what a line tells.
+func newRun(ctx workflow.Context, in Input, seg *segment) *run {
 	b := in.Batch
 	work, _ := workflow.NewDisconnectedContext(ctx)
 	r := &run{
-		root: ctx, work: work, batch: &b,
+		root: ctx, work: work, batch: &b, seg: seg,
 		key:   message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
 		limit: b.InFlight,
 		recs:  make([]message.Record, len(b.Messages)), places: make([]place, len(b.Messages)),
@@ -66,7 +69,9 @@ func newRun(ctx workflow.Context, in Input) *run {
 	if r.limit <= 0 {
 		r.limit = defaultInFlight
 	}
-	r.limit = min(r.limit, max(1, maxHandOver/r.largest()))
+	if seg == nil {
+		r.limit = min(r.limit, max(1, maxHandOver/r.largest()))
+	}
 	// A batch that was started without the attributes runs on a server that may
 	// not know them, and setting one there would stop it.
 	r.shown, r.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
@@ -77,9 +82,12 @@ func newRun(ctx workflow.Context, in Input) *run {
 	if r.size = in.Size; r.size <= 0 {
 		r.size = maxBatch
 	}
-	if in.State != nil {
+	switch {
+	case seg != nil:
+		r.beginSegment()
+	case in.State != nil:
 		r.restore(in.State)
-	} else {
+	default:
 		r.begin()
 	}
 	for i := range r.recs {
@@ -113,8 +121,7 @@ func (r *run) begin() {
 		rec.Due = r.batch.DueAt(i)
 		rec.Expires = rec.Due + r.batch.Validity(i)
 		rec.Next = rec.Due
-		r.rev++
-		rec.Rev = r.rev
+		rec.Rev = r.change()
 		if p := r.batch.Messages[i].Problems; len(p) > 0 {
 			rec.State = message.Rejected
 			rec.Finished = r.batch.CreatedAt.UnixMilli()
@@ -171,9 +178,29 @@ func (r *run) move(i int, s message.State) {
 	r.counts[rec.State]--
 	r.counts[s]++
 	rec.State = s
-	r.rev++
-	rec.Rev = r.rev
+	rec.Rev = r.change()
 }
+
+// change counts a change. Those of a segment begin at the time, so that they can
+// be compared with those of others.
+func (r *run) change() int64 {
+	r.rev++
+	if r.seg != nil {
+		r.rev = max(r.rev, r.now()<<revShift)
+	}
+	return r.rev
+}
+
+// number is the message's own in its whole batch.
+func (r *run) number(i int) int {
+	if r.seg != nil {
+		return r.seg.lines[i].Index
+	}
+	return i
+}
+
+// id is the message's id.
+func (r *run) id(i int) string { return r.key.MessageID(r.number(i)) }
 
 // end puts a message into a final state.
 func (r *run) end(i int, s message.State, code, detail string) {

@@ -17,7 +17,12 @@ type signal struct {
 // signals do at once what the updates of the same names do, and answer nobody.
 // Those that arrive together have lost the order between their names; the last
 // here wins, so a pause beats a resume and a cancel beats all.
+//
+// A segment only listens to its batch.
 func (r *run) signals() []signal {
+	if r.seg != nil {
+		return []signal{on(r, signalOrder, r.obey)}
+	}
 	return []signal{
 		on(r, ControlResume, func(nothing) { r.resume() }),
 		on(r, ControlReschedule, func(q message.RescheduleRequest) { r.reschedule(q) }),

@@ -13,9 +13,10 @@ import (
 
 // trip is one message's way to its provider: an attempt, or a question about one.
 // It begins when the message is taken, so that whoever looks at the message from
-// then on sees it under way.
+// then on sees it under way. A group is the trip of several messages.
 type trip struct {
 	i        int
+	group    []int
 	question bool
 	probe    bool
 	recalled bool
@@ -36,15 +37,26 @@ func (r *run) depart(i int, probe bool) *trip {
 	t := &trip{i: i, probe: probe, question: rec.Doubt > 0}
 	if t.question {
 		rec.Asked++
+		r.leaves(i, t)
 	} else {
-		rec.Attempts++
-		rec.HopAttempts++
-		rec.Began = r.now()
+		r.begins(i, t)
 	}
-	r.move(i, message.Sending)
-	r.places[i], r.open[i] = inFlight, t
 	r.lane(i).flying++
 	return t
+}
+
+// begins makes an attempt of a trip.
+func (r *run) begins(i int, t *trip) {
+	rec := &r.recs[i]
+	rec.Attempts++
+	rec.HopAttempts++
+	rec.Began = r.now()
+	r.leaves(i, t)
+}
+
+func (r *run) leaves(i int, t *trip) {
+	r.move(i, message.Sending)
+	r.places[i], r.open[i] = inFlight, t
 }
 
 // travel hands a trip's activity to Temporal and waits for its end.
@@ -56,10 +68,21 @@ func (r *run) travel(ctx workflow.Context, t *trip, opts workflow.ActivityOption
 		err = workflow.ExecuteActivity(ctx, name, in).Get(ctx, out)
 		t.cancel()
 	}
-	delete(r.open, t.i)
-	r.places[t.i] = nowhere
+	if t.group != nil {
+		r.lane(t.i).groups--
+		for _, i := range t.group {
+			r.arrives(i)
+		}
+		return err
+	}
 	r.lane(t.i).flying--
+	r.arrives(t.i)
 	return err
+}
+
+func (r *run) arrives(i int) {
+	delete(r.open, i)
+	r.places[i] = nowhere
 }
 
 // input is what the activity is told of a message.
@@ -71,7 +94,11 @@ func (r *run) input(i int) activities.SendInput {
 		V: message.Version, Dialect: r.batch.Dialect, Index: i, Attempt: rec.Attempts, Due: rec.Due, Expires: rec.Expires,
 		Template: r.batch.Template, Message: m,
 	}
-	if m.Metadata == nil {
+	in.Index = r.number(i)
+	switch {
+	case r.seg != nil:
+		in.Message, in.Stored = message.Message{}, r.seg.stored(i)
+	case m.Metadata == nil:
 		in.Metadata = r.batch.Metadata
 	}
 	if way := r.batch.Way(i); rec.Hop < len(way) {
@@ -89,7 +116,7 @@ func (r *run) summary(i int, what string) string {
 	if what == "question" {
 		n = r.recs[i].Asked
 	}
-	return fmt.Sprintf("#%d %s %d via %s", i, what, n, r.account(i))
+	return fmt.Sprintf("#%d %s %d via %s", r.number(i), what, n, r.account(i))
 }
 
 // begun reports whether an activity that ended in an error had been started: then

@@ -70,7 +70,12 @@ func (r *run) page(q message.PageQuery) (message.Page, error) {
 		func(i int) (message.State, int64) { return r.recs[i].State, r.recs[i].Rev }, r.row)
 }
 
-func (r *run) row(i int) message.Row { return r.batch.RowOf(r.key, i, &r.recs[i]) }
+// row shows a message; that of a segment lacks what only the store knows.
+func (r *run) row(i int) message.Row {
+	row := r.batch.RowOf(r.key, i, &r.recs[i])
+	row.Index, row.ID = r.number(i), r.id(i)
+	return row
+}
 
 // one answers the query message, for an id or an index.
 func (r *run) one(id converter.RawValue) (message.Row, error) {

@@ -75,5 +75,22 @@ func (a Account) Policy() message.Policy {
 		RetryMax:     a.RetryMax.Milliseconds(),
 		Attempts:     a.Attempts,
 		TwoFactor:    a.TwoFactor,
+		Group:        a.group(),
 	}
+}
+
+// Groups.
+const (
+	// largestGroup is how many messages one group has at most.
+	largestGroup = 500
+	// groupSpan is how long a group may take at the account's rate.
+	groupSpan = 5 * time.Second
+)
+
+// group is how many messages a group of this account has at most.
+func (a Account) group() int {
+	if a.Rate <= 0 {
+		return largestGroup
+	}
+	return int(max(1, min(largestGroup, a.Rate*groupSpan.Seconds())))
 }

@@ -1,0 +1,295 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/activities"
+	"volley/internal/message"
+)
+
+const (
+	dispatchMessage = "message"
+	dispatchGroup   = "group"
+)
+
+// Times of a segment.
+const (
+	// restAfter is how long all that is left of a segment must have to wait for it
+	// to be left to a retry, in ms.
+	restAfter = int64(30_000)
+	// storeToClose bounds one look into the store.
+	storeToClose = 30 * time.Second
+	// storeRetry is the longest wait between two looks.
+	storeRetry = 30 * time.Second
+	// loadGrace is how long a segment is looked for after its last validity.
+	loadGrace = time.Minute
+	// loadTries is how often a store is asked, once a second, that says that it does
+	// not have a segment: another worker may see another store.
+	loadTries = 10
+)
+
+// segment is what the workflow of a segment knows beside what all runs know.
+type segment struct {
+	in     SegmentInput
+	lines  message.Lines
+	begun  *message.Ledger // what it begins with: of a retry, or of the run before
+	at     map[int]int     // positions in lines by index, made when first needed
+	parent string
+	// reported means that the batch knows that the first attempts have been made.
+	reported bool
+}
+
+// SendSegment runs one segment of a large batch to its end, or until all that is
+// left of it has long to wait, and keeps what became of it in the store.
+func SendSegment(ctx workflow.Context, in SegmentInput) (SegmentResult, error) {
+	if in.V != message.Version || in.Dir == "" || len(in.Sources) == 0 {
+		return SegmentResult{}, errNoBatch
+	}
+	seg, batch := load(ctx, in)
+	if seg == nil {
+		return SegmentResult{V: message.Version, Lost: true}, nil
+	}
+	r := newRun(ctx, Input{V: message.Version, Batch: batch}, seg)
+	if err := r.setupSegment(); err != nil {
+		return SegmentResult{}, err
+	}
+	for {
+		if again := r.loop(); again {
+			return SegmentResult{}, workflow.NewContinueAsNewError(ctx, SendSegmentName, r.nextSegment())
+		}
+		before := r.rev
+		r.keep()
+		if r.rev == before && r.still() && !r.drainSignals() {
+			return r.segmentResult(), nil
+		}
+		r.reopen()
+	}
+}
+
+// load reads what the workflow needs of its messages; nil when the store does not
+// have it, or has what makes no sense.
+func load(ctx workflow.Context, in SegmentInput) (*segment, message.Batch) {
+	work, _ := workflow.NewDisconnectedContext(ctx)
+	deadline := time.Duration(max(in.Expires-workflow.Now(ctx).UnixMilli(), 0))*time.Millisecond + loadGrace
+	opts := storeOptions()
+	opts.ScheduleToCloseTimeout = deadline
+	work = workflow.WithActivityOptions(work, opts)
+	q := activities.LoadInput{V: message.Version, Dir: in.Dir, Sources: in.Sources}
+	var res activities.LoadResult
+	for range loadTries {
+		if workflow.ExecuteActivity(work, LoadName, q).Get(work, &res) != nil {
+			return nil, message.Batch{}
+		}
+		if res.Found {
+			break
+		}
+		_ = workflow.Sleep(work, time.Second)
+	}
+	if !res.Found {
+		return nil, message.Batch{}
+	}
+	s := &segment{in: in, lines: res.Lines, begun: res.Records}
+	if p := workflow.GetInfo(ctx).ParentWorkflowExecution; p != nil {
+		s.parent = p.ID
+	}
+	if in.State != nil {
+		s.begun = &in.State.Ledger
+	}
+	b := res.Batch
+	b.V, b.ID, b.Tenant, b.Dialect, b.Dispatch = message.Version, in.ID, in.Tenant, in.Dialect, in.Dispatch
+	b.InFlight, b.Summaries = in.InFlight, in.Summaries
+	b.Messages = make([]message.Message, len(s.lines))
+	for i, l := range s.lines {
+		b.Messages[i] = message.Message{Due: l.Due, TTL: l.TTL, Route: l.Route}
+		if l.Code != "" {
+			b.Messages[i].Problems = message.Problems{{Index: l.Index, Code: l.Code}}
+		}
+	}
+	if check(&Input{V: message.Version, Batch: b}) != nil || s.begun != nil && len(s.begun.Records) != len(s.lines) {
+		return nil, message.Batch{}
+	}
+	return s, b
+}
+
+// storeOptions are the options of an activity that reads or writes the store. It
+// may be repeated, and is until it succeeds.
+func storeOptions() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout:   storeToClose,
+		DisableEagerExecution: true,
+		RetryPolicy:           &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: storeRetry},
+	}
+}
+
+func (s *segment) stored(i int) *activities.Stored {
+	return &activities.Stored{Dir: s.in.Dir, Segment: s.lines[i].Segment, Pos: s.lines[i].Pos}
+}
+
+// position finds a message of the segment by its index in the batch.
+func (s *segment) position(index int) (int, bool) {
+	if s.at == nil {
+		s.at = make(map[int]int, len(s.lines))
+		for i := range s.lines {
+			s.at[s.lines[i].Index] = i
+		}
+	}
+	i, ok := s.at[index]
+	return i, ok
+}
+
+// retries reports whether the workflow has taken over what segments left. It
+// leaves nothing itself.
+func (s *segment) retries() bool { return s.in.Sources[0].Left }
+
+// beginSegment gives every message its first record, or the one that it had.
+func (r *run) beginSegment() {
+	in := &r.seg.in
+	r.paused = in.Paused
+	if s := in.State; s != nil {
+		r.rev, r.started, r.paused, r.cancel = s.Rev, s.Started, s.Paused, s.Cancel
+		r.reason, r.seg.reported = s.Reason, s.Reported
+		for _, l := range r.lanes {
+			l.Breaker = s.Breakers[l.name]
+		}
+	}
+	if r.seg.begun != nil {
+		copy(r.recs, r.seg.begun.Records)
+	} else {
+		r.beginLines()
+	}
+	if in.State == nil {
+		r.beginControls()
+	}
+}
+
+func (r *run) beginLines() {
+	for i := range r.recs {
+		l, rec := &r.seg.lines[i], &r.recs[i]
+		rec.Due, rec.Expires, rec.Next, rec.Rev = l.Due, l.Due+l.TTL, l.Due, r.change()
+		if l.Code != "" {
+			rec.State, rec.Finished = message.Rejected, r.batch.CreatedAt.UnixMilli()
+			rec.Code, rec.Detail = l.Code, l.Detail
+			r.meter(i, message.Rejected)
+		}
+	}
+}
+
+// beginControls does what was asked of messages before the segment began.
+func (r *run) beginControls() {
+	in := &r.seg.in
+	if in.Due > 0 {
+		for i := range r.recs {
+			if rec := &r.recs[i]; rec.State.Waiting() && rec.Attempts == 0 {
+				rec.Due, rec.Next, rec.Expires = in.Due, in.Due, in.Due+r.seg.lines[i].TTL
+			}
+		}
+	}
+	end := func(i int, reason string) {
+		rec := &r.recs[i]
+		if rec.State.Final() {
+			return
+		}
+		rec.State, rec.Finished, rec.Next = message.Canceled, r.now(), 0
+		rec.Code, rec.Detail, rec.Rev = "canceled", reason, r.change()
+		r.note(i, message.EventCanceled, rec.Finished, "", reason)
+		r.meter(i, message.Canceled)
+	}
+	for k, index := range in.Canceled {
+		if i, ok := r.seg.position(index); ok {
+			reason := ""
+			if k < len(in.Reasons) {
+				reason = in.Reasons[k]
+			}
+			end(i, reason)
+		}
+	}
+	if q := in.Cancel; q != nil {
+		r.cancel, r.reason = true, message.Clip(q.Reason, message.MaxDetail)
+		for i := range r.recs {
+			end(i, r.reason)
+		}
+	}
+}
+
+// rests reports whether a segment may end with messages left: nothing of it is
+// under way, and all that is left waits long for a retry.
+func (r *run) rests() bool {
+	if r.seg == nil || r.seg.retries() || r.paused || r.draining || !r.still() {
+		return false
+	}
+	if r.counts[message.Scheduled]+r.counts[message.Accepted]+r.counts[message.Sending] > 0 {
+		return false
+	}
+	after := r.now() + restAfter
+	for i := range r.recs {
+		if rec := &r.recs[i]; !rec.State.Final() && rec.Next <= after {
+			return false
+		}
+	}
+	return true
+}
+
+// tellFirstMade lets the batch know, once, that the first attempts of a segment
+// have been made which goes on for retries, so that the next one can begin.
+func (r *run) tellFirstMade() {
+	if r.seg == nil || r.seg.reported || r.counts.Open() == 0 || r.counts[message.Scheduled]+r.counts[message.Accepted] > 0 {
+		return
+	}
+	for i := range r.recs {
+		if t := r.open[i]; t != nil && !t.question && r.recs[i].Attempts == 1 {
+			return
+		}
+	}
+	r.seg.reported = true
+	rep := r.report(0)
+	rep.FirstMade = true
+	r.tell(rep)
+}
+
+// keep puts the ledger into the store.
+func (r *run) keep() {
+	l := message.Ledger{V: message.Version, Records: r.recs}
+	if r.seg.retries() {
+		l.Spots = make([]message.Spot, len(r.recs))
+		for i := range l.Spots {
+			l.Spots[i] = r.seg.lines[i].Spot
+		}
+	}
+	in := activities.KeepInput{V: message.Version, Dir: r.seg.in.Dir, Number: r.seg.in.Number, Ledger: l}
+	ctx := workflow.WithActivityOptions(r.work, storeOptions())
+	if err := workflow.ExecuteActivity(ctx, KeepName, in).Get(ctx, nil); err != nil {
+		workflow.GetLogger(r.root).Error("the ledger of a segment was not kept", "error", err)
+	}
+}
+
+func (r *run) segmentResult() SegmentResult {
+	res := SegmentResult{V: message.Version, Counts: r.counts, Rev: r.rev, Started: r.started, Finished: r.finished, Left: r.counts.Open()}
+	for i := range r.recs {
+		if rec := &r.recs[i]; !rec.State.Final() {
+			res.Expires = max(res.Expires, rec.Expires)
+			if res.Next == 0 || rec.Next < res.Next {
+				res.Next = rec.Next
+			}
+		}
+	}
+	return res
+}
+
+// nextSegment is the input of the run that goes on after this one.
+func (r *run) nextSegment() SegmentInput {
+	in := r.seg.in
+	in.Due, in.Canceled, in.Reasons, in.Cancel = 0, nil, nil, nil
+	in.State = &SegmentState{
+		Rev: r.rev, Started: r.started, Paused: r.paused, Cancel: r.cancel, Reason: r.reason, Reported: r.seg.reported,
+		Ledger: message.Ledger{V: message.Version, Records: r.recs}, Breakers: map[string]Breaker{},
+	}
+	for _, l := range r.lanes {
+		if l.Breaker != (Breaker{}) {
+			in.State.Breakers[l.name] = l.Breaker
+		}
+	}
+	return in
+}
