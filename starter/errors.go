@@ -35,6 +35,20 @@ func (e *TooLargeError) Error() string {
 // Unwrap makes the error an ErrInvalid.
 func (e *TooLargeError) Unwrap() error { return ErrInvalid }
 
+// NoneValidError refuses a large batch of which no message is valid; nothing was
+// started. It is an ErrInvalid.
+type NoneValidError struct {
+	// Started has the total, how many were rejected, and the first problems.
+	Started Started
+}
+
+func (e *NoneValidError) Error() string {
+	return fmt.Sprintf("none of the %d messages is valid", e.Started.Total)
+}
+
+// Unwrap makes the error an ErrInvalid.
+func (e *NoneValidError) Unwrap() error { return ErrInvalid }
+
 // MissingAttributesError means that the Temporal server lacks search attributes
 // without which no batch can start.
 type MissingAttributesError struct {
@@ -144,7 +158,7 @@ func statusCode(err error) codes.Code {
 }
 
 func isOurs(err error) bool {
-	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrInvalid} {
+	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrInvalid, ErrStoreNotShared} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/workflows"
 )
 
@@ -27,6 +28,9 @@ var (
 	ErrEnded = errors.New("the batch has ended")
 	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
 	ErrInvalid = errors.New("invalid")
+	// ErrStoreNotShared: the worker does not see the store that large batches are
+	// written to. Nothing was started.
+	ErrStoreNotShared = errors.New("the store is not shared")
 )
 
 // DefaultTenant is the tenant of callers that name none.
@@ -48,6 +52,20 @@ type Options struct {
 	// 1,000 messages and 1 MiB of encoded input.
 	MaxMessages int
 	MaxBytes    int
+	// Store is where large batches are kept, the same as the workers'; it stays the
+	// caller's to close. Nil is none: then large batches are refused.
+	Store *store.Store
+	// StoreURL names the store in errors, without credentials.
+	StoreURL string
+	// GroupAbove is from how many messages on a batch that asked for no dispatch is
+	// dispatched in groups: those that have more. 0 is never.
+	GroupAbove int
+	// Rates are how many messages each account may send in a second, for estimates;
+	// an account that is not there, or has 0, has no limit.
+	Rates map[string]float64
+	// ActionPrice is what a million actions of Temporal Cloud cost, in dollars; 0
+	// leaves costs out of estimates.
+	ActionPrice float64
 	// SearchMetadata are the metadata keys that VolleyMeta indexes.
 	SearchMetadata []string
 	// NoSummaries leaves out the line that each activity shows in the Web UI.
@@ -137,6 +155,10 @@ type Started struct {
 	// SendAfter is the batch's own due time as the first call resolved it.
 	SendAfter *time.Time `json:"-"`
 	RedriveOf string     `json:"redriveOf,omitempty"`
+	// Segments is how many segments a large batch has; 0 is a small batch.
+	Segments int `json:"segments,omitempty"`
+	// Estimate foretells a large batch that this call started.
+	Estimate *message.Estimate `json:"estimate,omitempty"`
 }
 
 // ListQuery selects batches. Limit 0 is 20.

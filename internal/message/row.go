@@ -43,6 +43,10 @@ type Status struct {
 	RedriveOf  *string         `json:"redriveOf"`
 	AsOf       time.Time       `json:"asOf"`
 	Rev        int64           `json:"rev"`
+	// Rate is how many messages end in a second, and EstimatedEnd when the last one
+	// will; both only while the batch runs and as far as they are known.
+	Rate         float64    `json:"rate,omitempty"`
+	EstimatedEnd *time.Time `json:"estimatedEnd,omitempty"`
 }
 
 // Row is what is known of one message.
