@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"golang.org/x/time/rate"
 
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/store"
 )
 
 // Times of a request.
@@ -26,18 +26,46 @@ type Senders interface {
 	Sender(account string) (provider.Sender, bool)
 }
 
-// Activities holds what the activities of one worker process share.
-type Activities struct {
-	senders Senders
-	limits  map[string]*rate.Limiter
-	now     func() time.Time
+// Heartbeater reports that an activity goes on, and returns when the server has
+// taken the report; client.Client is one.
+type Heartbeater interface {
+	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
 }
 
-// New returns the activities for the accounts that senders knows. limits spaces
-// the requests of an account within this process; an account without one is not
-// slowed.
-func New(senders Senders, limits map[string]*rate.Limiter) *Activities {
-	return &Activities{senders: senders, limits: limits, now: time.Now}
+// Options are what the activities of one process work with. The zero value knows
+// no account and no large batch.
+type Options struct {
+	Senders Senders
+	// Accounts bound the requests of an account in this process. One that is not
+	// among them has the concurrency of an account that gives none, and no rate.
+	Accounts []provider.Account
+	// Store holds large batches; nil is none.
+	Store *store.Store
+	// Heartbeats are those of groups. Without it no group sends anything.
+	Heartbeats Heartbeater
+}
+
+// Activities holds what the activities of one worker process share.
+type Activities struct {
+	senders    Senders
+	gates      map[string]*gate
+	other      *gate
+	store      *store.Store
+	heartbeats Heartbeater
+	now        func() time.Time
+}
+
+// New returns the activities. Every account may use its whole rate until Share
+// says how many processes there are.
+func New(o Options) *Activities {
+	a := &Activities{
+		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
+		store: o.Store, heartbeats: o.Heartbeats, now: time.Now,
+	}
+	for _, account := range o.Accounts {
+		a.gates[account.Name] = newGate(account)
+	}
+	return a
 }
 
 // Send makes one attempt. Whatever the provider answers is a result; an error
@@ -45,40 +73,70 @@ func New(senders Senders, limits map[string]*rate.Limiter) *Activities {
 // outcome is not known. Once the request is under way neither a cancel nor a
 // worker that stops takes it back, so that its answer is not lost.
 func (a *Activities) Send(ctx context.Context, in SendInput) (SendResult, error) {
-	res := a.send(ctx, in)
+	measure := measureOf(ctx, in.Account)
+	res := a.send(ctx, in, measure)
 	res.V, res.At = message.Version, a.now().UnixMilli()
-	a.observe(ctx, in, res)
+	measure.attempts(res.Kind, 1)
 	return res, nil
 }
 
-func (a *Activities) send(ctx context.Context, in SendInput) SendResult {
-	sender, ok := a.senders.Sender(in.Account)
-	if !ok {
-		return SendResult{Kind: string(provider.Unavailable), Code: "no_account", Detail: "this worker does not have the account"}
-	}
-	out, fault := in.outgoing(ctx)
+func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) SendResult {
+	sender, fault := a.sender(in.Account)
 	if fault != nil {
 		return *fault
 	}
-	if fault := a.wait(ctx, in); fault != nil {
+	if in.Expires <= a.now().UnixMilli() {
+		return SendResult{Kind: KindExpired}
+	}
+	patience, cancel := context.WithTimeout(ctx, max(a.left(ctx)-requestLimit-margin, 0))
+	defer cancel()
+	if fault := a.read(patience, &in); fault != nil {
 		return *fault
 	}
-	limit := min(requestLimit, time.UnixMilli(in.Expires).Sub(a.now()))
+	out, fault := in.outgoing(originOf(ctx))
+	if fault != nil {
+		return *fault
+	}
+	gate := a.gate(in.Account)
+	if gate.enter(patience) != nil {
+		return SendResult{Kind: KindNotStarted}
+	}
+	defer gate.leave()
+	limit := a.limit(in.Expires)
 	if limit <= 0 {
 		return SendResult{Kind: KindExpired}
 	}
 	if a.left(ctx) < limit+margin {
 		return SendResult{Kind: KindNotStarted}
 	}
-	req, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	if in.Attempt == 1 {
+		measure.late(a.now().Sub(out.Due))
+	}
+	return a.request(context.WithoutCancel(ctx), sender, out, limit, measure)
+}
+
+func (a *Activities) sender(account string) (provider.Sender, *SendResult) {
+	if a.senders != nil {
+		if s, ok := a.senders.Sender(account); ok {
+			return s, nil
+		}
+	}
+	return nil, &SendResult{Kind: string(provider.Unavailable), Code: "no_account", Detail: "this worker does not have the account"}
+}
+
+// limit is how long a request that begins now may take; it is not positive when
+// the message's validity, in Unix ms, is over.
+func (a *Activities) limit(expires int64) time.Duration {
+	return min(requestLimit, time.UnixMilli(expires).Sub(a.now()))
+}
+
+// request makes a request and tells what came of it, and for groups counts it.
+func (a *Activities) request(ctx context.Context, s provider.Sender, m message.Outgoing, limit time.Duration, measure *measure) SendResult {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := a.now()
-	measure := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account})
-	if in.Attempt == 1 {
-		measure.Timer("volley_lateness").Record(max(began.Sub(time.UnixMilli(in.Due)), 0))
-	}
-	receipt, err := attempt(req, sender, out)
-	measure.Timer("volley_send_latency").Record(a.now().Sub(began))
+	receipt, err := attempt(ctx, s, m)
+	measure.took(a.now().Sub(began))
 	if err == nil {
 		return SendResult{Kind: KindSent, ProviderID: receipt.ProviderID}
 	}
@@ -99,70 +157,6 @@ func attempt(ctx context.Context, s provider.Sender, m message.Outgoing) (r mess
 
 var errPanic = errors.New("the sender panicked")
 
-// wait spaces the account's requests in this process. The server's own rate for
-// the queue is what holds across workers; this only evens it out.
-func (a *Activities) wait(ctx context.Context, in SendInput) *SendResult {
-	l := a.limits[in.Account]
-	if l == nil {
-		return nil
-	}
-	patience, cancel := context.WithTimeout(ctx, max(a.left(ctx)-requestLimit-margin, 0))
-	defer cancel()
-	if err := l.Wait(patience); err != nil {
-		return &SendResult{Kind: KindNotStarted}
-	}
-	return nil
-}
-
-// left is how long the attempt may still take, from when the server handed it
-// out: the deadline of ctx counts from when this process looked at it, and a
-// process may have slept in between.
-func (a *Activities) left(ctx context.Context) time.Duration {
-	info := activity.GetInfo(ctx)
-	return min(info.Deadline.Sub(a.now()), info.StartedTime.Add(info.StartToCloseTimeout).Sub(a.now()))
-}
-
-// Reconcile asks the provider about a doubtful attempt. Errors are as with Send.
-func (a *Activities) Reconcile(ctx context.Context, in ReconcileInput) (ReconcileResult, error) {
-	res := a.reconcile(ctx, in)
-	res.V, res.At = message.Version, a.now().UnixMilli()
-	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Send.Account, "verdict": res.Verdict}).
-		Counter("volley_reconciles").Inc(1)
-	return res, nil
-}
-
-func (a *Activities) reconcile(ctx context.Context, in ReconcileInput) ReconcileResult {
-	sender, ok := a.senders.Sender(in.Send.Account)
-	if !ok {
-		return ReconcileResult{Verdict: VerdictLater, Code: "no_account", Detail: "this worker does not have the account"}
-	}
-	asker, ok := sender.(provider.Reconciler)
-	if !ok {
-		return ReconcileResult{Verdict: VerdictCannotTell, Detail: "the provider has no way to ask"}
-	}
-	out, fault := in.Send.outgoing(ctx)
-	if fault != nil {
-		return ReconcileResult{Verdict: VerdictCannotTell, Code: fault.Code, Detail: fault.Detail}
-	}
-	req, cancel := context.WithTimeout(ctx, 2*requestLimit)
-	defer cancel()
-	answer, err := asker.Reconcile(req, provider.Query{
-		Message: out, Since: time.UnixMilli(in.Since), Until: time.UnixMilli(in.Until), Taken: in.Taken,
-	})
-	if err != nil {
-		e := asError(err)
-		return ReconcileResult{Verdict: VerdictLater, Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds()}
-	}
-	res := ReconcileResult{Verdict: VerdictCannotTell, Detail: answer.Detail}
-	switch answer.Verdict {
-	case provider.Found:
-		res.Verdict, res.ProviderID = VerdictFound, answer.Receipt.ProviderID
-	case provider.Absent:
-		res.Verdict = VerdictAbsent
-	}
-	return res
-}
-
 // asError is a sender's error. One that is not a *provider.Error breaks the
 // sender's contract; nothing is known of the message then.
 func asError(err error) *provider.Error {
@@ -173,34 +167,20 @@ func asError(err error) *provider.Error {
 	return &provider.Error{Kind: provider.Ambiguous, Code: "internal", Detail: "the sender failed in a way that it should not"}
 }
 
-// outgoing fills in the message's content.
-func (in SendInput) outgoing(ctx context.Context) (message.Outgoing, *SendResult) {
-	content, text, err := in.Template.Render(&in.Message)
-	if err != nil {
-		code := message.CodeFormat
-		var p *message.ParameterError
-		if errors.As(err, &p) {
-			code = message.CodeParameter
-		}
-		return message.Outgoing{}, &SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
-	}
-	workflowID := activity.GetInfo(ctx).WorkflowExecution.ID
-	tenant, batch, _ := message.ParseWorkflowID(workflowID)
-	m := message.Outgoing{
-		ID:    message.KeyOf(message.WorkflowID(tenant, batch)).MessageID(in.Index),
-		Batch: batch, Tenant: tenant, Dialect: in.Dialect, Index: in.Index,
-		To: in.Message.To, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
-		Channels: in.Channels, Content: content, Text: text,
-		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Twin: in.Message.Twin,
-	}
-	if m.Metadata == nil {
-		m.Metadata = in.Metadata
-	}
-	return m, nil
+// left is how long the attempt may still take, from when the server handed it
+// out: the deadline of ctx counts from when this process looked at it, and a
+// process may have slept in between.
+func (a *Activities) left(ctx context.Context) time.Duration {
+	return a.until(endsOf(ctx))
 }
 
-// observe counts an attempt.
-func (a *Activities) observe(ctx context.Context, in SendInput, res SendResult) {
-	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Account, "kind": res.Kind}).
-		Counter("volley_attempts").Inc(1)
+// until is how long it is until the first of two times.
+func (a *Activities) until(ends [2]time.Time) time.Duration {
+	now := a.now()
+	return min(ends[0].Sub(now), ends[1].Sub(now))
+}
+
+func endsOf(ctx context.Context) [2]time.Time {
+	info := activity.GetInfo(ctx)
+	return [2]time.Time{info.Deadline, info.StartedTime.Add(info.StartToCloseTimeout)}
 }

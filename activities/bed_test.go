@@ -113,7 +113,7 @@ func execute[R, Q any](t *testing.T, b bed, do func(context.Context, Q) (R, erro
 // attempt sends through an account called hook.
 func attempt(t *testing.T, b bed, s provider.Sender, in activities.SendInput) activities.SendResult {
 	t.Helper()
-	res, err := execute(t, b, activities.New(accounts{"hook": s}, nil).Send, in)
+	res, err := execute(t, b, activities.New(activities.Options{Senders: accounts{"hook": s}}).Send, in)
 	require.NoError(t, err)
 	return res
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/time/rate"
 
 	"volley/activities"
 	"volley/internal/message"
@@ -97,16 +96,27 @@ func TestACancelDoesNotTakeARequestBack(t *testing.T) {
 	})
 }
 
-// slow is a limiter that lets one request through now and the next after wait.
-func slow(wait time.Duration) *rate.Limiter {
-	return rate.NewLimiter(rate.Every(wait), 1)
+// slow are the activities of accounts of which hook lets one request through now
+// and the next after wait.
+func slow(s accounts, wait time.Duration) *activities.Activities {
+	return activities.New(activities.Options{Senders: s, Accounts: []provider.Account{{Name: "hook", Rate: 1 / wait.Seconds()}}})
+}
+
+// used is slow after its first request, which is not counted.
+func used(t *testing.T, s *sender, wait time.Duration) *activities.Activities {
+	t.Helper()
+	acts := slow(accounts{"hook": s}, wait)
+	_, err := execute(t, bed{}, acts.Send, input())
+	require.NoError(t, err)
+	s.seen = nil
+	return acts
 }
 
 func TestAnAccountsRequestsAreSpaced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began, s, other := time.Now(), &sender{}, &sender{}
-		acts := activities.New(accounts{"hook": s, "other": other}, map[string]*rate.Limiter{"hook": slow(2 * time.Second)})
+		acts := slow(accounts{"hook": s, "other": other}, 2*time.Second)
 		for range 4 {
 			res, err := execute(t, bed{}, acts.Send, input())
 			require.NoError(t, err)
@@ -140,11 +150,11 @@ func TestWaitingForTheRateLeavesTimeForTheRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s, l := &sender{}, slow(c.wait)
-				require.True(t, l.Allow())
+				s := &sender{}
+				acts := used(t, s, c.wait)
 				began, in := time.Now(), input()
 				in.Expires = began.Add(c.valid).UnixMilli()
-				res, err := execute(t, bed{}, activities.New(accounts{"hook": s}, map[string]*rate.Limiter{"hook": l}).Send, in)
+				res, err := execute(t, bed{}, acts.Send, in)
 				require.NoError(t, err)
 				require.Equal(t, c.kind, res.Kind)
 				require.Equal(t, c.took, time.Since(began))
@@ -159,9 +169,8 @@ func TestACancelEndsTheWaitForTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		process, stop := context.WithTimeout(t.Context(), 4*time.Second)
 		defer stop()
-		s, l := &sender{}, slow(10*time.Second)
-		require.True(t, l.Allow())
-		acts := activities.New(accounts{"hook": s}, map[string]*rate.Limiter{"hook": l})
+		s := &sender{}
+		acts := used(t, s, 10*time.Second)
 		res, err := execute(t, bed{process: process}, acts.Send, input())
 		require.NoError(t, err)
 		require.Equal(t, activities.KindNotStarted, res.Kind)

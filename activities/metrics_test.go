@@ -45,10 +45,10 @@ func TestAttemptsAndAnswersAreMeasured(t *testing.T) {
 		metrics, page, err := temporalclient.NewMetrics()
 		require.NoError(t, err)
 		var waited time.Duration
-		acts := activities.New(accounts{
+		acts := activities.New(activities.Options{Senders: accounts{
 			"hook": &sender{}, "slow": silent(&waited),
 			"ask": answering(provider.Answer{Verdict: provider.Absent}, nil),
-		}, nil)
+		}})
 		send := func(account string, n int, late, valid time.Duration) {
 			in := input()
 			in.Account, in.Attempt = account, n

@@ -56,7 +56,7 @@ func TestWhatAProviderKnowsIsAVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				res, err := execute(t, bed{}, activities.New(accounts{"hook": c.s}, nil).Reconcile, question())
+				res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": c.s}}).Reconcile, question())
 				require.NoError(t, err)
 				c.want.V, c.want.At = message.Version, time.Now().UnixMilli()
 				require.Equal(t, c.want, res)
@@ -67,7 +67,7 @@ func TestWhatAProviderKnowsIsAVerdict(t *testing.T) {
 
 func TestAQuestionToAnAccountThatTheWorkerDoesNotHaveWaits(t *testing.T) {
 	t.Parallel()
-	res, err := execute(t, bed{}, activities.New(accounts{}, nil).Reconcile, question())
+	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{}}).Reconcile, question())
 	require.NoError(t, err)
 	require.Equal(t, activities.VerdictLater, res.Verdict)
 	require.Equal(t, "no_account", res.Code)
@@ -76,7 +76,7 @@ func TestAQuestionToAnAccountThatTheWorkerDoesNotHaveWaits(t *testing.T) {
 func TestAForeignErrorOfAQuestionIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := answering(provider.Answer{}, errors.New("GET https://user:hunter2@example.com: boom"))
-	res, err := execute(t, bed{}, activities.New(accounts{"hook": s}, nil).Reconcile, question())
+	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
 	require.NoError(t, err)
 	require.Equal(t, activities.VerdictLater, res.Verdict)
 	raw, err := json.Marshal(res)
@@ -92,7 +92,7 @@ func TestContentThatCannotBeFilledInCannotBeAskedFor(t *testing.T) {
 		asked = true
 		return provider.Answer{}, nil
 	}}
-	res, err := execute(t, bed{}, activities.New(accounts{"hook": s}, nil).Reconcile, in)
+	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
 	require.NoError(t, err)
 	require.Equal(t, activities.VerdictCannotTell, res.Verdict)
 	require.Equal(t, message.CodeParameter, res.Code)
@@ -107,7 +107,7 @@ func TestAQuestionNamesTheMessageAndItsTime(t *testing.T) {
 		got = q
 		return provider.Answer{Verdict: provider.Absent}, nil
 	}}
-	_, err := execute(t, bed{workflow: "batch-acme/spring"}, activities.New(accounts{"hook": s}, nil).Reconcile, in)
+	_, err := execute(t, bed{workflow: "batch-acme/spring"}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
 	require.NoError(t, err)
 	require.Equal(t, message.KeyOf("batch-acme/spring").MessageID(7), got.Message.ID)
 	require.Equal(t, "acme", got.Message.Tenant)
@@ -126,7 +126,7 @@ func TestAQuestionTakesAtMostTwentySeconds(t *testing.T) {
 			<-ctx.Done()
 			return provider.Answer{}, &provider.Error{Kind: provider.Ambiguous, Code: provider.CodeTimeout}
 		}}
-		res, err := execute(t, bed{}, activities.New(accounts{"hook": s}, nil).Reconcile, question())
+		res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
 		require.NoError(t, err)
 		require.Equal(t, activities.VerdictLater, res.Verdict)
 		require.Equal(t, 20*time.Second, time.Since(began))

@@ -21,6 +21,7 @@ import (
 	"volley/dev/server"
 	"volley/internal/config"
 	"volley/internal/provider"
+	"volley/internal/store"
 	"volley/internal/temporalclient"
 	"volley/worker"
 )
@@ -187,7 +188,12 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if s.o.noWorker {
 		return nil
 	}
-	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Log: s.log.Named("worker")})
+	large, err := store.Open(ctx, s.cfg.Store, store.Options{Log: s.log.Named("store")})
+	if err != nil {
+		return err
+	}
+	s.stops = append(s.stops, large.Close)
+	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: large, Log: s.log.Named("worker")})
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
-	"runtime"
+	"os"
 	"sync"
 	"time"
 
@@ -12,20 +14,11 @@ import (
 	sdk "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"volley/activities"
 	"volley/internal/provider"
+	"volley/internal/store"
 	"volley/workflows"
-)
-
-const (
-	defaultDrain       = 30 * time.Second
-	defaultStickyCache = 1_000
-	defaultConcurrency = 64
-	// deadlock is how long a workflow may think without yielding. A worker that
-	// replays many batches at once on few cores makes each of them slow.
-	deadlock = 5 * time.Second
 )
 
 // Options configure a Worker. The zero value is usable.
@@ -39,27 +32,51 @@ type Options struct {
 	// Drain is how long attempts under way may take to end when the worker stops;
 	// 0 is 30 s.
 	Drain time.Duration
+	// Store holds large batches; nil is none, and every large batch is then one
+	// that the store does not have.
+	Store *store.Store
+	// Identity names the process to Temporal; empty is its number and its host. A
+	// Worker puts a suffix of its own behind it.
+	Identity string
 	// Log is where the worker says what it does; nil is nowhere.
 	Log *zap.Logger
 }
 
 // Worker is the workers of one process.
 type Worker struct {
-	parts []sdk.Worker
-	fatal chan error
-	log   *zap.Logger
+	parts    []sdk.Worker
+	accounts int
+	shares   *shares
+	identity string
+	fatal    chan error
+	log      *zap.Logger
 }
 
 // RegisterWorkflows makes the workflows known under the names that stand in
 // histories. The process, the tests and the replayer all use it.
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
+	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
 }
 
-// RegisterActivities does the same for the activities.
+// RegisterActivities does the same for the activities. Every part of a worker
+// knows all of them; which of them it runs, its queue decides.
 func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
-	r.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: workflows.SendName})
-	r.RegisterActivityWithOptions(a.Reconcile, activity.RegisterOptions{Name: workflows.ReconcileName})
+	for _, x := range []struct {
+		name string
+		do   any
+	}{
+		{workflows.SendName, a.Send},
+		{workflows.ReconcileName, a.Reconcile},
+		{workflows.GroupName, a.SendGroup},
+		{workflows.OpenName, a.Open},
+		{workflows.LoadName, a.Load},
+		{workflows.KeepName, a.Keep},
+		{workflows.CloseName, a.Close},
+		{workflows.LocateName, a.Locate},
+	} {
+		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
+	}
 }
 
 // New prepares the workers for the accounts of a registry; Run starts them.
@@ -75,50 +92,55 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	}
 	setStickyCache(o.StickyCache)
 
-	w := &Worker{fatal: make(chan error, 1), log: o.Log}
-	acts := activities.New(accounts, limits(accounts.Accounts()))
-	batches := sdk.New(c, o.TaskQueue, sdk.Options{
-		LocalActivityWorkerOnly:                true,
-		MaxConcurrentWorkflowTaskExecutionSize: max(4, 2*runtime.GOMAXPROCS(0)),
-		DeadlockDetectionTimeout:               deadlock,
-		WorkflowTaskPollerBehavior:             sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{}),
-		WorkerStopTimeout:                      o.Drain,
-		DisableRegistrationAliasing:            true,
-		OnFatalError:                           w.died,
-	})
-	RegisterWorkflows(batches)
-	w.parts = append(w.parts, batches)
-	for _, a := range accounts.Accounts() {
-		sends := sdk.New(c, workflows.SendQueue(a.Name), SendOptions(a, o.Drain, w.died))
-		RegisterActivities(sends, acts)
-		w.parts = append(w.parts, sends)
+	list := accounts.Accounts()
+	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c})
+	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
+	w.shares = &shares{describe: c, set: acts.Share, identity: w.identity, log: o.Log, counts: map[string]int{}}
+	common := common{identity: w.identity, drain: o.Drain, died: w.died}
+	add := func(queue string, options sdk.Options) sdk.Worker {
+		common.fill(&options)
+		part := sdk.New(c, queue, options)
+		RegisterActivities(part, acts)
+		w.parts = append(w.parts, part)
+		return part
+	}
+	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
+	for _, a := range list {
+		add(workflows.SendQueue(a.Name), SendOptions(a))
+		add(workflows.GroupQueue(a.Name), GroupOptions(a))
+		if a.Rate > 0 {
+			w.shares.accounts = append(w.shares.accounts, a.Name)
+		}
 	}
 	return w, nil
 }
 
-// SendOptions are how the worker of an account's attempts runs.
-func SendOptions(a provider.Account, drain time.Duration, died func(error)) sdk.Options {
-	concurrency := a.Concurrency
-	if concurrency <= 0 {
-		concurrency = defaultConcurrency
+// Identity is the name under which this worker polls. No other has it, in this
+// process or elsewhere.
+func (w *Worker) Identity() string { return w.identity }
+
+// identity puts a random suffix behind a name, so that two workers in one process
+// count as two.
+func identity(name string) string {
+	if name == "" {
+		host, _ := os.Hostname() // without it the number and the suffix will do
+		name = fmt.Sprintf("%d@%s", os.Getpid(), host)
 	}
-	return sdk.Options{
-		DisableWorkflowWorker:              true,
-		MaxConcurrentActivityExecutionSize: concurrency,
-		// The server keeps the rate across all workers that poll the queue.
-		TaskQueueActivitiesPerSecond: a.Rate,
-		ActivityTaskPollerBehavior: sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{
-			MaximumNumberOfPollers: min(concurrency, 100),
-		}),
-		WorkerStopTimeout:           drain,
-		DisableRegistrationAliasing: true,
-		OnFatalError:                died,
-	}
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return name + "~" + hex.EncodeToString(b[:])
 }
 
 // Run starts the workers and serves until ctx ends, then drains: nothing new is
 // taken, and attempts under way may end. It fails when a worker cannot go on.
 func (w *Worker) Run(ctx context.Context) error {
+	w.shares.look(ctx) // before anything is sent
+	watching, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { w.shares.watch(watching) })
+	defer wg.Wait()
+	defer cancel()
+
 	started := 0
 	defer func() { w.stop(started) }()
 	for _, p := range w.parts {
@@ -127,7 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		started++
 	}
-	w.log.Info("worker runs", zap.Int("accounts", len(w.parts)-1))
+	w.log.Info("worker runs", zap.Int("accounts", w.accounts))
 	select {
 	case <-ctx.Done():
 		w.log.Info("worker drains")
@@ -151,32 +173,3 @@ func (w *Worker) died(err error) {
 	default:
 	}
 }
-
-// limits spaces each account's requests within this process: the server lets a
-// whole second's worth through at once.
-func limits(accounts []provider.Account) map[string]*rate.Limiter {
-	l := map[string]*rate.Limiter{}
-	for _, a := range accounts {
-		if a.Rate > 0 {
-			l[a.Name] = rate.NewLimiter(rate.Limit(a.Rate), max(1, int(a.Rate/20)))
-		}
-	}
-	return l
-}
-
-// setStickyCache sets the process-wide cache once: the SDK takes the size at the
-// first worker and never again.
-var setStickyCache = func() func(int) {
-	var once sync.Once
-	return func(n int) {
-		once.Do(func() {
-			switch {
-			case n == 0:
-				n = defaultStickyCache
-			case n < 0:
-				n = 0
-			}
-			sdk.SetStickyWorkflowCacheSize(n)
-		})
-	}
-}()

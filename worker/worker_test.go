@@ -2,7 +2,6 @@ package worker_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
@@ -38,19 +37,18 @@ func TestNamesInHistoriesDoNotFollowTheNamesOfFunctions(t *testing.T) {
 	t.Parallel()
 	var r registry
 	worker.RegisterWorkflows(&r)
-	worker.RegisterActivities(&r, activities.New(nil, nil))
-	require.Equal(t, []string{"SendBatch"}, r.workflows)
-	require.Equal(t, []string{"Send", "Reconcile"}, r.activities)
+	worker.RegisterActivities(&r, activities.New(activities.Options{}))
+	require.Equal(t, []string{"SendBatch", "SendSegment"}, r.workflows)
+	require.Equal(t, []string{"Send", "Reconcile", "SendGroup", "Open", "Load", "Keep", "Close", "Locate"}, r.activities)
 }
 
 func TestAnAccountsWorkerKeepsItsRateAndConcurrency(t *testing.T) {
 	t.Parallel()
-	o := worker.SendOptions(provider.Account{Name: "a", Rate: 20, Concurrency: 7}, 30*time.Second, nil)
+	o := worker.SendOptions(provider.Account{Name: "a", Rate: 20, Concurrency: 7})
 	require.InDelta(t, 20, o.TaskQueueActivitiesPerSecond, 0)
 	require.Equal(t, 7, o.MaxConcurrentActivityExecutionSize)
-	require.Equal(t, 30*time.Second, o.WorkerStopTimeout)
 	require.True(t, o.DisableWorkflowWorker)
-	o = worker.SendOptions(provider.Account{Name: "a"}, time.Second, nil)
+	o = worker.SendOptions(provider.Account{Name: "a"})
 	require.Zero(t, o.TaskQueueActivitiesPerSecond, "no limit")
 	require.Equal(t, 64, o.MaxConcurrentActivityExecutionSize)
 }

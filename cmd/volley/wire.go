@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"volley/internal/config"
+	"volley/internal/store"
 	"volley/internal/temporalclient"
 	"volley/starter"
 )
@@ -80,6 +81,21 @@ func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter
 		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
 		MaxBytes: c.Limits.InlineBytes, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
 	}
+}
+
+// openStore opens the store of large batches. The default one is only there where
+// somebody made room for it; without it everything but large batches works, and
+// nil is returned.
+func openStore(ctx context.Context, c *config.Config, log *zap.Logger) (*store.Store, error) {
+	s, err := store.Open(ctx, c.Store, store.Options{Log: log})
+	switch {
+	case err == nil:
+		return s, nil
+	case c.Store == config.Default().Store:
+		log.Warn("the default store cannot be used, so there are no large batches; `store` in the configuration names another one", zap.Error(err))
+		return nil, nil
+	}
+	return nil, &exitError{code: exitUsage, err: fmt.Errorf("store: %w", err)}
 }
 
 func newLogger(w io.Writer, level, format string) (*zap.Logger, error) {

@@ -78,11 +78,20 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	}
 	defer tc.Close()
 	warnMissing(ctx, starter.New(tc, starterOptions(c, settings.Namespace, log)), log)
-	w, err := worker.New(tc, registry, worker.Options{TaskQueue: c.TaskQueue, Log: log, Drain: drain})
+	st, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	return serve(ctx, listen, operations(page, polling(tc, c.TaskQueue, settings.Identity)), log, w.Run)
+	if st != nil {
+		defer st.Close()
+	}
+	w, err := worker.New(tc, registry, worker.Options{
+		TaskQueue: c.TaskQueue, Store: st, Identity: settings.Identity, Log: log, Drain: drain,
+	})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, listen, operations(page, polling(tc, c.TaskQueue, w.Identity())), log, w.Run)
 }
 
 // warnMissing says which search attributes the server lacks. Without them no

@@ -1,0 +1,96 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"volley/internal/message"
+	"volley/internal/provider"
+	"volley/internal/store"
+)
+
+// origin is what a workflow's id says of its messages.
+type origin struct {
+	tenant, batch string
+	key           message.Key
+}
+
+func originOf(ctx context.Context) origin {
+	tenant, batch, _ := message.ParseWorkflowID(activity.GetInfo(ctx).WorkflowExecution.ID)
+	return origin{tenant: tenant, batch: batch, key: message.KeyOf(message.WorkflowID(tenant, batch))}
+}
+
+// outgoing fills in the message's content.
+func (in *SendInput) outgoing(o origin) (message.Outgoing, *SendResult) {
+	content, text, err := in.Template.Render(&in.Message)
+	if err != nil {
+		code := message.CodeFormat
+		var p *message.ParameterError
+		if errors.As(err, &p) {
+			code = message.CodeParameter
+		}
+		return message.Outgoing{}, &SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
+	}
+	m := message.Outgoing{
+		ID: o.key.MessageID(in.Index), Batch: o.batch, Tenant: o.tenant, Dialect: in.Dialect, Index: in.Index,
+		To: in.Message.To, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
+		Channels: in.Channels, Content: content, Text: text,
+		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Twin: in.Message.Twin,
+	}
+	if m.Metadata == nil {
+		m.Metadata = in.Metadata
+	}
+	return m, nil
+}
+
+// read gets the message of a large batch, with the template and the metadata of
+// its batch; others have theirs with them.
+func (a *Activities) read(ctx context.Context, in *SendInput) *SendResult {
+	if in.Stored == nil {
+		return nil
+	}
+	manifest, segment, fault := a.stored(ctx, in.Stored.Dir, in.Stored.Segment)
+	if fault != nil {
+		return fault
+	}
+	index, m, err := segment.Message(in.Stored.Pos)
+	if err != nil || index != in.Index {
+		return lost("the message is damaged in the store")
+	}
+	in.Template, in.Message, in.Metadata = manifest.Batch.Template, m, manifest.Batch.Metadata
+	return nil
+}
+
+// stored reads the segment of a large batch.
+func (a *Activities) stored(ctx context.Context, dir string, number int) (*message.Manifest, *store.Segment, *SendResult) {
+	if a.store == nil {
+		return nil, nil, &SendResult{Kind: KindNotStarted, Detail: errNoStore.Error()}
+	}
+	manifest, err := a.store.Manifest(ctx, dir)
+	if err != nil {
+		return nil, nil, storeFault(err)
+	}
+	segment, err := a.store.Segment(ctx, dir, number)
+	if err != nil {
+		return nil, nil, storeFault(err)
+	}
+	return manifest, segment, nil
+}
+
+var errNoStore = errors.New("this worker has no store")
+
+// storeFault tells content that is gone from a store that cannot be reached now.
+func storeFault(err error) *SendResult {
+	if errors.Is(err, store.ErrNotFound) {
+		return lost("the message is not in the store")
+	}
+	return &SendResult{Kind: KindNotStarted, Detail: "the store did not answer"}
+}
+
+// lost is the end of a message whose content is gone.
+func lost(detail string) *SendResult {
+	return &SendResult{Kind: string(provider.Rejected), Code: message.CodeStore, Detail: detail}
+}

@@ -1,0 +1,126 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"volley/internal/provider"
+)
+
+const (
+	defaultConcurrency = 64
+	// maxWindow is how many messages a group's heartbeat lets leave at most.
+	maxWindow = 100
+)
+
+// gate bounds the requests of one account in this process. Single messages and
+// groups take turns at it in the order in which they come. The server's own rate
+// for the queue of single messages holds across workers; for groups it is the sum
+// of the gates that does.
+type gate struct {
+	concurrency int
+	slots       *semaphore.Weighted
+	// rate is the account's over all processes; without one, limiter is nil.
+	rate    float64
+	limiter *rate.Limiter
+
+	mu sync.Mutex
+	// second is the one in which current answers have come; before it there were
+	// last.
+	second, current, last int64
+}
+
+func newGate(a provider.Account) *gate {
+	g := &gate{concurrency: a.Concurrency, rate: a.Rate}
+	if g.concurrency <= 0 {
+		g.concurrency = defaultConcurrency
+	}
+	g.slots = semaphore.NewWeighted(int64(g.concurrency))
+	if a.Rate > 0 {
+		g.limiter = rate.NewLimiter(rate.Limit(a.Rate), 1)
+		g.share(1)
+	}
+	return g
+}
+
+// gate is the account's.
+func (a *Activities) gate(account string) *gate {
+	if g, ok := a.gates[account]; ok {
+		return g
+	}
+	return a.other
+}
+
+// Share gives this process its part of an account's rate when so many processes
+// send through it; fewer than one counts as one. An account without a rate has
+// none to share.
+func (a *Activities) Share(account string, processes int) { a.gate(account).share(processes) }
+
+func (g *gate) share(processes int) {
+	if g.limiter == nil {
+		return
+	}
+	part := g.rate / float64(max(processes, 1))
+	g.limiter.SetLimit(rate.Limit(part))
+	// A twentieth of a second's worth at once: the server lets a whole second's
+	// through.
+	g.limiter.SetBurst(max(1, int(part/20)))
+}
+
+// enter waits for a turn. After a nil error the caller makes its request and then
+// leaves. It fails when ctx ends, and at once when ctx would end before the turn.
+func (g *gate) enter(ctx context.Context) error {
+	if !g.slots.TryAcquire(1) {
+		if err := g.slots.Acquire(ctx, 1); err != nil {
+			return err
+		}
+	}
+	if g.limiter == nil || g.limiter.Allow() {
+		return nil
+	}
+	if err := g.limiter.Wait(ctx); err != nil {
+		g.slots.Release(1)
+		return err
+	}
+	return nil
+}
+
+func (g *gate) leave() { g.slots.Release(1) }
+
+// answered counts an answer.
+func (g *gate) answered(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn(now)
+	g.current++
+}
+
+func (g *gate) turn(now time.Time) {
+	switch second := now.Unix(); second {
+	case g.second:
+	case g.second + 1:
+		g.second, g.last, g.current = second, g.current, 0
+	default:
+		g.second, g.last, g.current = second, 0, 0
+	}
+}
+
+// window is how many messages of a group may leave on one heartbeat: those that
+// may be under way at once or that leave within a second, whichever is more, but
+// no more than the rate allows in a second. It is what a worker that dies leaves
+// in doubt.
+func (g *gate) window(now time.Time) int {
+	g.mu.Lock()
+	g.turn(now)
+	n := max(int64(g.concurrency), g.last, g.current)
+	g.mu.Unlock()
+	n = min(n, maxWindow)
+	if g.limiter != nil {
+		n = min(n, int64(g.limiter.Limit()))
+	}
+	return int(max(n, 1))
+}
