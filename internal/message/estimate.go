@@ -1,6 +1,13 @@
 package message
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+	"time"
+)
 
 // Estimate foretells what a batch will take.
 type Estimate struct {
@@ -12,26 +19,194 @@ type Estimate struct {
 	// they would cost. Retries are not among them.
 	Actions int     `json:"actions"`
 	Dollars float64 `json:"dollars"`
-	// EndsAt is when the last message has had its turn; nil when there is none.
+	// EndsAt is when the last message has had its turn, as far as due times and the
+	// accounts' rates tell; nil when there is none.
 	EndsAt *time.Time `json:"endsAt"`
-	// Expiring is how many messages expire before their turn.
+	// Expiring is about how many messages expire before their turn.
 	Expiring int `json:"expiring"`
 }
 
-// Estimator gathers what an Estimate is made of, in constant memory.
-type Estimator struct{}
+// Estimator gathers what an Estimate is made of, in constant memory. It is not
+// safe for concurrent use.
+type Estimator struct {
+	rates  map[string]float64
+	price  float64
+	now    int64
+	queues map[string]*turns
+	n      int
+}
 
 // NewEstimator returns an Estimator for a batch that begins at now. rates are
 // messages a second by account; one that is not there, or has 0, has no limit.
 // pricePerMillion is what a million actions cost, in dollars.
 func NewEstimator(rates map[string]float64, pricePerMillion float64, now time.Time) *Estimator {
-	return &Estimator{}
+	return &Estimator{rates: rates, price: pricePerMillion, now: now.UnixMilli(), queues: map[string]*turns{}}
 }
 
 // Add takes in a message that is not rejected: the account of its first hop, its
 // due time and the end of its validity, both in Unix ms.
-func (e *Estimator) Add(account string, due, expires int64) {}
+func (e *Estimator) Add(account string, due, expires int64) {
+	q := e.queues[account]
+	if q == nil {
+		q = &turns{width: firstWidth, waiting: map[turn]int{}}
+		e.queues[account] = q
+	}
+	due = max(due, e.now)
+	q.add(due-e.now, expires-due)
+	e.n++
+}
 
 // Estimate foretells the batch of the messages that were added. segments is 0 for
 // one that runs without the store; dispatch is "message", also when empty, or "group".
-func (e *Estimator) Estimate(segments int, dispatch string) Estimate { return Estimate{} }
+func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
+	out := Estimate{Messages: e.n, Segments: segments, Actions: Actions(e.n, segments, dispatch)}
+	out.Dollars = float64(out.Actions) * e.price / 1e6
+	if e.n == 0 {
+		return out
+	}
+	end := int64(0)
+	for _, account := range slices.Sorted(maps.Keys(e.queues)) {
+		last, expiring := e.queues[account].run(e.rates[account])
+		end = max(end, last)
+		out.Expiring += expiring
+	}
+	out.EndsAt = At(e.now + end)
+	return out
+}
+
+// Actions of Temporal Cloud that do not depend on how many messages there are.
+const (
+	// smallActions: the start, and one change of the search attributes.
+	smallActions = 2
+	// largeActions: the start, Open and Close, two changes of the search attributes.
+	largeActions = 5
+	// segmentActions: a child workflow counts twice; Load, Keep and one report.
+	segmentActions = 5
+	// A group has up to 500 messages and makes a heartbeat for about every 100.
+	groupMessages = 500
+	beatMessages  = 100
+)
+
+// Actions is about how many actions Temporal Cloud counts for a batch of n messages
+// of which none is tried twice:
+//
+//	small:                 2 + n
+//	large, by message:     5 + 5 × segments + n
+//	large, in groups:      5 + segments × (5 + ⌈m/500⌉ + ⌈m/100⌉), m messages a segment
+//
+// Timers, questions, controls and retries come on top.
+func Actions(n, segments int, dispatch string) int {
+	if segments <= 0 {
+		return smallActions + n
+	}
+	fixed := largeActions + segmentActions*segments
+	if dispatch != "group" {
+		return fixed + n
+	}
+	m := (n + segments - 1) / segments
+	return fixed + segments*((m+groupMessages-1)/groupMessages+(m+beatMessages-1)/beatMessages)
+}
+
+// Bounds of what an Estimator holds for an account.
+const (
+	firstWidth = int64(1000) // ms
+	maxTurns   = 4096
+	// maxTTLs is from how many validities on they are rounded, to keptBits bits.
+	maxTTLs  = 64
+	keptBits = 6
+)
+
+// turns are the messages of one account by due time and validity. Due times count
+// in ms from the batch's beginning, in steps of width, which grows as needed.
+type turns struct {
+	width   int64
+	rough   bool // validities are rounded
+	waiting map[turn]int
+	last    int64
+}
+
+type turn struct{ step, ttl int64 }
+
+func (q *turns) add(due, ttl int64) {
+	q.last = max(q.last, due)
+	q.waiting[turn{due / q.width, q.round(ttl)}]++
+	for len(q.waiting) > maxTurns {
+		q.coarsen()
+	}
+}
+
+func (q *turns) round(ttl int64) int64 {
+	if !q.rough || ttl <= 0 {
+		return max(ttl, 0)
+	}
+	shift := max(bits.Len64(uint64(ttl))-keptBits, 0)
+	return ttl >> shift << shift
+}
+
+// coarsen halves how finely due times are told apart, or rounds validities when
+// there are many.
+func (q *turns) coarsen() {
+	ttls := map[int64]bool{}
+	for t := range q.waiting {
+		ttls[t.ttl] = true
+	}
+	by := int64(1)
+	if !q.rough && len(ttls) > maxTTLs {
+		q.rough = true
+	} else {
+		by = 2
+	}
+	q.width *= by
+	old := q.waiting
+	q.waiting = make(map[turn]int, len(old))
+	for t, n := range old {
+		q.waiting[turn{t.step / by, q.round(t.ttl)}] += n
+	}
+}
+
+// run lets the messages have their turns in the order of their due times. It
+// returns when the last has had it, in ms from the beginning, and how many expire
+// before. Messages that are due in the same step take turns evenly.
+func (q *turns) run(rate float64) (end int64, expiring int) {
+	order := slices.SortedFunc(maps.Keys(q.waiting), func(a, b turn) int {
+		return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.ttl, b.ttl))
+	})
+	free, last := 0.0, float64(q.last)
+	for len(order) > 0 {
+		k := 1
+		for k < len(order) && order[k].step == order[0].step {
+			k++
+		}
+		due := float64(order[0].step * q.width)
+		start, n := max(free, due), 0
+		for _, t := range order[:k] {
+			n += q.waiting[t]
+		}
+		took := 0.0
+		if rate > 0 {
+			took = float64(n) / rate * 1000
+		}
+		for _, t := range order[:k] {
+			lost := expired(q.waiting[t], start, took, due+float64(t.ttl))
+			expiring += lost
+			n -= lost
+		}
+		if rate > 0 && n > 0 {
+			free = start + float64(n)/rate*1000
+		}
+		order = order[k:]
+	}
+	return int64(math.Ceil(max(free, last))), expiring
+}
+
+// expired is how many of n messages, whose turns are spread evenly over the time
+// from start on, have a validity that ends before.
+func expired(n int, start, took, expires float64) int {
+	switch {
+	case expires <= start:
+		return n
+	case expires >= start+took:
+		return 0
+	}
+	return int(math.Round(float64(n) * (start + took - expires) / took))
+}
