@@ -102,7 +102,7 @@ func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) S
 		return SendResult{Kind: KindNotStarted}
 	}
 	defer gate.leave()
-	limit := a.limit(in.Expires)
+	limit := a.limit(out.ExpiresAt)
 	if limit <= 0 {
 		return SendResult{Kind: KindExpired}
 	}
@@ -125,12 +125,12 @@ func (a *Activities) sender(account string) (provider.Sender, *SendResult) {
 }
 
 // limit is how long a request that begins now may take; it is not positive when
-// the message's validity, in Unix ms, is over.
-func (a *Activities) limit(expires int64) time.Duration {
-	return min(requestLimit, time.UnixMilli(expires).Sub(a.now()))
+// the message's validity is over.
+func (a *Activities) limit(expires time.Time) time.Duration {
+	return min(requestLimit, expires.Sub(a.now()))
 }
 
-// request makes a request and tells what came of it, and for groups counts it.
+// request makes a request and tells what came of it.
 func (a *Activities) request(ctx context.Context, s provider.Sender, m message.Outgoing, limit time.Duration, measure *measure) SendResult {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
