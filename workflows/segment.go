@@ -20,6 +20,9 @@ const (
 	// restAfter is how long all that is left of a segment must have to wait for it
 	// to be left to a retry, in ms.
 	restAfter = int64(30_000)
+	// restProbe is the time between probes from which on messages wait long that
+	// wait for their account to become available.
+	restProbe = int64(8_000)
 	// storeToClose bounds one look into the store.
 	storeToClose = 30 * time.Second
 	// storeRetry is the longest wait between two looks.
@@ -225,7 +228,8 @@ func (r *run) rests() bool {
 	}
 	after := r.now() + restAfter
 	for i := range r.recs {
-		if rec := &r.recs[i]; !rec.State.Final() && rec.Next <= after {
+		rec := &r.recs[i]
+		if !rec.State.Final() && rec.Next <= after && r.lane(i).Interval < restProbe {
 			return false
 		}
 	}

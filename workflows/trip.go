@@ -97,7 +97,7 @@ func (r *run) input(i int) activities.SendInput {
 	in.Index = r.number(i)
 	switch {
 	case r.seg != nil:
-		in.Message, in.Stored = message.Message{}, r.seg.stored(i)
+		in.Template, in.Message, in.Stored = message.Template{}, message.Message{}, r.seg.stored(i)
 	case m.Metadata == nil:
 		in.Metadata = r.batch.Metadata
 	}
@@ -123,6 +123,11 @@ func (r *run) summary(i int, what string) string {
 // its request may have left. The timeout's type does not tell, the server
 // rewrites it.
 func begun(err error) bool {
+	var app *temporal.ApplicationError
+	var late *temporal.TimeoutError
+	if errors.As(err, &app) || errors.As(err, &late) && late.HasLastHeartbeatDetails() {
+		return true // only one that ran fails or beats
+	}
 	var a *temporal.ActivityError
 	if errors.As(err, &a) {
 		return a.StartedEventID() != 0
