@@ -106,10 +106,16 @@ type reader struct {
 	// index is the message's position, or message.WholeBatch.
 	index    int
 	problems message.Problems
+	// most is how many problems are kept; 0 is maxProblems.
+	most int
 }
 
 func (r *reader) add(path, code, detail string, args ...any) {
-	if len(r.problems) < maxProblems {
+	most := r.most
+	if most == 0 {
+		most = maxProblems
+	}
+	if len(r.problems) < most {
 		r.problems.Add(r.index, path, code, detail, args...)
 	}
 }
@@ -145,10 +151,18 @@ func (r *reader) object(n node) (*object, bool) {
 	return o, true
 }
 
-// array reads the items of an array.
-func (r *reader) array(n node) ([]node, bool) {
+// isArray reports whether a value is an array, and the problem where it is none.
+func (r *reader) isArray(n node) bool {
 	if n.raw[0] != '[' {
 		r.wrong(n, "an array")
+		return false
+	}
+	return true
+}
+
+// array reads the items of an array.
+func (r *reader) array(n node) ([]node, bool) {
+	if !r.isArray(n) {
 		return nil, false
 	}
 	items := []node{}

@@ -194,11 +194,13 @@ func TestReader(t *testing.T) {
 
 	t.Run("no more problems are kept than anybody reads", func(t *testing.T) {
 		t.Parallel()
-		r := &reader{}
-		for range maxProblems + 1 {
-			r.wrong(node{path: "v", raw: []byte("1")}, "a string")
+		for given, most := range map[int]int{0: maxProblems, 3: 3} {
+			r := &reader{most: given}
+			for range most + 1 {
+				r.wrong(node{path: "v", raw: []byte("1")}, "a string")
+			}
+			require.Len(t, r.problems, most)
 		}
-		require.Len(t, r.problems, maxProblems)
 	})
 
 	t.Run("an array is not read when it has more items than allowed", func(t *testing.T) {

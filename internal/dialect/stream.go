@@ -1,33 +1,93 @@
 package dialect
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"io"
 
 	"volley/internal/message"
 )
 
-// Stream reads a request message by message. Requests in Volley's own JSON lines
-// and CSV are never in memory as a whole; every other one is. It is used by one
-// goroutine.
+// maxPrefix is how much of a request is looked at to find out its format. A
+// header of JSON lines or CSV that is longer is not streamed.
+const maxPrefix = maxLine
+
+// Stream reads a request message by message. A large one in Volley's own JSON
+// lines or CSV is never in memory as a whole, and is decoded in the background
+// while the caller deals with what was before. Only Close may be called by more
+// than one goroutine.
 type Stream struct {
-	header   *message.Batch
+	// batch and chunks are where the messages of a stream come from.
+	batch   *volleyBatch
+	chunks  chunks
+	options Options
+
+	header *message.Batch
+	// messages are at hand, and at is the next one of them.
 	messages []message.Message
-	problems message.Problems
+	at       int
+	// broken says why nothing behind the messages at hand can be read.
+	broken   string
 	count    int
+	problems message.Problems
+	// refused means that nothing is left of the batch, and ended that Next has
+	// been false.
+	refused, ended bool
+	err            error
 }
 
-// Open begins to read a request: what stands before the first message, or all of
-// it, up to limit bytes, where the format cannot be read bit by bit. The error
-// is that reading failed or that such a request is larger than limit. What is
-// wrong with the request itself is in Problems, then Header is nil.
+// Open begins to read a request: what stands before the first message or, in
+// every format but Volley's JSON lines and CSV, all of it, up to limit bytes.
+// The error is that reading failed, or that such a request is larger than limit.
+// What is wrong with the request itself is in Problems.
+//
+// Bytes are taken from r once and in their order, to its end unless the stream is
+// closed or refused before. They are taken in the background too, until Next was
+// false: only then may the caller look at what r has counted or hashed.
+//
+// A stream gives the batch and the problems that Decode gives, but for bytes that
+// are no UTF-8: here they reject the line or row in which they stand.
 func Open(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
+	if d.Name == "volley" {
+		return openVolley(d, r, limit, o)
+	}
+	return readWhole(d, r, limit, o)
+}
+
+func openVolley(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
+	in := bufio.NewReaderSize(r, maxPrefix)
+	prefix, err := in.Peek(maxPrefix)
+	whole := errors.Is(err, io.EOF)
+	if err != nil && !whole {
+		return nil, err
+	}
+	body := bytes.TrimPrefix(prefix, []byte("\ufeff"))
+	f, problems := beginVolley(body, whole, o)
+	switch {
+	case len(problems) > 0:
+		return &Stream{problems: problems, refused: true, ended: true}, nil
+	case f == nil:
+		return readWhole(d, in, limit, o)
+	}
+	if _, err = in.Discard(len(prefix) - len(body) + f.used); err != nil {
+		return nil, err
+	}
+	c := f.cutter(in)
+	if whole {
+		return f.stream(&inTurn{cutter: c, read: f.read}, o), nil
+	}
+	return f.stream(readAhead(c, f.read), o), nil
+}
+
+// readWhole decodes a request that cannot be read bit by bit.
+func readWhole(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
 	body, err := Read(r, limit)
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{}
 	batch, problems := d.Decode(body, o)
-	s.problems = problems
+	s := &Stream{problems: problems, refused: batch == nil}
 	if batch != nil {
 		s.messages, batch.Messages = batch.Messages, nil
 		if len(problems) == 0 {
@@ -37,31 +97,99 @@ func Open(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
 	return s, nil
 }
 
-// Header is the batch without its messages; nil when the request is refused.
+// Header is the batch without its messages. It is nil where the request is
+// refused for what Open has read of it.
 func (s *Stream) Header() *message.Batch { return s.header }
 
-// Next reads the next message into m. It is false behind the last one, where the
-// request turns out to be refused, and when reading failed.
+// Next reads the next message into m. It is false behind the last one, where
+// something makes the whole request unreadable, and where reading failed.
+// Problems of the header alone do not end a stream, so that whoever checks a
+// request can show the problems of its messages as well.
 func (s *Stream) Next(m *message.Message) bool {
-	if s.count == len(s.messages) {
-		return false
+	for s.at == len(s.messages) {
+		if !s.refill() {
+			return false
+		}
 	}
-	*m = s.messages[s.count]
+	if s.batch != nil {
+		if s.batch.full(s.count+1, s.options) {
+			s.refuse(s.batch.whole.problems)
+			return false
+		}
+		renumber(s.messages[s.at].Problems, s.at, s.count)
+	}
+	*m = s.messages[s.at]
+	s.messages[s.at] = message.Message{}
+	s.at++
 	s.count++
 	return true
 }
 
-// Problems are those of the whole request. They are complete once Next was false.
+// refill gets more messages, perhaps none, and is false when there is nothing to
+// get any more.
+func (s *Stream) refill() bool {
+	switch {
+	case s.ended:
+		return false
+	case s.chunks == nil:
+		s.ended = true
+		return false
+	case s.broken != "":
+		s.refuse(unreadable(s.broken))
+		return false
+	}
+	k, err := s.chunks.next()
+	if k == nil {
+		s.ended, s.err = true, err
+		if err == nil && s.count == 0 {
+			s.batch.tooFew()
+			s.problems = s.batch.whole.problems
+		}
+		return false
+	}
+	s.messages, s.at, s.broken = k.messages, 0, k.broken
+	return true
+}
+
+// refuse ends a stream of which nothing may run.
+func (s *Stream) refuse(problems message.Problems) {
+	s.problems, s.refused, s.ended = problems, true, true
+	s.messages, s.at = nil, 0
+	s.Close()
+}
+
+// renumber changes problems of the message at one index, in its chunk, to
+// another, in the batch.
+func renumber(problems message.Problems, from, to int) {
+	if len(problems) == 0 || from == to {
+		return
+	}
+	before, now := len(volleyPath(from)), volleyPath(to)
+	for i := range problems {
+		p := &problems[i]
+		p.Index, p.Path = to, now+p.Path[before:]
+	}
+}
+
+// Problems are those of the whole request, not those of single messages, which
+// the messages have themselves. They are complete once Next was false.
 func (s *Stream) Problems() message.Problems { return s.problems }
 
-// Err is why reading failed, once Next was false.
-func (s *Stream) Err() error { return nil }
+// Err is why reading failed, once Next was false; usually nil.
+func (s *Stream) Err() error { return s.err }
 
-// Close ends the work in the background. It may be called at any time, and twice.
-func (s *Stream) Close() {}
+// Close ends the work in the background. It may be called at any time, and twice;
+// a stream of which Next was false needs it no more. A call of Read that is under
+// way is not waited for; its reader sees no other one.
+func (s *Stream) Close() {
+	if s.chunks != nil {
+		s.chunks.close()
+	}
+}
 
-// Streamed is true for a request that is read bit by bit.
-func (s *Stream) Streamed() bool { return false }
+// Streamed is true for a request that is read bit by bit: Volley's JSON lines and
+// CSV, unless the header is longer than 1 MiB.
+func (s *Stream) Streamed() bool { return s.chunks != nil }
 
 // Count is how many messages Next has read.
 func (s *Stream) Count() int { return s.count }

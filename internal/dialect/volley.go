@@ -18,19 +18,43 @@ import (
 // lines and CSV the detail begins with the line.
 func decodeVolley(body []byte, o Options) (*message.Batch, message.Problems) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	text := bytes.TrimSpace(body)
-	switch {
-	case len(text) == 0:
-		return refused(message.CodeFormat, "the request is empty")
-	case !utf8.Valid(body):
+	if !utf8.Valid(body) {
 		return refused(message.CodeFormat, "the request is not in UTF-8")
-	case text[0] != '{' && text[0] != '[' && !json.Valid(text):
-		return readVolleyCSV(body, o)
-	case isLines(text):
-		return readVolleyLines(body, o)
-	default:
-		return readVolleyJSON(body, o)
 	}
+	f, problems := beginVolley(body, true, o)
+	switch {
+	case len(problems) > 0:
+		return nil, problems
+	case f == nil:
+		return readVolleyJSON(body, o)
+	default:
+		return f.whole(body, o)
+	}
+}
+
+// beginVolley reads the header of a request in JSON lines or CSV. The answer is
+// neither a file nor a problem where the request is a JSON document, or where it
+// is not in body as a whole and the part there is does not tell.
+func beginVolley(body []byte, whole bool, o Options) (*volleyFile, message.Problems) {
+	text := bytes.TrimSpace(body)
+	if len(text) == 0 {
+		if whole {
+			return nil, unreadable("the request is empty")
+		}
+		return nil, nil
+	}
+	line, rest, found := bytes.Cut(text, []byte("\n"))
+	more := len(bytes.TrimSpace(rest)) > 0
+	switch {
+	case text[0] == '{' || text[0] == '[':
+		// No single JSON document has a first line that is complete by itself.
+		if found && more && json.Valid(line) {
+			return beginVolleyLines(body, o)
+		}
+	case found && (more || !json.Valid(line)), whole && !json.Valid(text):
+		return beginVolleyCSV(body, whole, o)
+	}
+	return nil, nil
 }
 
 // refused is the answer to a document that cannot be read at all.
@@ -38,11 +62,9 @@ func refused(code, detail string) (*message.Batch, message.Problems) {
 	return nil, message.Problems{{Index: message.WholeBatch, Code: code, Detail: detail}}
 }
 
-// isLines reports whether the first line of a document is complete by itself,
-// with more behind it. No single JSON document is like that.
-func isLines(text []byte) bool {
-	line, rest, found := bytes.Cut(text, []byte("\n"))
-	return found && json.Valid(line) && len(bytes.TrimSpace(rest)) > 0
+func unreadable(detail string) message.Problems {
+	_, problems := refused(message.CodeFormat, detail)
+	return problems
 }
 
 func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
@@ -53,64 +75,27 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 	b := newVolleyBatch(o)
 	doc, _ := b.whole.object(root)
 	b.readHeader(doc, o)
-	var items []node
-	if n, ok := b.whole.required(doc, "messages"); ok {
-		if items, ok = b.whole.array(n); ok && len(items) == 0 {
+	count := 0
+	n, ok := b.whole.required(doc, "messages")
+	if ok = ok && b.whole.isArray(n); ok {
+		if count = items(n.raw); count == 0 {
 			b.tooFew()
 		}
 	}
 	b.whole.refuseUnknown(doc)
-	if b.full(len(items), o) {
+	if b.full(count, o) {
 		return nil, b.whole.problems
 	}
-	b.Messages = make([]message.Message, 0, len(items))
-	for _, item := range items {
-		b.append(volleyItem(item, len(b.Messages)))
+	b.Messages = make([]message.Message, 0, count)
+	var row volleyRow
+	for i := 1; len(b.Messages) < count; {
+		end := message.EndOfValue(n.raw, i)
+		row.reset(len(b.Messages), 0)
+		row.readItem(node{raw: n.raw[i:end:end]})
+		b.Messages = append(b.Messages, b.message(&row))
+		i = nextElement(n.raw, end)
 	}
 	return b.Batch, b.whole.problems
-}
-
-// readVolleyLines reads a header object and then one message on each line. Empty
-// lines are skipped. A line that is no JSON object is a message that is rejected.
-func readVolleyLines(body []byte, o Options) (*message.Batch, message.Problems) {
-	b := newVolleyBatch(o)
-	header := false
-	for number := 1; len(body) > 0; number++ {
-		var line []byte
-		line, body, _ = bytes.Cut(body, []byte("\n"))
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		if !header {
-			header = true
-			if problems := b.readHeaderLine(line, o); len(problems) > 0 {
-				return nil, problems
-			}
-			continue
-		}
-		if b.full(len(b.Messages)+1, o) {
-			return nil, b.whole.problems
-		}
-		b.append(volleyLine(line, len(b.Messages), number))
-	}
-	if len(b.Messages) == 0 {
-		b.tooFew()
-	}
-	return b.Batch, b.whole.problems
-}
-
-func (b *volleyBatch) readHeaderLine(line []byte, o Options) message.Problems {
-	root, problems := open(line)
-	if len(problems) > 0 {
-		return problems
-	}
-	doc, _ := b.whole.object(root)
-	b.readHeader(doc, o)
-	if n, ok := doc.get("messages"); ok {
-		b.whole.add(n.path, message.CodeConflict, "in JSON lines the messages stand on the lines after the header")
-	}
-	b.whole.refuseUnknown(doc)
-	return nil
 }
 
 // readHeader reads what concerns the whole batch. The options beat the account
@@ -119,9 +104,9 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 	r := &b.whole
 	account, channel, text := give(doc, "account", r.filled), give(doc, "channel", r.filled), give(doc, "text", r.filled)
 	b.Account = first(o.Account, account.value)
-	b.channel = first(channel.value, o.Channel)
+	b.setChannel(first(channel.value, o.Channel))
 	b.setText(first(text.value, o.Text))
-	b.badText = text.path != "" && !text.ok
+	b.badText = text.key != "" && !text.ok
 	b.SendAfter = r.moment(give(doc, "sendAfter", r.text), o.Now)
 	b.TTL = r.span(give(doc, "ttl", r.text))
 	if n, ok := doc.take("metadata"); ok {
@@ -137,10 +122,7 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 		}
 	}
 	if n, ok := doc.take("dispatch"); ok {
-		if s, ok := r.text(n); ok && s != "message" {
-			r.add(n.path, message.CodeEnum, "only message is possible, got %.40q", s)
-		}
-		b.Dispatch = "message"
+		b.Dispatch, _ = r.oneOf(n, "message", "group")
 	}
 	b.readAwaitReports(doc)
 	r.problems = append(r.problems, ownTimes(b.Batch, o)...)
@@ -156,9 +138,9 @@ func (b *volleyBatch) readAwaitReports(doc *object) {
 	d, err := time.ParseDuration(wait.value)
 	switch {
 	case err != nil:
-		b.whole.add(wait.path, message.CodeFormat, "%q is no duration, as 0s", wait.value)
+		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s", wait.value)
 	case d != 0:
-		b.whole.add(wait.path, message.CodeRange, "no message waits for its delivery report; only 0s is possible, got %s", wait.value)
+		b.whole.add(b.whole.place(wait.key), message.CodeRange, "no message waits for its delivery report; only 0s is possible, got %s", wait.value)
 	}
 }
 
@@ -172,6 +154,12 @@ func newVolleyBatch(o Options) *volleyBatch {
 			},
 		},
 		whole: reader{index: message.WholeBatch},
+	}
+}
+
+func (b *volleyBatch) setChannel(channel string) {
+	if channel != "" {
+		b.channels = []string{channel}
 	}
 }
 

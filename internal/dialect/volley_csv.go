@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"volley/internal/message"
 )
@@ -15,12 +16,24 @@ import (
 // csvNames are the columns of a CSV file that are no parameters.
 var csvNames = []string{"to", "reference", "send_after", "ttl", "channel"}
 
-// readVolleyCSV reads a file whose first row names the columns and whose every
-// other row is a message. What the header holds in the other formats comes from
-// the options.
-func readVolleyCSV(body []byte, o Options) (*message.Batch, message.Problems) {
+// beginVolleyCSV reads the first row, which names the columns. What the header
+// holds in the other formats comes from the options. The answer is neither a file
+// nor a problem where body is a part and may end within the row.
+func beginVolleyCSV(body []byte, whole bool, o Options) (*volleyFile, message.Problems) {
+	r := newCSV(body)
+	row, err := r.Read()
+	used := int(r.InputOffset())
+	if !whole && used == len(body) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unreadable(csvDetail(err, 1))
+	}
+	if !validCells(row) {
+		return nil, unreadable("the first row is not in UTF-8")
+	}
 	b := newVolleyBatch(o)
-	b.channel = o.Channel
+	b.setChannel(o.Channel)
 	b.setText(o.Text)
 	b.Metadata, b.Priority = o.Metadata, o.Priority
 	b.badText = o.Text == ""
@@ -31,33 +44,92 @@ func readVolleyCSV(body []byte, o Options) (*message.Batch, message.Problems) {
 	if o.Priority < 0 || o.Priority > 5 {
 		b.whole.add("priority", message.CodeRange, "expected 1 to 5, got %d", o.Priority)
 	}
+	columns := slices.Clone(row)
+	b.whole.problems = append(b.whole.problems, csvHeader(columns)...)
+	rows := csvRows{batch: b, columns: columns, at: map[string]int{}}
+	for i, name := range columns {
+		if !slices.Contains(csvNames, name) {
+			rows.at[name] = i
+		}
+	}
+	return &volleyFile{
+		batch: b, read: rows.read, quoted: true,
+		used: used, line: 1 + bytes.Count(body[:used], []byte("\n")),
+	}, nil
+}
+
+func newCSV(body []byte) *csv.Reader {
 	r := csv.NewReader(bytes.NewReader(body))
 	r.FieldsPerRecord = -1
 	r.ReuseRecord = true
-	row, err := r.Read()
-	if err != nil {
-		return refused(message.CodeFormat, csvDetail(err))
-	}
-	columns := slices.Clone(row)
-	b.whole.problems = append(b.whole.problems, csvHeader(columns)...)
+	return r
+}
+
+// csvRows reads the rows below the first one. Every one is a message.
+type csvRows struct {
+	batch   *volleyBatch
+	columns []string
+	// at are the columns that are parameters.
+	at map[string]int
+}
+
+func (c csvRows) read(k *chunk) {
+	r := newCSV(k.data)
+	valid := utf8.Valid(k.data)
 	for {
-		row, err = r.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return refused(message.CodeFormat, csvDetail(err))
-		}
-		if b.full(len(b.Messages)+1, o) {
-			return nil, b.whole.problems
+		cells, err := r.Read()
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			k.broken = csvDetail(err, k.line)
+			return
 		}
 		line, _ := r.FieldPos(0)
-		b.append(csvMessage(columns, row, len(b.Messages), line))
+		k.row.reset(len(k.messages), k.line+line-1)
+		if valid || validCells(cells) {
+			c.readRow(&k.row, cells)
+		} else {
+			k.row.refuse(message.CodeFormat, "the row is not in UTF-8")
+		}
+		k.messages = append(k.messages, c.batch.message(&k.row))
 	}
-	if len(b.Messages) == 0 {
-		b.tooFew()
+}
+
+// readRow reads one row. An empty cell is an absent value, but a parameter that
+// is empty.
+func (c csvRows) readRow(r *volleyRow, cells []string) {
+	if len(cells) != len(c.columns) {
+		r.refuse(message.CodeFormat, "%d cells, but the first row names %d columns", len(cells), len(c.columns))
 	}
-	return b.Batch, b.whole.problems
+	for i, value := range cells[:min(len(cells), len(c.columns))] {
+		if value == "" {
+			continue
+		}
+		g := given{key: c.columns[i], value: value, ok: true}
+		switch g.key {
+		case "to":
+			r.to = g
+		case "reference":
+			r.reference = g
+		case "send_after":
+			r.sendAfter = g
+		case "ttl":
+			r.ttl = g
+		case "channel":
+			r.channel = g
+		}
+	}
+	r.params.cells, r.params.columns = cells, c.at
+}
+
+func validCells(cells []string) bool {
+	for _, cell := range cells {
+		if !utf8.ValidString(cell) {
+			return false
+		}
+	}
+	return true
 }
 
 // csvHeader checks the names of the columns and trims the spaces around them.
@@ -98,37 +170,11 @@ func csvMeant(name string) string {
 	return ""
 }
 
-// csvMessage reads one row as the message at index. An empty cell is an absent
-// value, but a parameter that is empty.
-func csvMessage(columns, row []string, index, line int) volleyRow {
-	m := volleyRow{reader: reader{index: index}, place: fmt.Sprintf("line %d: ", line)}
-	path := volleyPath(index)
-	if len(row) != len(columns) {
-		m.add(path, message.CodeFormat, "%d cells, but the first row names %d columns", len(row), len(columns))
-		m.unreadable = true
-	}
-	fields := map[string]*given{
-		"to": &m.to, "reference": &m.reference, "send_after": &m.sendAfter, "ttl": &m.ttl, "channel": &m.channel,
-	}
-	for i, value := range row[:min(len(row), len(columns))] {
-		if f, ok := fields[columns[i]]; ok {
-			if value != "" {
-				*f = given{path: path + "." + columns[i], value: value, ok: true}
-			}
-			continue
-		}
-		if m.params == nil {
-			m.params = make(map[string]string, len(columns))
-		}
-		m.params[columns[i]] = value
-	}
-	return m
-}
-
-func csvDetail(err error) string {
+// csvDetail says what is wrong with CSV that begins on a line of its file.
+func csvDetail(err error, line int) string {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
-		return fmt.Sprintf("expected CSV, line %d, column %d: %s", p.Line, p.Column, p.Err)
+		return fmt.Sprintf("expected CSV, line %d, column %d: %s", line-1+p.Line, p.Column, p.Err)
 	}
 	return "expected CSV: " + err.Error()
 }

@@ -4,18 +4,24 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"volley/internal/message"
 )
 
+// maxRowProblems is how many problems of one message are kept.
+const maxRowProblems = 100
+
 // volleyBatch is a batch that is being read, with what its messages need of it.
+// Once the header is read, any number of goroutines may use it to read messages.
 type volleyBatch struct {
 	*message.Batch
-	whole   reader
-	text    string
-	channel string
+	whole reader
+	text  string
+	// channels is the order of channels of messages without their own.
+	channels []string
 	// badText means that the header's text is a problem already.
 	badText bool
 	// needs are the parameters of the batch's own text.
@@ -29,24 +35,37 @@ type volleyRow struct {
 	reader
 	to, reference, channel, text, sendAfter, ttl given
 
-	params   map[string]string
+	params   params
 	metadata *object
 	// badParams means that params were given, but as no object.
 	badParams bool
 	// unreadable means that nothing but To is known.
 	unreadable bool
-	// place says where the message stands in the file, as "line 3: ", in formats
-	// in which the path alone does not.
-	place string
+	// line is where the message stands in the file, in formats in which the path
+	// alone does not say it; otherwise 0.
+	line int
+}
+
+// reset makes the row ready for the message at index.
+func (r *volleyRow) reset(index, line int) {
+	*r = volleyRow{reader: reader{index: index, most: maxRowProblems}, line: line, params: params{pairs: r.params.pairs[:0]}}
 }
 
 // given is the text of one optional field. The zero value is an absent one.
 type given struct {
-	// path is empty when the field is absent.
-	path string
+	// key is the field's name, and empty when the field is absent.
+	key string
 	// value counts only when ok; otherwise a problem has been reported.
 	value string
 	ok    bool
+}
+
+// place is the path of a field of the message, or of the header.
+func (r *reader) place(key string) string {
+	if r.index == message.WholeBatch {
+		return key
+	}
+	return child(volleyPath(r.index), key)
 }
 
 // give takes a text out of an object with one of a reader's methods.
@@ -56,31 +75,36 @@ func give(o *object, key string, read func(node) (string, bool)) given {
 		return given{}
 	}
 	s, ok := read(n)
-	return given{path: n.path, value: s, ok: ok}
+	return given{key: key, value: s, ok: ok}
 }
 
-// volleyLine reads one line of JSON lines as the message at index.
-func volleyLine(line []byte, index, number int) volleyRow {
-	place := fmt.Sprintf("line %d: ", number)
+// readLine reads one line of JSON lines.
+func (r *volleyRow) readLine(line []byte) {
+	if r.readPlain(line) {
+		return
+	}
+	r.reset(r.index, r.line)
 	n, problems := openAny(line)
 	if len(problems) > 0 {
-		r := volleyRow{reader: reader{index: index}, place: place, unreadable: true}
-		r.add(volleyPath(index), problems[0].Code, "%s", problems[0].Detail)
-		return r
+		r.refuse(problems[0].Code, "%s", problems[0].Detail)
+		return
 	}
-	n.path = volleyPath(index)
-	r := volleyItem(n, index)
-	r.place = place
-	return r
+	r.readItem(n)
 }
 
-// volleyItem reads one JSON message.
-func volleyItem(n node, index int) volleyRow {
-	r := volleyRow{reader: reader{index: index}}
+// refuse adds a problem of the message as such, of which then nothing is checked.
+func (r *volleyRow) refuse(code, detail string, args ...any) {
+	r.unreadable = true
+	r.add(volleyPath(r.index), code, detail, args...)
+}
+
+// readItem reads one JSON message.
+func (r *volleyRow) readItem(n node) {
+	n.path = volleyPath(r.index)
 	o, ok := r.object(n)
 	if !ok {
 		r.unreadable = true
-		return r
+		return
 	}
 	r.to = give(o, "to", r.reader.text)
 	r.reference = give(o, "reference", r.reader.text)
@@ -95,7 +119,6 @@ func volleyItem(n node, index int) volleyRow {
 		r.metadata, _ = r.object(n)
 	}
 	r.refuseUnknown(o)
-	return r
 }
 
 // readParams reads the parameters. One that is no string still counts as given.
@@ -105,32 +128,39 @@ func (r *volleyRow) readParams(n node) {
 		r.badParams = true
 		return
 	}
-	r.params = make(map[string]string, len(o.fields))
+	r.params.named = make(map[string]string, len(o.fields))
 	for _, f := range o.fields {
-		r.params[f.key], _ = r.reader.text(f.node)
+		r.params.named[f.key], _ = r.reader.text(f.node)
 	}
 }
 
-// append checks a row and adds it as the next message.
-func (b *volleyBatch) append(r volleyRow) {
+// message checks a row and returns it as a message.
+func (b *volleyBatch) message(r *volleyRow) message.Message {
 	m := message.Message{To: r.to.value, Reference: r.reference.value}
 	if !r.unreadable {
-		b.fill(&m, &r)
+		b.fill(&m, r)
 	}
-	for i := range r.problems {
-		r.problems[i].Detail = r.place + r.problems[i].Detail
+	m.Problems = r.settled()
+	return m
+}
+
+// settled are the problems of the row, each with its line.
+func (r *volleyRow) settled() message.Problems {
+	if len(r.problems) > 0 && r.line > 0 {
+		place := fmt.Sprintf("line %d: ", r.line)
+		for i := range r.problems {
+			r.problems[i].Detail = place + r.problems[i].Detail
+		}
 	}
-	m.Problems = r.problems
-	b.Messages = append(b.Messages, m)
+	return r.problems
 }
 
 func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
-	path := volleyPath(r.index)
-	if r.to.path == "" || r.to.ok && strings.TrimSpace(r.to.value) == "" {
-		r.add(path+".to", message.CodeRequired, "a message needs a recipient")
+	if r.to.key == "" || r.to.ok && strings.TrimSpace(r.to.value) == "" {
+		r.add(r.place("to"), message.CodeRequired, "a message needs a recipient")
 	}
-	if ch := first(r.channel.value, b.channel); ch != "" {
-		m.Channels = []string{ch}
+	if m.Channels = b.channels; r.channel.value != "" {
+		m.Channels = []string{r.channel.value}
 	}
 	m.Due = r.moment(r.sendAfter, b.CreatedAt)
 	m.TTL = r.span(r.ttl)
@@ -139,10 +169,10 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 	case r.text.ok:
 		m.Body = textBody(r.text.value)
 		needs = placeholders(r.text.value)
-	case r.text.path == "" && b.text == "" && !b.badText:
-		r.add(path+".text", message.CodeRequired, "neither the message nor the batch has a text")
+	case r.text.key == "" && b.text == "" && !b.badText:
+		r.add(r.place("text"), message.CodeRequired, "neither the message nor the batch has a text")
 	}
-	m.Params = r.used(path, needs)
+	m.Params = r.used(needs)
 	if r.metadata != nil {
 		m.Metadata = overlaid(b.metadata, r.metadata)
 	}
@@ -151,43 +181,71 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 // used keeps the parameters that a text needs and reports those without a value.
 // The others are dropped: they would make two messages with the same text look
 // different.
-func (r *volleyRow) used(path string, needs []string) map[string]string {
+func (r *volleyRow) used(needs []string) map[string]string {
 	var used map[string]string
 	for _, name := range needs {
-		v, ok := r.params[name]
+		v, ok := r.params.get(name)
 		switch {
 		case ok && used == nil:
-			used = map[string]string{name: v}
+			used = make(map[string]string, len(needs))
+			used[name] = v
 		case ok:
 			used[name] = v
 		case !r.badParams:
-			r.add(child(path+".params", name), message.CodeParameter, "the text has ${%s}, for which the message gives no value", name)
+			r.add(child(r.place("params"), name), message.CodeParameter, "the text has ${%s}, for which the message gives no value", name)
 		}
 	}
 	return used
 }
 
-func volleyPath(index int) string { return fmt.Sprintf("messages[%d]", index) }
-
-// placeholder is ${name} as message.Template fills it in.
-var placeholder = regexp.MustCompile(`\$\{([^{}$]+)\}`)
+func volleyPath(index int) string { return "messages[" + strconv.Itoa(index) + "]" }
 
 // placeholders lists the names in a text, each once, in the order of their first
-// use.
+// use: ${name} as message.Template fills it in.
 func placeholders(text string) []string {
 	var names []string
-	seen := map[string]bool{}
-	for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-		if !seen[m[1]] {
-			seen[m[1]] = true
-			names = append(names, m[1])
+	var seen map[string]bool
+	for {
+		start := strings.Index(text, "${")
+		if start < 0 {
+			return names
+		}
+		text = text[start+2:]
+		end := strings.IndexAny(text, "${}")
+		if end <= 0 || text[end] != '}' {
+			continue
+		}
+		name := text[:end]
+		text = text[end+1:]
+		if !seen[name] {
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[name] = true
+			names = append(names, name)
 		}
 	}
-	return names
 }
 
 func textBody(text string) json.RawMessage {
-	return append(append([]byte(`{"text":`), quoted(text)...), '}')
+	const before = `{"text":`
+	if isPlain(text) {
+		b := make([]byte, 0, len(before)+len(text)+len(`""}`))
+		b = append(append(b, before...), '"')
+		return append(append(b, text...), '"', '}')
+	}
+	return append(append([]byte(before), quoted(text)...), '}')
+}
+
+// isPlain reports whether a text stands in JSON as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		// 0xe2 begins the two line separators that are escaped, among others.
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c == 0xe2 {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
 }
 
 // quoted writes a JSON string without escaping <, > and &.

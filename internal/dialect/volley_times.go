@@ -20,27 +20,27 @@ func (r *reader) moment(g given, now time.Time) int64 {
 	if err != nil {
 		d, err := time.ParseDuration(g.value)
 		if err != nil {
-			r.add(g.path, message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m", g.value)
+			r.add(r.place(g.key), message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m", g.value)
 			return 0
 		}
 		if d < 0 {
-			r.add(g.path, message.CodeRange, "a duration from now is not below zero, got %s", g.value)
+			r.add(r.place(g.key), message.CodeRange, "a duration from now is not below zero, got %s", g.value)
 			return 0
 		}
 		at = now.Add(d)
 	}
-	if r.tooFar(g.path, at, now) {
+	if r.tooFar(g.key, at, now) {
 		return 0
 	}
 	return millis(at)
 }
 
-func (r *reader) tooFar(path string, at, now time.Time) bool {
+func (r *reader) tooFar(key string, at, now time.Time) bool {
 	last := now.Add(yearAhead)
 	if !at.After(last) {
 		return false
 	}
-	r.add(path, message.CodeHorizon, "%s is more than a year ahead", at.UTC().Format(time.RFC3339))
+	r.add(r.place(key), message.CodeHorizon, "%s is more than a year ahead", at.UTC().Format(time.RFC3339))
 	return true
 }
 
@@ -62,11 +62,11 @@ func (r *reader) span(g given) int64 {
 	}
 	d, err := time.ParseDuration(g.value)
 	if err != nil {
-		r.add(g.path, message.CodeFormat, "%q is no duration, as 90s, 30m or 36h", g.value)
+		r.add(r.place(g.key), message.CodeFormat, "%q is no duration, as 90s, 30m or 36h", g.value)
 		return 0
 	}
 	if d <= 0 {
-		r.add(g.path, message.CodeRange, "a duration above zero is needed, got %s", g.value)
+		r.add(r.place(g.key), message.CodeRange, "a duration above zero is needed, got %s", g.value)
 		return 0
 	}
 	return spanMillis(d)
