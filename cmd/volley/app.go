@@ -19,6 +19,7 @@ import (
 // batches is what the commands need of starter.Starter.
 type batches interface {
 	Start(ctx context.Context, r starter.Request) (starter.Started, error)
+	StartLarge(ctx context.Context, r starter.Request, in starter.Incoming) (starter.Started, error)
 	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
 	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
 	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
@@ -30,6 +31,8 @@ type batches interface {
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
 	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
 	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+	Delete(ctx context.Context, ref starter.Ref) error
+	Purge(ctx context.Context, olderThan time.Duration, dryRun bool) (starter.Purged, error)
 	Missing(ctx context.Context) ([]string, error)
 	Setup(ctx context.Context) ([]string, error)
 }
@@ -123,8 +126,8 @@ message, 5 the id is taken by a batch with other content.`,
 	offer(root, "log-format", "console", "json")
 	group(root, "Start batches:", a.startCommand(), a.validateCommand(), a.redriveCommand())
 	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand())
-	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand())
-	group(root, "Run volley:", a.workerCommand(), a.setupCommand(), a.versionCommand())
+	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.deleteCommand())
+	group(root, "Run volley:", a.workerCommand(), a.setupCommand(), a.purgeCommand(), a.versionCommand())
 	return root
 }
 

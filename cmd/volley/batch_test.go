@@ -171,7 +171,7 @@ func TestABarLeavesRoomForWords(t *testing.T) {
 func TestAnOldStatusIsSeenFromNow(t *testing.T) {
 	t.Parallel()
 	st := running()
-	st.AsOf, st.NextDueAt = moment.Add(-time.Hour), nil
+	st.AsOf, st.NextDueAt, st.EstimatedEnd = moment.Add(-time.Hour), nil, after(-50*time.Minute)
 	st.StartedAt = after(-2 * time.Hour)
 	r := setting{fake: &fake{statuses: []message.Status{st, ended(message.Counts{message.Sent: 1})}}}.run(t, "watch", "b1")
 	require.Contains(t, r.stdout, "15:00:00 running 600/1000: ")
@@ -205,6 +205,14 @@ func TestCancel(t *testing.T) {
 	require.Contains(t, with(fake{cancel: res})().run(t, "cancel", "b1").stdout, "… and 30 more\n")
 }
 
+// The lists of a large batch are not in the answer.
+func TestCancelOfALargeBatch(t *testing.T) {
+	t.Parallel()
+	both(t, "cancel.large", with(fake{cancel: message.CancelResult{
+		Batch: "b1", Counts: message.CancelCounts{Canceled: 900_000, Sent: 99_000, InFlight: 48, Ended: 952}, Confirmed: true,
+	}}), "cancel", "b1")
+}
+
 func TestACancelThatNoWorkerConfirms(t *testing.T) {
 	t.Parallel()
 	f := fake{
@@ -220,6 +228,8 @@ func TestACancelThatNoWorkerConfirms(t *testing.T) {
 func TestControls(t *testing.T) {
 	t.Parallel()
 	both(t, "pause", with(fake{pause: message.PauseResult{Batch: "b1", InFlight: []string{"id-4"}}}), "pause", "b1")
+	many := make([]string, 21)
+	require.Equal(t, "batch b1 is paused, 21 in flight\n", with(fake{pause: message.PauseResult{Batch: "b1", InFlight: many}})().run(t, "pause", "b1").stdout)
 	both(t, "resume", with(fake{}), "resume", "b1")
 	f := fake{move: message.RescheduleResult{Batch: "b1", Rescheduled: 3, Unchanged: 1}}
 	both(t, "reschedule", with(f), "reschedule", "b1", "--send-after", "2h")
@@ -247,4 +257,45 @@ func TestSetup(t *testing.T) {
 	t.Parallel()
 	both(t, "setup", with(fake{names: []string{"VolleyState", "VolleyDue"}}), "setup")
 	both(t, "setup.nothing", with(fake{}), "setup")
+}
+
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	f := fake{purged: starter.Purged{Folders: 2, Objects: 1205, Bytes: 300 << 20, List: []starter.PurgedFolder{
+		{
+			Dir: "default/2026-09-01/b1~0a1b2c3d", Tenant: "default", Batch: "b1", Written: moment.Add(-60 * 24 * time.Hour),
+			Objects: 1200, Bytes: 299 << 20, Reason: starter.PurgeOld,
+		},
+		{
+			Dir: "acme/2026-11-18/b2~0a1b2c3d", Tenant: "acme", Batch: "b2", Written: moment.Add(-48 * time.Hour),
+			Objects: 5, Bytes: 1 << 20, Reason: starter.PurgeUnfinished,
+		},
+	}}}
+	both(t, "purge", with(f), "purge")
+	both(t, "purge.dry", with(f), "purge", "--dry-run")
+	both(t, "purge.nothing", with(fake{}), "purge")
+
+	for age, want := range map[string]time.Duration{"": 30 * 24 * time.Hour, "7d": 7 * 24 * time.Hour, "90m": 90 * time.Minute} {
+		args := []string{"purge", "--dry-run"}
+		if age != "" {
+			args = append(args, "--older-than", age)
+		}
+		require.Equal(t, 0, setting{fake: &f}.run(t, args...).code)
+		require.Equal(t, [2]any{want, true}, f.asked)
+	}
+	r := setting{}.run(t, "purge", "--older-than", "soon")
+	require.Equal(t, 2, r.code)
+	require.Equal(t, "volley: --older-than \"soon\" must be a duration such as 30s, 15m, 12h or 30d\n", r.stderr)
+	require.Equal(t, 1, with(fake{err: starter.ErrUnreachable})().run(t, "purge").code)
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	both(t, "delete", with(fake{}), "delete", "b1")
+	f := &fake{}
+	require.Equal(t, 0, setting{fake: f}.run(t, "delete", "b1", "--tenant", "acme").code)
+	require.Equal(t, starter.Ref{Tenant: "acme", ID: "b1"}, f.ref)
+	for err, code := range map[error]int{starter.ErrNotFound: 4, starter.ErrUnreachable: 1} {
+		require.Equal(t, code, with(fake{err: err})().run(t, "delete", "b1").code)
+	}
 }

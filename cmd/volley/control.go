@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"volley/internal/config"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -98,7 +99,9 @@ func (a *app) pauseCommand() *cobra.Command {
 				return a.print(res)
 			}
 			a.printf("batch %s is paused, %d in flight\n", res.Batch, len(res.InFlight))
-			a.table(&table{rows: idRows("in flight", res.InFlight)})
+			if len(res.InFlight) <= listedIDs {
+				a.table(&table{rows: idRows("in flight", res.InFlight)})
+			}
 			return nil
 		})
 }
@@ -156,6 +159,12 @@ func (a *app) rescheduleCommand() *cobra.Command {
 	return cmd
 }
 
+// anyRate reports whether an account of the configuration has a rate.
+func (a *app) anyRate() bool {
+	c, _, err := a.config(config.LoadWithoutSecrets)
+	return err == nil && len(c.Rates()) > 0
+}
+
 func (a *app) redriveCommand() *cobra.Command {
 	var f startFlags
 	var q starter.RedriveQuery
@@ -179,7 +188,7 @@ func (a *app) redriveCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.started(cmd.Context(), b, s, f)
+				return a.started(cmd.Context(), b, s, f, &outlook{limited: a.anyRate()})
 			})
 		},
 	}

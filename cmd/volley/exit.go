@@ -43,6 +43,7 @@ func usage(format string, args ...any) error {
 func exitCode(err error) int {
 	var e *exitError
 	var c *config.Error
+	var r *refusalError
 	switch {
 	case err == nil:
 		return exitDone
@@ -52,7 +53,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, starter.ErrConflict):
 		return exitConflict
-	case errors.Is(err, starter.ErrInvalid), errors.As(err, &c):
+	case errors.Is(err, starter.ErrInvalid), errors.As(err, &c), errors.As(err, &r):
 		return exitUsage
 	}
 	return exitFailed

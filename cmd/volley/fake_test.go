@@ -40,7 +40,11 @@ type fake struct {
 	pause    message.PauseResult
 	move     message.RescheduleResult
 	names    []string
+	purged   starter.Purged
 
+	large      []message.Message // what StartLarge was given
+	header     *message.Batch
+	content    []byte
 	request    starter.Request
 	ref        starter.Ref
 	asked      any
@@ -60,6 +64,39 @@ func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, err
 		s.Total, s.Rejected, s.Problems = len(r.Batch.Messages), r.Batch.Rejected(), r.Batch.Problems()
 	}
 	return s, f.err
+}
+
+func (f *fake) StartLarge(_ context.Context, r starter.Request, in starter.Incoming) (starter.Started, error) {
+	f.request, f.ref = r, r.Ref
+	s := starter.Started{ID: r.ID}
+	for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
+		s.Total++
+		if len(m.Problems) > 0 {
+			s.Rejected++
+		}
+		if s.Total <= 3 {
+			f.large = append(f.large, m)
+		}
+	}
+	var err error
+	if f.content, err = in.End(); err != nil {
+		return starter.Started{}, fmt.Errorf("start: %w", err)
+	}
+	f.header = in.Header()
+	f.startCalls++
+	s.Segments = (s.Total + 999) / 1000
+	s.Estimate = f.started.Estimate
+	return s, f.err
+}
+
+func (f *fake) Delete(_ context.Context, ref starter.Ref) error {
+	f.ref = ref
+	return f.err
+}
+
+func (f *fake) Purge(_ context.Context, olderThan time.Duration, dryRun bool) (starter.Purged, error) {
+	f.asked = [2]any{olderThan, dryRun}
+	return f.purged, f.err
 }
 
 func (f *fake) Status(_ context.Context, ref starter.Ref) (message.Status, error) {
@@ -235,7 +272,7 @@ func running() message.Status {
 		ID: "b1", Dialect: "volley", Tenant: "default", Account: "hook", State: message.BatchRunning, Dispatch: "message",
 		CreatedAt: moment.Add(-10 * time.Minute), StartedAt: after(-100 * time.Second), NextDueAt: after(time.Minute), Total: 1000,
 		Counts:   &message.Counts{message.Scheduled: 300, message.Sending: 20, message.Retrying: 80, message.Sent: 500, message.Rejected: 100},
-		Metadata: json.RawMessage(`{"campaign":"spring"}`), AsOf: moment, Rev: 900,
+		Metadata: json.RawMessage(`{"campaign":"spring"}`), AsOf: moment, Rev: 900, Rate: 5, EstimatedEnd: after(140 * time.Second),
 	}
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"volley/internal/config"
 	"volley/internal/dialect"
 	"volley/internal/message"
-	"volley/starter"
 )
 
 // input is a request as the flags describe it.
@@ -25,6 +22,8 @@ type input struct {
 	text, channel string
 	metadata      []string
 	priority      int
+	// dispatch is empty unless it was asked for.
+	dispatch string
 }
 
 func (in *input) flags(a *app, cmd *cobra.Command) {
@@ -37,7 +36,9 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&in.channel, "channel", "", "the channel of a CSV file's messages")
 	f.StringArrayVar(&in.metadata, "metadata", nil, "`key=value` of a CSV file's batch, as often as needed")
 	f.IntVar(&in.priority, "priority", 0, "priority of a CSV file's batch, from 1 (first) to 5")
+	f.StringVar(&in.dispatch, "dispatch", "", "message (an activity for each attempt) or group (one for many messages); default: what the\nrequest says, or by limits.group_above")
 	offer(cmd, "dialect", dialectNames()...)
+	offer(cmd, "dispatch", "message", "group")
 	complete(cmd, "account", a.completeAccounts)
 }
 
@@ -79,36 +80,36 @@ func (d *decoded) valid() int {
 	return d.total() - d.batch.Rejected()
 }
 
-// read reads the request in file, "-" being stdin, and decides its ways unless
-// c has none to decide by.
-func (a *app) read(in input, file string, c *config.Config, routed bool) (*decoded, error) {
-	d, o, err := a.options(in, c)
-	if err != nil {
-		return nil, err
-	}
-	out := &decoded{dialect: d}
-	if out.body, err = a.body(file, c.Limits.BodyBytes); err != nil {
-		return nil, err
-	}
-	if err := in.forCSV(d.Name, out.body); err != nil {
-		return nil, err
-	}
-	out.batch, out.problems = d.Decode(out.body, o)
-	out.fit(c.Limits)
+// decode reads a request that is in memory and decides its ways unless c has none
+// to decide by.
+func (a *app) decode(r *request, body []byte, c *config.Config, routed bool) *decoded {
+	out := &decoded{dialect: r.dialect, body: body}
+	out.batch, out.problems = r.dialect.Decode(body, r.options)
 	out.whole = out.problems.Whole() || out.batch == nil
 	if out.batch == nil {
-		return out, nil
+		return out
 	}
 	if routed && !out.whole {
-		c.Router(a.tenant).Accept(out.batch, d.Recipient)
+		c.Router(a.tenant).Accept(out.batch, r.dialect.Recipient)
 	}
-	// A bluesky call is all or nothing, also where an item has no way out.
-	out.whole = out.whole || d.Name == "bluesky" && out.batch.Rejected() > 0
+	out.whole = out.whole || r.allOrNothing() && out.batch.Rejected() > 0
 	out.problems = append(out.problems, out.batch.Problems()...)
-	if out.batch.Priority == 0 {
-		out.batch.Priority = c.Tenants[a.tenant].Priority
+	a.complete(out.batch, r, c)
+	return out
+}
+
+// allOrNothing is true for a bluesky call: it is refused also where an item has
+// no way out.
+func (r *request) allOrNothing() bool { return r.dialect.Name == "bluesky" }
+
+// complete lays what flags and tenant say over a batch.
+func (a *app) complete(b *message.Batch, r *request, c *config.Config) {
+	if b.Priority == 0 {
+		b.Priority = c.Tenants[a.tenant].Priority
 	}
-	return out, nil
+	if r.dispatch != "" {
+		b.Dispatch = r.dispatch
+	}
 }
 
 // forCSV refuses flags that stand for the header of a CSV file beside a request
@@ -131,24 +132,12 @@ func (in *input) forCSV(dialect string, body []byte) error {
 	return nil
 }
 
-// fit adds the problem of a batch that is too large for one workflow. What a
-// start adds to the bytes is little, and checked then.
-func (d *decoded) fit(limits config.Limits) {
-	if d.batch == nil {
-		return
+func (in *input) check() error {
+	switch in.dispatch {
+	case "", "message", "group":
+		return nil
 	}
-	size := starter.TooLargeError{Messages: d.total(), MaxMessages: limits.InlineMessages, MaxBytes: limits.InlineBytes}
-	code := message.CodeTooMany
-	if size.Messages <= size.MaxMessages {
-		code = message.CodeTooLong
-		if raw, err := json.Marshal(d.batch); err == nil {
-			size.Bytes = len(raw)
-		}
-		if size.Bytes <= size.MaxBytes {
-			return
-		}
-	}
-	d.problems.Add(message.WholeBatch, "", code, "%s", size.Error())
+	return usage("--dispatch %q, expected message or group", in.dispatch)
 }
 
 func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Options, error) {
@@ -203,28 +192,22 @@ func (in *input) pairs() (json.RawMessage, error) {
 	return json.Marshal(m)
 }
 
-func (a *app) body(file string, limit int64) ([]byte, error) {
-	from := a.stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, &exitError{code: exitUsage, err: err}
-		}
-		defer f.Close()
-		from = f
-	}
-	body, err := dialect.Read(from, limit)
-	if err != nil {
-		return nil, &exitError{code: exitUsage, err: fmt.Errorf("read %s: %w", file, err)}
-	}
-	return body, nil
-}
-
 // showProblems lists problems for a person, at most limit of them.
 func (a *app) showProblems(problems message.Problems, limit int) {
 	shown := clipped(problems, limit)
+	a.problemTable(shown)
+	a.unshown(len(problems) - len(shown))
+}
+
+func (a *app) unshown(rest int) {
+	if rest > 0 {
+		a.printf("… and %s, --problems all shows them\n", plural(rest, "more problem"))
+	}
+}
+
+func (a *app) problemTable(problems message.Problems) {
 	t := &table{}
-	for _, p := range shown {
+	for _, p := range problems {
 		path := p.Path
 		if path == "" {
 			path = "(the whole request)"
@@ -232,9 +215,6 @@ func (a *app) showProblems(problems message.Problems, limit int) {
 		t.row(cell{path, 0}, cell{p.Code, red}, cell{p.Detail, 0})
 	}
 	a.table(t)
-	if rest := len(problems) - len(shown); rest > 0 {
-		a.printf("… and %s, --problems all shows them\n", plural(rest, "more problem"))
-	}
 }
 
 // clipped are the first problems, never nil.

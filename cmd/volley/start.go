@@ -15,9 +15,9 @@ import (
 // startFlags are start's own flags beside those of the request.
 type startFlags struct {
 	input
-	id, dispatch, problems string
-	strict, wait, watch    bool
-	limit                  int
+	id, problems        string
+	strict, wait, watch bool
+	limit               int
 }
 
 // startDocument is what start and redrive answer.
@@ -32,8 +32,9 @@ func (a *app) startCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start --dialect D FILE|-",
 		Short: "Validate and start a batch",
-		Long: `Reads a request, refuses what is wrong with it and starts the rest as a batch.
-The same --id with the same content answers with the batch that is there.`,
+		Long: `Reads a request of any size, refuses what is wrong with it and starts the rest as a
+batch. Volley's own JSON lines and CSV are never in memory as a whole. The same --id
+with the same content answers with the batch that is there.`,
 		Example: "  volley start --dialect volley --account hook --id spring-sale --wait batch.json",
 		Args:    needs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,12 +47,10 @@ The same --id with the same content answers with the batch that is there.`,
 	f.flags(a, cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.id, "id", "", "the batch's `id` (default a new one)")
-	fl.StringVar(&f.dispatch, "dispatch", "message", "message: one activity per attempt")
 	fl.BoolVar(&f.strict, "strict", false, "start nothing if any message has a problem")
 	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
 	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
 	fl.StringVar(&f.problems, "problems", "100", "how many problems to show, or all")
-	offer(cmd, "dispatch", "message")
 	offer(cmd, "problems", "all")
 	return cmd
 }
@@ -60,11 +59,8 @@ func (f *startFlags) check() (err error) {
 	if f.id != "" && !starter.ValidID(f.id) {
 		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores, starting with a letter or digit", f.id)
 	}
-	if f.dispatch != "message" && f.dispatch != "group" {
-		return usage("--dispatch %q, expected message", f.dispatch)
-	}
-	if f.dispatch == "group" {
-		return usage("group dispatch is not available in this version, use message dispatch")
+	if err := f.input.check(); err != nil {
+		return err
 	}
 	f.limit, err = problemLimit(f.problems)
 	return err
@@ -90,11 +86,16 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 	if !found {
 		a.note("no configuration was found (--config, VOLLEY_CONFIG or ./volley.yaml), so there are no accounts")
 	}
-	d, err := a.read(f.input, file, c, true)
+	r, err := a.request(f.input, file, c)
 	if err != nil {
 		return err
 	}
-	if err := f.refuse(d); err != nil {
+	defer r.source.close()
+	if !r.source.whole {
+		return a.startLarge(cmd, f, r, c)
+	}
+	d := a.decode(r, r.source.head, c, true)
+	if err := refusal(d.whole, f.strict, d.total(), d.valid()); err != nil {
 		return a.refused(f, d, err)
 	}
 	ctx := cmd.Context()
@@ -103,45 +104,97 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		return err
 	}
 	defer done()
-	started, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.body, Flags: given(cmd.Flags()), Batch: d.batch})
+	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.body, Flags: given(cmd.Flags()), Batch: d.batch})
 	if err != nil {
 		return err
 	}
-	return a.started(ctx, b, started, f)
+	if s.Estimate == nil && !s.Existing {
+		s.Estimate = a.foretell(c).whole(d)
+	}
+	return a.started(ctx, b, s, f, &outlook{limited: limited(d.batch, c.Rates())})
 }
 
-// refuse says why nothing of a request may start.
-func (f *startFlags) refuse(d *decoded) error {
-	switch {
-	case d.whole:
-		return usage("the request is refused, nothing was started")
-	case d.total() > 0 && d.valid() == 0:
-		return usage("no message is valid, nothing was started")
-	case f.strict && d.valid() < d.total():
-		return usage("%s rejected and --strict was given, nothing was started", isAre(d.total()-d.valid(), "message"))
+// startLarge starts a request that is read message by message.
+func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config.Config) error {
+	log := a.problemLog(f.limit)
+	defer log.close()
+	in, err := a.incoming(r, c, true, log)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer in.close()
+	in.strict = f.strict
+	if in.header == nil {
+		return a.refusedLarge(f, in)
+	}
+	ctx := cmd.Context()
+	b, done, err := a.open(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Flags: given(cmd.Flags())}, in)
+	if err != nil && in.refused() {
+		return a.refusedLarge(f, in)
+	}
+	if err != nil {
+		return err
+	}
+	return a.started(ctx, b, s, f, &outlook{limited: limited(in.header, c.Rates()), log: log})
+}
+
+// problemLog keeps problems for a document, or shows them as they are found.
+func (a *app) problemLog(limit int) *problemLog {
+	log := &problemLog{limit: limit}
+	if !a.json() {
+		log.show = a.problemTable
+	}
+	return log
 }
 
 // refused shows the problems of a request that does not start.
 func (a *app) refused(f startFlags, d *decoded, why error) error {
-	if a.json() {
-		doc := startDocument{Started: starter.Started{
-			ID: f.id, Total: d.total(), Rejected: d.total() - d.valid(), Problems: clipped(d.problems, f.limit),
-		}}
-		return errors.Join(why, a.print(doc))
+	if !a.json() {
+		a.showProblems(d.problems, f.limit)
+		return why
 	}
-	a.showProblems(d.problems, f.limit)
-	return why
+	doc := startDocument{Started: starter.Started{
+		ID: f.id, Total: d.total(), Rejected: d.total() - d.valid(), Problems: clipped(d.problems, f.limit),
+	}}
+	return errors.Join(why, a.print(doc))
+}
+
+// refusedLarge does that for one that is read message by message, to its end.
+func (a *app) refusedLarge(f startFlags, in *incoming) error {
+	if err := in.rest(); err != nil {
+		return err
+	}
+	why := in.refusal()
+	if !a.json() {
+		in.log.flush()
+		a.unshown(in.log.unshown())
+		return why
+	}
+	doc := startDocument{Started: starter.Started{ID: f.id, Total: in.total, Rejected: in.total - in.valid(), Problems: message.Problems{}}}
+	return errors.Join(why, a.printWith(doc, in.log))
+}
+
+// outlook is what is known of a start beside the starter's answer.
+type outlook struct {
+	// limited is true where an account has a rate.
+	limited bool
+	// log has the problems of a request that was read message by message; nil means
+	// that they are in the answer.
+	log *problemLog
 }
 
 // started shows what became of a start, at once or at the batch's end.
-func (a *app) started(ctx context.Context, b batches, s starter.Started, f startFlags) error {
+func (a *app) started(ctx context.Context, b batches, s starter.Started, f startFlags, o *outlook) error {
+	a.warnOfExpiry(s.Estimate)
 	if !a.json() {
-		a.startedText(s, f.limit)
+		a.startedText(s, f.limit, o)
 	}
 	doc := startDocument{Started: s}
-	doc.Problems = clipped(s.Problems, f.limit)
 	var failed error
 	if f.wait || f.watch {
 		var st message.Status
@@ -153,7 +206,7 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 		}
 	}
 	if a.json() {
-		if err := a.print(doc); err != nil {
+		if err := a.startedJSON(doc, f.limit, o); err != nil {
 			return err
 		}
 	} else if doc.Status != nil {
@@ -165,7 +218,20 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 	return unsent(*doc.Status)
 }
 
-func (a *app) startedText(s starter.Started, limit int) {
+func (a *app) startedJSON(doc startDocument, limit int, o *outlook) error {
+	if o.log == nil {
+		doc.Problems = clipped(doc.Problems, limit)
+		return a.print(doc)
+	}
+	doc.Problems = message.Problems{}
+	return a.printWith(doc, o.log)
+}
+
+func (a *app) startedText(s starter.Started, limit int, o *outlook) {
+	if o.log != nil {
+		o.log.flush()
+		a.unshown(o.log.unshown())
+	}
 	note := ""
 	if s.Existing {
 		note = ", which was there already"
@@ -174,7 +240,8 @@ func (a *app) startedText(s starter.Started, limit int) {
 		note += ", from batch " + s.RedriveOf
 	}
 	a.printf("batch %s: %s, %d rejected%s\n", s.ID, plural(s.Total, "message"), s.Rejected, note)
-	if len(s.Problems) > 0 {
+	a.showEstimate(s.Estimate, o.limited)
+	if o.log == nil && len(s.Problems) > 0 {
 		a.showProblems(s.Problems, limit)
 	}
 }

@@ -207,20 +207,34 @@ func TestStartOfABatchThatIsThere(t *testing.T) {
 	require.Equal(t, "volley: batch b1: a batch with this id and other content exists\n", r.stderr)
 }
 
-func TestGroupDispatchIsRefused(t *testing.T) {
+func TestDispatch(t *testing.T) {
 	t.Parallel()
-	f := &fake{}
-	s := withConfig(t, f)
-	s.stdin = goodBody
-	r := s.run(t, "start", "--dialect", "volley", "--dispatch", "group", "-")
-	require.Equal(t, 2, r.code)
-	require.Equal(t, "volley: group dispatch is not available in this version, use message dispatch\n", r.stderr)
-
-	s.stdin = `{"dispatch":"group","text":"x","messages":[{"to":"+15550001111"}]}`
-	r = s.run(t, "start", "--dialect", "volley", "-")
-	require.Equal(t, 2, r.code, "in the body it is a problem")
-	require.Contains(t, r.stdout, "dispatch")
-	require.Zero(t, f.startCalls)
+	inGroups := `{"dispatch":"group","text":"x","messages":[{"to":"+15550001111"}]}`
+	bird := `{"messageRequests":[{"receiver":{"contacts":[{"identifierValue":"+31612345678"}]},"body":{"type":"text","text":{"text":"x"}}}]}`
+	for name, tt := range map[string]struct {
+		dialect, body, flag, want string
+	}{
+		"the starter decides":          {"volley", goodBody, "", ""},
+		"the flag decides":             {"volley", goodBody, "group", "group"},
+		"the body decides":             {"volley", inGroups, "", "group"},
+		"the flag beats the body":      {"volley", inGroups, "message", "message"},
+		"the flag is for all dialects": {"bird", bird, "group", "group"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{}
+			s := withConfig(t, f)
+			s.stdin = tt.body
+			args := []string{"start", "--dialect", tt.dialect, "--account", "hook", "-"}
+			if tt.flag != "" {
+				args = append(args, "--dispatch", tt.flag)
+			}
+			r := s.run(t, args...)
+			require.Equal(t, 0, r.code, r.stdout+r.stderr)
+			require.Equal(t, tt.want, f.request.Batch.Dispatch)
+			require.Equal(t, tt.flag, f.request.Flags["dispatch"])
+		})
+	}
 }
 
 func TestTenants(t *testing.T) {
@@ -246,4 +260,8 @@ func TestTheBodyIsBounded(t *testing.T) {
 	r := s.run(t, "start", "--dialect", "volley", "-")
 	require.Equal(t, 2, r.code)
 	require.Equal(t, "volley: read -: the request is larger than 20 bytes\n", r.stderr)
+	file := write(t, "batch.json", goodBody)
+	r = s.run(t, "start", "--dialect", "volley", file)
+	require.Equal(t, 2, r.code)
+	require.Equal(t, fmt.Sprintf("volley: read %s (%d bytes): the request is larger than 20 bytes\n", file, len(goodBody)), r.stderr)
 }

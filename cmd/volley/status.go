@@ -83,7 +83,8 @@ func (a *app) showCounts(st message.Status) {
 // progress is what a status tells about the way to the end.
 type progress struct {
 	done int
-	// rate is messages sent per second since the start; 0 is not known.
+	// rate is messages per second: now while the batch runs, from its start to its
+	// end when it has ended; 0 is not known.
 	rate float64
 	// ends is when the batch will be done if it goes on like this.
 	ends *time.Time
@@ -94,34 +95,19 @@ func progressOf(st message.Status) progress {
 	if st.Counts == nil {
 		return p
 	}
-	open := st.Counts.Open()
-	p.done = st.Total - open
-	if st.StartedAt == nil {
+	p.done = st.Total - st.Counts.Open()
+	if !st.State.Closed() {
+		p.rate = st.Rate
+		p.ends = st.EstimatedEnd
 		return p
 	}
-	until := st.AsOf
-	if st.FinishedAt != nil {
-		until = *st.FinishedAt
+	if st.StartedAt == nil || st.FinishedAt == nil {
+		return p
 	}
 	sent := st.Counts[message.Sent] + st.Counts[message.Delivered] + st.Counts[message.Undelivered]
-	elapsed := until.Sub(*st.StartedAt).Seconds()
-	if elapsed <= 0 || sent == 0 {
-		return p
+	if elapsed := st.FinishedAt.Sub(*st.StartedAt).Seconds(); elapsed > 0 {
+		p.rate = float64(sent) / elapsed
 	}
-	p.rate = float64(sent) / elapsed
-	if st.State != message.BatchRunning || open == 0 {
-		return p
-	}
-	from := st.AsOf
-	if st.NextDueAt != nil && st.NextDueAt.After(from) {
-		from = *st.NextDueAt
-	}
-	left := float64(open) / p.rate
-	if left > (365 * 24 * time.Hour).Seconds() {
-		return p
-	}
-	ends := from.Add(time.Duration(left * float64(time.Second)))
-	p.ends = &ends
 	return p
 }
 

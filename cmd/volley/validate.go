@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
+	"bufio"
 	"errors"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -11,22 +11,16 @@ import (
 	"volley/internal/message"
 )
 
-// validateDocument is what validate answers.
+// validateDocument is what validate answers. That of a request that is read
+// message by message has its messages first, as they come.
 type validateDocument struct {
 	Total    int              `json:"total"`
 	Valid    int              `json:"valid"`
 	Problems message.Problems `json:"problems"`
+	// Estimate is there when a message is valid.
+	Estimate *message.Estimate `json:"estimate,omitempty"`
 	// Messages is there with --render.
 	Messages *[]rendered `json:"messages,omitempty"`
-}
-
-// rendered is a row with what the recipient would get; a rejected one has null.
-type rendered struct {
-	message.Row
-	Text    *string         `json:"text"`
-	Content json.RawMessage `json:"content"`
-
-	way []message.Hop
 }
 
 func (a *app) validateCommand() *cobra.Command {
@@ -36,10 +30,14 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate --dialect D FILE|-",
 		Short: "Check a request without sending anything",
 		Long: `Lists every problem of a request with its place. It needs no server; without a
-configuration it does not check which account a message would take.`,
+configuration it does not check which account a message would take. A request of any
+size is possible: Volley's own JSON lines and CSV are never in memory as a whole.`,
 		Example: "  volley validate --dialect sinch --render batch.json",
 		Args:    needs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := in.check(); err != nil {
+				return err
+			}
 			return a.validate(in, args[0], render)
 		},
 	}
@@ -56,10 +54,15 @@ func (a *app) validate(in input, file string, render bool) error {
 	if !found {
 		a.note("no configuration was found, so routing is not checked and defaults apply")
 	}
-	d, err := a.read(in, file, c, found)
+	r, err := a.request(in, file, c)
 	if err != nil {
 		return err
 	}
+	defer r.source.close()
+	if !r.source.whole {
+		return a.validateLarge(r, c, found, render)
+	}
+	d := a.decode(r, r.source.head, c, found)
 	doc := validateDocument{Total: d.total()}
 	if render {
 		rows := []rendered{}
@@ -68,97 +71,141 @@ func (a *app) validate(in input, file string, render bool) error {
 		}
 		doc.Messages = &rows
 	}
-	doc.Valid, doc.Problems = d.valid(), clipped(d.problems, -1)
+	doc.Valid, doc.Problems, doc.Estimate = d.valid(), clipped(d.problems, -1), a.foretell(c).whole(d)
 	if a.json() {
 		err = a.print(doc)
 	} else {
-		a.showValidation(doc)
+		a.showValidation(doc, func() { a.validatedEstimate(doc, d.batch, c, found) })
 	}
-	if len(doc.Problems) > 0 {
-		return errors.Join(&exitError{code: exitUsage}, err)
-	}
-	return err
+	return errors.Join(invalid(len(doc.Problems)), err)
 }
 
-// render shows every message of a batch. A content that cannot be filled in is
-// one more problem.
-func (a *app) render(d *decoded) []rendered {
-	b := d.batch
-	out := make([]rendered, len(b.Messages))
-	now := a.now()
-	for i := range b.Messages {
-		m := &b.Messages[i]
-		rec := message.Record{State: message.Scheduled, Due: b.DueAt(i), Expires: expiry(b, i).UnixMilli()}
-		switch {
-		case rec.Expires <= now.UnixMilli():
-			rec.State, rec.Code, rec.Detail = message.Expired, "expired", "its validity is over by now"
-		case rec.Due <= now.UnixMilli():
-			rec.State = message.Accepted
+// invalid is the exit of a request with problems.
+func invalid(problems int) error {
+	if problems > 0 {
+		return &exitError{code: exitUsage}
+	}
+	return nil
+}
+
+// validateLarge validates a request that is read message by message.
+func (a *app) validateLarge(r *request, c *config.Config, routed, render bool) error {
+	log := a.problemLog(-1)
+	defer log.close()
+	in, err := a.incoming(r, c, routed, log)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	w := bufio.NewWriterSize(a.stdout, 64<<10)
+	if a.json() && render {
+		_, _ = w.WriteString(`{"messages":[`) // Flush tells of every error
+	}
+	foretold, err := a.readThrough(in, c, w, render)
+	if err != nil {
+		_ = w.Flush() // the first error counts
+		return err
+	}
+	doc := validateDocument{Total: in.total, Valid: in.valid(), Problems: message.Problems{}}
+	if doc.Valid > 0 {
+		doc.Estimate = foretold.estimate(in.header, in.total, in.source.read, true)
+	}
+	if a.json() {
+		if err := a.endDocument(w, doc, log, render); err != nil {
+			return err
 		}
-		var text string
-		var content json.RawMessage
-		var err error
-		if len(m.Problems) == 0 {
-			if content, text, err = b.Template.Render(m); err != nil {
-				m.Problems.Add(i, d.dialect.Recipient(i), message.CodeParameter, "%s", err.Error())
-				d.problems = append(d.problems, m.Problems...)
+		return invalid(log.found)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	log.flush()
+	a.validated(doc, log.found)
+	a.validatedEstimate(doc, in.header, c, routed)
+	return invalid(log.found)
+}
+
+// endDocument writes what follows the messages, which stand first.
+func (a *app) endDocument(w *bufio.Writer, doc validateDocument, log *problemLog, render bool) error {
+	if render {
+		_, _ = w.WriteString("],")
+	}
+	if err := writeWith(w, doc, log, render); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// readThrough reads all messages, shows them where they are wanted, and foretells
+// the batch.
+func (a *app) readThrough(in *incoming, c *config.Config, w io.Writer, render bool) (*foreteller, error) {
+	foretold := a.foretell(c)
+	if in.header == nil {
+		return foretold, in.rest()
+	}
+	one := []message.Message{{}}
+	for in.read(&one[0]) {
+		i := in.total - 1
+		b := *in.header
+		b.Messages = one
+		if render {
+			if err := a.renderNext(in, &b, i, w); err != nil {
+				return nil, err
 			}
 		}
-		if len(m.Problems) > 0 {
-			rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
-		}
-		out[i].Row = b.RowOf(message.Key{}, i, &rec)
-		out[i].way = b.Way(i)
-		out[i].ID = "" // there is none before the batch has its own
-		if rec.State != message.Rejected {
-			out[i].Text, out[i].Content = &text, content
-		}
+		foretold.add(&b, 0)
+		one[0] = message.Message{}
 	}
-	return out
+	return foretold, in.rest()
 }
 
-func (a *app) showValidation(doc validateDocument) {
-	a.printf("%s, %d valid, %s\n", plural(doc.Total, "message"), doc.Valid, plural(len(doc.Problems), "problem"))
+// renderNext shows the only message of b, which has the index i.
+func (a *app) renderNext(in *incoming, b *message.Batch, i int, w io.Writer) error {
+	sound := len(b.Messages[0].Problems) == 0
+	row := a.renderOne(b, 0, i, in.dialect.Recipient)
+	if sound && row.State == message.Rejected {
+		in.rejected++
+		if err := in.log.add(b.Messages[0].Problems...); err != nil {
+			return err
+		}
+	}
+	if !a.json() {
+		a.showRendered(row)
+		return nil
+	}
+	if i > 0 {
+		if _, err := io.WriteString(w, ","); err != nil {
+			return err
+		}
+	}
+	return encode(w, row)
+}
+
+// validated is the line that says how a validation went.
+func (a *app) validated(doc validateDocument, problems int) {
+	a.printf("%s, %d valid, %s\n", plural(doc.Total, "message"), doc.Valid, plural(problems, "problem"))
+}
+
+func (a *app) showValidation(doc validateDocument, estimate func()) {
+	a.validated(doc, len(doc.Problems))
 	a.showProblems(doc.Problems, -1)
+	estimate()
 	if doc.Messages == nil {
 		return
 	}
-	now := a.now()
 	for _, m := range *doc.Messages {
-		a.printf("\n")
-		t := &table{}
-		t.row(cell{"message", faint}, cell{m.name(), 0})
-		t.row(cell{"state", faint}, cell{m.State.String(), stateColour(m.State)})
-		if m.State == message.Rejected {
-			t.row(cell{"why", faint}, cell{m.Code + ": " + m.Detail, 0})
-			a.table(t)
-			continue
-		}
-		t.row(cell{"through", faint}, cell{m.through(), 0})
-		t.row(cell{"due", faint}, cell{when(*m.DueAt, now), 0})
-		t.row(cell{"until", faint}, cell{when(*m.ExpiresAt, now), 0})
-		if m.Text != nil && *m.Text != "" {
-			t.row(cell{"text", faint}, cell{*m.Text, 0})
-		}
-		t.row(cell{"content", faint}, cell{string(m.Content), 0})
-		a.table(t)
+		a.showRendered(m)
 	}
 }
 
-// name is the message's place and recipient.
-func (r rendered) name() string { return rowName(r.Row) }
-
-// through names the hops in the order in which they are tried.
-func (r rendered) through() string {
-	if len(r.way) == 0 {
-		return strings.TrimSpace(r.Channel + " (routing is not checked)")
+// validatedEstimate shows the estimate; without routing nobody knows the rates.
+func (a *app) validatedEstimate(doc validateDocument, b *message.Batch, c *config.Config, routed bool) {
+	if doc.Estimate == nil {
+		return
 	}
-	hops := make([]string, len(r.way))
-	for i, h := range r.way {
-		hops[i] = h.Account
-		if len(h.Channels) > 0 {
-			hops[i] += " (" + strings.Join(h.Channels, ", ") + ")"
-		}
+	if !routed {
+		a.showSize(doc.Estimate)
+		return
 	}
-	return strings.Join(hops, ", then ")
+	a.showEstimate(doc.Estimate, limited(b, c.Rates()))
 }

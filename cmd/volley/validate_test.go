@@ -67,23 +67,52 @@ func TestTheExampleConfigIsWhatTheCommandsRead(t *testing.T) {
 	require.Contains(t, r.stdout, `"account":"hook"`)
 }
 
-// What start would refuse is a problem here too, with both numbers.
-func TestValidateKnowsWhatIsTooLarge(t *testing.T) {
+// A batch that does not fit into one workflow has segments.
+func TestTheEstimateKnowsWhatIsLarge(t *testing.T) {
 	t.Parallel()
 	many := `{"text":"Hi","messages":[` + strings.Repeat(`{"to":"a"},`, 1000) + `{"to":"b"}]}`
 	long := `{"text":"` + strings.Repeat("x", 1<<20) + `","messages":[{"to":"a"}]}`
-	for body, want := range map[string]string{many: "1001 messages, at most 1000", long: "bytes when encoded, at most 1048576"} {
-		for _, command := range []string{"validate", "start"} {
-			s := withConfig(t, nil)
-			s.stdin = body
-			r := s.run(t, command, "--dialect", "volley", "-o", "json", "-")
-			require.Equal(t, 2, r.code, r.stderr)
-			problems, ok := document(t, r)["problems"].([]any)
-			require.True(t, ok)
-			require.Len(t, problems, 1)
-			require.Contains(t, problems[0].(map[string]any)["detail"], want)
-		}
+	for name, tt := range map[string]struct {
+		body, flag string
+		want       int
+	}{
+		"many messages": {many, "message", 2},
+		"many bytes":    {long, "message", 1},
+		"in groups":     {goodBody, "group", 1},
+		"a small batch": {goodBody, "message", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, command := range []string{"validate", "start"} {
+				s := withConfig(t, nil)
+				s.stdin = tt.body
+				r := s.run(t, command, "--dialect", "volley", "-o", "json", "--dispatch", tt.flag, "-")
+				require.Equal(t, 0, r.code, r.stderr)
+				estimate, ok := document(t, r)["estimate"].(map[string]any)
+				require.True(t, ok)
+				require.InDelta(t, tt.want, estimate["segments"], 0)
+			}
+		})
 	}
+}
+
+func TestTooManyMessages(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"validate", "start"} {
+		s := setting{env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig+"limits: {batch_messages: 1}\n")}, stdin: goodBody}
+		r := s.run(t, command, "--dialect", "volley", "-o", "json", "-")
+		require.Equal(t, 2, r.code, r.stderr)
+		require.Contains(t, r.stdout, `"too_many"`)
+	}
+}
+
+func TestTheEstimateSaysWhenItEnds(t *testing.T) {
+	t.Parallel()
+	config := strings.Replace(testConfig, "hook: {", "hook: {rate: 1/s, ", 1)
+	s := setting{env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", config)}, fake: &fake{}}
+	s.stdin = `{"text":"Hi","ttl":"10s","messages":[{"to":"a"}` + strings.Repeat(`,{"to":"a"}`, 59) + `]}`
+	golden(t, "validate.rate", s.run(t, "validate", "--dialect", "volley", "-"))
+	golden(t, "start.rate", s.run(t, "start", "--dialect", "volley", "--id", "b1", "-"))
 }
 
 func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {

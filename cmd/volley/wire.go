@@ -73,13 +73,29 @@ func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	return starter.New(tc, starterOptions(c, settings.Namespace, log)), tc.Close, nil
+	so := starterOptions(c, settings.Namespace, log)
+	st, err := store.Open(ctx, c.Store, store.Options{Log: log, CacheBytes: commandCache})
+	if err != nil {
+		// Small batches never need it.
+		log.Debug("the store cannot be opened", zap.Error(err))
+		return storeless{starter.New(tc, so), err}, tc.Close, nil
+	}
+	so.Store = st
+	done := func() {
+		_ = st.Close() // nothing is under way
+		tc.Close()
+	}
+	return starter.New(tc, so), done, nil
 }
+
+// commandCache is how much of what a command read from the store it keeps.
+const commandCache = 16 << 20
 
 func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter.Options {
 	return starter.Options{
 		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
-		MaxBytes: c.Limits.InlineBytes, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
+		MaxBytes: c.Limits.InlineBytes, StoreURL: c.Store, GroupAbove: c.Limits.GroupAbove,
+		Rates: c.Rates(), ActionPrice: c.ActionPrice, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
 	}
 }
 

@@ -208,6 +208,17 @@ func (c *Config) Router(tenant string) message.Router {
 	return r
 }
 
+// Rates are the messages a second of the accounts that have a rate, by name.
+func (c *Config) Rates() map[string]float64 {
+	rates := map[string]float64{}
+	for name, a := range c.accounts {
+		if a.rate > 0 {
+			rates[name] = a.rate
+		}
+	}
+	return rates
+}
+
 func (c *Config) names() []string {
 	names := make([]string, 0, len(c.accounts))
 	for n := range c.accounts {

@@ -98,7 +98,7 @@ func (o *object) integer(name string, into *int, low, high int) {
 
 func (o *object) duration(name string, into *time.Duration, low, high time.Duration) {
 	parsed(o, name, into, func(s string) (time.Duration, error) {
-		d, err := parseDuration(s)
+		d, err := ParseDuration(s)
 		if err == nil && (d < low || d > high) {
 			err = fmt.Errorf("must be from %s to %s", low, high)
 		}

@@ -57,9 +57,9 @@ func parseSize(s string) (int64, error) {
 	return int64(n), nil
 }
 
-// parseDuration reads a Go duration that may start with whole days, as 30d or
-// 1d12h.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads a Go duration that may start with whole days, as 30d or
+// 1d12h. It is not below 0. The error reads on from what was given.
+func ParseDuration(s string) (time.Duration, error) {
 	bad := errors.New("must be a duration such as 30s, 15m, 12h or 30d")
 	var days time.Duration
 	if m := daysForm.FindStringSubmatch(s); m != nil {

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"volley/internal/config"
+	"volley/internal/message"
+)
+
+// showEstimate tells a person what a batch will take, in two lines. limited is
+// false where none of its accounts has a rate.
+func (a *app) showEstimate(e *message.Estimate, limited bool) {
+	if e == nil {
+		return
+	}
+	a.showSize(e)
+	a.printf("%s%s\n", ending(e, limited, a.now()), expiring(e))
+}
+
+// showSize is the first of the two lines.
+func (a *app) showSize(e *message.Estimate) {
+	size := count(e.Messages, "message")
+	if e.Segments > 0 {
+		size += ", " + count(e.Segments, "segment")
+	}
+	a.printf("%s, about %s (%s at Temporal Cloud's list price)\n", size, count(e.Actions, "action"), dollars(e.Dollars))
+}
+
+// ending says when a batch ends at the rates of its accounts.
+func ending(e *message.Estimate, limited bool, now time.Time) string {
+	soon := e.EndsAt == nil || e.EndsAt.Sub(now) < time.Second
+	switch {
+	case limited && !soon:
+		return fmt.Sprintf("at the accounts' rates it ends about %s", atAndIn(*e.EndsAt, now))
+	case limited:
+		return "at the accounts' rates it ends at once"
+	case !soon:
+		return "no account has a rate limit; the last message is due about " + atAndIn(*e.EndsAt, now)
+	}
+	return "no account has a rate limit"
+}
+
+func expiring(e *message.Estimate) string {
+	if e.Expiring == 0 {
+		return ""
+	}
+	return "; " + count(e.Expiring, "message") + " would expire before their turn"
+}
+
+// warnOfExpiry says on stderr, beside every form of output, that messages would
+// expire.
+func (a *app) warnOfExpiry(e *message.Estimate) {
+	if e != nil && e.Expiring > 0 {
+		a.note("%s of %s would expire before their turn", humanize.Comma(int64(e.Expiring)), count(e.Messages, "message"))
+	}
+}
+
+func atAndIn(t, now time.Time) string {
+	return t.UTC().Format("2006-01-02 15:04 UTC") + " (" + relative(t, now) + ")"
+}
+
+// count is plural with separators between thousands.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + noun
+}
+
+func dollars(d float64) string {
+	if d > 0 && d < 0.01 {
+		return "less than $0.01"
+	}
+	return "$" + humanize.CommafWithDigits(d, 2)
+}
+
+// limited reports whether an account has a rate that messages of a batch take
+// first.
+func limited(b *message.Batch, rates map[string]float64) bool {
+	for _, way := range b.Hops {
+		if len(way) > 0 && rates[way[0].Account] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// foreteller makes the estimate of a request that is not started.
+type foreteller struct {
+	estimator *message.Estimator
+	limits    config.Limits
+}
+
+func (a *app) foretell(c *config.Config) *foreteller {
+	return &foreteller{message.NewEstimator(c.Rates(), c.ActionPrice, a.now()), c.Limits}
+}
+
+// add takes in the message at i of b unless it is rejected.
+func (f *foreteller) add(b *message.Batch, i int) {
+	if len(b.Messages[i].Problems) > 0 {
+		return
+	}
+	account := ""
+	if way := b.Way(i); len(way) > 0 {
+		account = way[0].Account
+	}
+	f.estimator.Add(account, b.DueAt(i), b.DueAt(i)+b.Validity(i))
+}
+
+// estimate foretells a batch of total messages with about size bytes; large says
+// that it does not fit into one workflow.
+func (f *foreteller) estimate(b *message.Batch, total int, size int64, large bool) *message.Estimate {
+	dispatch := b.Dispatch
+	if dispatch == "" && f.limits.GroupAbove > 0 && total > f.limits.GroupAbove {
+		dispatch = "group"
+	}
+	segments := 0
+	if large || dispatch == "group" || total > f.limits.InlineMessages {
+		segments = max(1, ceil(int64(total), message.SegmentMessages), ceil(size, message.SegmentBytes))
+	}
+	e := f.estimator.Estimate(segments, dispatch)
+	return &e
+}
+
+// whole estimates a batch that is in memory; nil where there is nothing to start.
+func (f *foreteller) whole(d *decoded) *message.Estimate {
+	if d.valid() == 0 {
+		return nil
+	}
+	for i := range d.batch.Messages {
+		f.add(d.batch, i)
+	}
+	size := 0
+	if raw, err := json.Marshal(d.batch); err == nil {
+		size = len(raw)
+	}
+	return f.estimate(d.batch, d.total(), int64(size), size > f.limits.InlineBytes)
+}
+
+func ceil(n, size int64) int { return int((n + size - 1) / size) }

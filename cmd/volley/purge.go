@@ -1,0 +1,115 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"volley/internal/config"
+	"volley/starter"
+)
+
+func (a *app) purgeCommand() *cobra.Command {
+	var olderThan string
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "purge",
+		Short: "Remove what is old from the store",
+		Long: `Removes from the store what belongs to no open batch and has not changed for
+longer than --older-than, and what starts that were cut off have left there. Small
+batches leave nothing in the store.`,
+		Example:           "  volley purge --older-than 30d --dry-run",
+		Args:              needs(),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			age, err := a.age(olderThan)
+			if err != nil {
+				return err
+			}
+			return a.on(cmd.Context(), func(b batches) error {
+				gone, err := b.Purge(cmd.Context(), age, dry)
+				if err != nil {
+					return err
+				}
+				return a.showPurged(gone, dry)
+			})
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&olderThan, "older-than", "", "how long ago `D` it must have changed last, as 12h or 30d (default store_retention)")
+	fl.BoolVar(&dry, "dry-run", false, "only count what would be removed")
+	return cmd
+}
+
+// age is --older-than, or what the configuration has in its place.
+func (a *app) age(olderThan string) (time.Duration, error) {
+	if olderThan == "" {
+		c, _, err := a.config(config.LoadWithoutSecrets)
+		if err != nil {
+			return 0, err
+		}
+		return c.StoreRetention, nil
+	}
+	d, err := config.ParseDuration(olderThan)
+	if err != nil {
+		return 0, usage("--older-than %q %w", olderThan, err)
+	}
+	return d, nil
+}
+
+func (a *app) showPurged(p starter.Purged, dry bool) error {
+	if a.json() {
+		if p.List == nil {
+			p.List = []starter.PurgedFolder{}
+		}
+		return a.print(p)
+	}
+	if p.Folders == 0 {
+		a.printf("nothing to remove\n")
+		return nil
+	}
+	t := &table{right: map[int]bool{2: true, 3: true}}
+	t.row(headings("batch", "tenant", "objects", "size", "last written", "why")...)
+	now := a.now()
+	for _, f := range p.List {
+		t.texts(f.Batch, f.Tenant, strconv.Itoa(f.Objects), size(f.Bytes), when(f.Written, now), f.Reason)
+	}
+	a.table(t)
+	verb := "removed"
+	if dry {
+		verb = "would remove"
+	}
+	a.printf("%s %s with %s, %s\n", verb, count(p.Folders, "folder"), count(p.Objects, "object"), size(p.Bytes))
+	return nil
+}
+
+func size(bytes int64) string { return humanize.IBytes(uint64(max(bytes, 0))) }
+
+func (a *app) deleteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete ID",
+		Short: "Remove a batch that has ended, everywhere",
+		Long: `Removes a batch that has ended from Temporal and from the store. Nothing of it
+can be read afterwards, and its id is free again. It does not ask first.`,
+		Example:           "  volley delete spring-sale",
+		Args:              needs("ID"),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.on(cmd.Context(), func(b batches) error {
+				if err := b.Delete(cmd.Context(), a.ref(args[0])); err != nil {
+					return err
+				}
+				if a.json() {
+					return a.print(struct {
+						Batch   string `json:"batch"`
+						Deleted bool   `json:"deleted"`
+					}{args[0], true})
+				}
+				a.printf("batch %s is deleted\n", args[0])
+				return nil
+			})
+		},
+	}
+}

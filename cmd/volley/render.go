@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+
+	"volley/internal/message"
+)
+
+// rendered is a row with what the recipient would get; a rejected one has null.
+type rendered struct {
+	message.Row
+	Text    *string         `json:"text"`
+	Content json.RawMessage `json:"content"`
+
+	way []message.Hop
+}
+
+// render shows every message of a batch. A content that cannot be filled in is
+// one more problem.
+func (a *app) render(d *decoded) []rendered {
+	out := make([]rendered, len(d.batch.Messages))
+	for i := range out {
+		m := &d.batch.Messages[i]
+		before := len(m.Problems)
+		out[i] = a.renderOne(d.batch, i, i, d.dialect.Recipient)
+		d.problems = append(d.problems, m.Problems[before:]...)
+	}
+	return out
+}
+
+// renderOne shows the message at i of b, whose index in the request is index. A
+// content that cannot be filled in becomes a problem of the message.
+func (a *app) renderOne(b *message.Batch, i, index int, recipient func(int) string) rendered {
+	m := &b.Messages[i]
+	now := a.now()
+	rec := message.Record{State: message.Scheduled, Due: b.DueAt(i), Expires: expiry(b, i).UnixMilli()}
+	switch {
+	case rec.Expires <= now.UnixMilli():
+		rec.State, rec.Code, rec.Detail = message.Expired, "expired", "its validity is over by now"
+	case rec.Due <= now.UnixMilli():
+		rec.State = message.Accepted
+	}
+	var text string
+	var content json.RawMessage
+	var err error
+	if len(m.Problems) == 0 {
+		if content, text, err = b.Template.Render(m); err != nil {
+			m.Problems.Add(index, recipient(index), message.CodeParameter, "%s", err.Error())
+		}
+	}
+	if len(m.Problems) > 0 {
+		rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
+	}
+	out := rendered{Row: b.RowOf(message.Key{}, i, &rec), way: b.Way(i)}
+	out.Index, out.ID = index, "" // there is no id before the batch has its own
+	if rec.State != message.Rejected {
+		out.Text, out.Content = &text, content
+	}
+	return out
+}
+
+func (a *app) showRendered(m rendered) {
+	now := a.now()
+	a.printf("\n")
+	t := &table{}
+	t.row(cell{"message", faint}, cell{m.name(), 0})
+	t.row(cell{"state", faint}, cell{m.State.String(), stateColour(m.State)})
+	if m.State == message.Rejected {
+		t.row(cell{"why", faint}, cell{m.Code + ": " + m.Detail, 0})
+		a.table(t)
+		return
+	}
+	t.row(cell{"through", faint}, cell{m.through(), 0})
+	t.row(cell{"due", faint}, cell{when(*m.DueAt, now), 0})
+	t.row(cell{"until", faint}, cell{when(*m.ExpiresAt, now), 0})
+	if m.Text != nil && *m.Text != "" {
+		t.row(cell{"text", faint}, cell{*m.Text, 0})
+	}
+	t.row(cell{"content", faint}, cell{string(m.Content), 0})
+	a.table(t)
+}
+
+// name is the message's place and recipient.
+func (r rendered) name() string { return rowName(r.Row) }
+
+// through names the hops in the order in which they are tried.
+func (r rendered) through() string {
+	if len(r.way) == 0 {
+		return strings.TrimSpace(r.Channel + " (routing is not checked)")
+	}
+	hops := make([]string, len(r.way))
+	for i, h := range r.way {
+		hops[i] = h.Account
+		if len(h.Channels) > 0 {
+			hops[i] += " (" + strings.Join(h.Channels, ", ") + ")"
+		}
+	}
+	return strings.Join(hops, ", then ")
+}

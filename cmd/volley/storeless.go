@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"volley/starter"
+)
+
+// storeless is what there is when the store cannot be opened: all but large
+// batches, which err keeps away.
+type storeless struct {
+	batches
+	err error
+}
+
+// Start starts a batch that needs no store.
+func (s storeless) Start(ctx context.Context, r starter.Request) (starter.Started, error) {
+	out, err := s.batches.Start(ctx, r)
+	return out, s.explain(err, r.Batch.Dispatch == "group")
+}
+
+// StartLarge cannot start anything.
+func (s storeless) StartLarge(context.Context, starter.Request, starter.Incoming) (starter.Started, error) {
+	return starter.Started{}, fmt.Errorf("a batch of this size needs the store: %w", s.err)
+}
+
+// Redrive repeats a batch that needs no store.
+func (s storeless) Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {
+	out, err := s.batches.Redrive(ctx, ref, q)
+	return out, s.explain(err, false)
+}
+
+// Purge has nothing to remove things from.
+func (s storeless) Purge(context.Context, time.Duration, bool) (starter.Purged, error) {
+	return starter.Purged{}, s.err
+}
+
+// explain adds why there is no store to the refusal of a batch that needs one: for
+// its size, or as it asked for groups.
+func (s storeless) explain(err error, groups bool) error {
+	var large *starter.TooLargeError
+	if errors.As(err, &large) || groups && errors.Is(err, starter.ErrInvalid) {
+		return &exitError{code: exitFailed, err: fmt.Errorf("%w; the store cannot be opened: %w", err, s.err)}
+	}
+	return err
+}
