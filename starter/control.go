@@ -22,8 +22,10 @@ import (
 // the next worker obeys; then the result has Confirmed false and the error is an
 // ErrNoWorker. A message that the batch does not have is ErrNotFound, and nothing
 // is done.
+//
+// Above a thousand messages the answer has counts only, and its lists are nil.
 func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) (message.CancelResult, error) {
-	d, err := s.describe(ctx, ref)
+	d, err := s.recall(ctx, ref)
 	if err != nil {
 		return message.CancelResult{}, err
 	}
@@ -80,6 +82,9 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 	end, err := s.result(ctx, ref)
 	if err != nil {
 		return message.CancelResult{}, err
+	}
+	if end.Large != nil {
+		return s.canceledNothingLarge(ctx, ref, end, q)
 	}
 	missing := map[string]bool{}
 	for _, id := range q.Messages {

@@ -86,8 +86,17 @@ func idFrom(dialect string, sum [sha256.Size]byte) string {
 // contentHash is what two requests must share to be the same: the request as
 // received, dialect, tenant and flags. A flag that is empty counts as not given.
 func contentHash(body []byte, dialect, tenant string, flags map[string]string) string {
+	return hashed("content", body, dialect, tenant, flags)
+}
+
+// streamHash is contentHash for a request of which only a hash is known.
+func streamHash(content []byte, dialect, tenant string, flags map[string]string) string {
+	return hashed("stream", content, dialect, tenant, flags)
+}
+
+func hashed(kind string, body []byte, dialect, tenant string, flags map[string]string) string {
 	h := sha256.New()
-	write(h, "content")
+	write(h, kind)
 	write(h, string(body))
 	write(h, dialect)
 	write(h, tenant)

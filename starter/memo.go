@@ -2,6 +2,7 @@ package starter
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -21,26 +22,28 @@ const (
 
 // memo is what a list and a repeated start know of a batch without reading it.
 type memo struct {
-	V         int             `json:"v"`
-	Hash      string          `json:"hash"`
-	Dialect   string          `json:"dialect"`
-	Account   string          `json:"account,omitempty"`
-	Dispatch  string          `json:"dispatch"`
-	CreatedAt time.Time       `json:"createdAt"`
-	SendAfter int64           `json:"sendAfter,omitempty"`
-	Total     int             `json:"total"`
-	Rejected  int             `json:"rejected"`
-	RedriveOf string          `json:"redriveOf,omitempty"`
-	Metadata  json.RawMessage `json:"metadata,omitempty"`
+	V         int       `json:"v"`
+	Hash      string    `json:"hash"`
+	Dialect   string    `json:"dialect"`
+	Account   string    `json:"account,omitempty"`
+	Dispatch  string    `json:"dispatch"`
+	CreatedAt time.Time `json:"createdAt"`
+	SendAfter int64     `json:"sendAfter,omitempty"`
+	Total     int       `json:"total"`
+	Rejected  int       `json:"rejected"`
+	RedriveOf string    `json:"redriveOf,omitempty"`
+	// Dir is a large batch's folder in the store.
+	Dir      string          `json:"dir,omitempty"`
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 // memoOf describes a batch. Of its metadata it keeps the leading members that
 // fit, in the caller's order; the batch's own status has them all.
-func memoOf(b *message.Batch, contentHash string) memo {
+func memoOf(b *message.Batch, x extent, contentHash string) memo {
 	m := memo{
 		V: message.Version, Hash: contentHash, Dialect: b.Dialect, Account: message.Clip(accountOf(b), 100),
 		Dispatch: dispatchOf(b), CreatedAt: b.CreatedAt, SendAfter: b.SendAfter,
-		Total: len(b.Messages), Rejected: b.Rejected(), RedriveOf: b.RedriveOf,
+		Total: x.total, Rejected: x.rejected, RedriveOf: b.RedriveOf, Dir: x.dir,
 	}
 	if raw, err := json.Marshal(m); err == nil {
 		m.Metadata = clipObject(b.Metadata, maxMemo-len(raw)-len(`,"metadata":`))
@@ -48,12 +51,13 @@ func memoOf(b *message.Batch, contentHash string) memo {
 	return m
 }
 
-func dispatchOf(b *message.Batch) string {
-	if b.Dispatch == "" {
-		return "message"
-	}
-	return b.Dispatch
-}
+// The two dispatches; an empty one is the first.
+const (
+	dispatchMessage = "message"
+	dispatchGroup   = "group"
+)
+
+func dispatchOf(b *message.Batch) string { return cmp.Or(b.Dispatch, dispatchMessage) }
 
 // accountOf is the account of a batch that has only one, as its status shows it.
 func accountOf(b *message.Batch) string {

@@ -1,7 +1,9 @@
 package starter
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"volley/internal/message"
 )
@@ -18,11 +20,39 @@ func checkPage(q message.PageQuery) error {
 		}
 	}
 	if q.Cursor != "" {
-		if n, err := strconv.Atoi(q.Cursor); err != nil || n < 0 {
-			return invalid("cursor %q is none that a page gave", q.Cursor)
+		if _, err := spotOf(q.Cursor); err != nil && checkCursor(q) != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkCursor refuses a cursor that no page of a small batch gave.
+func checkCursor(q message.PageQuery) error {
+	if q.Cursor == "" {
+		return nil
+	}
+	if n, err := strconv.Atoi(q.Cursor); err != nil || n < 0 {
+		return invalid("cursor %q is none that a page gave", q.Cursor)
+	}
+	return nil
+}
+
+// cursorOf and spotOf write and read the cursor of a large batch: the message that
+// the next page begins with, or one before it that was left out.
+func cursorOf(at message.Spot) string { return fmt.Sprintf("%d:%d", at.Segment, at.Pos) }
+
+func spotOf(cursor string) (message.Spot, error) {
+	if cursor == "" {
+		return message.Spot{Segment: 1}, nil
+	}
+	segment, pos, ok := strings.Cut(cursor, ":")
+	n, nerr := strconv.Atoi(segment)
+	p, perr := strconv.Atoi(pos)
+	if !ok || nerr != nil || perr != nil || n < 1 || p < 0 {
+		return message.Spot{}, invalid("cursor %q is none that a page gave", cursor)
+	}
+	return message.Spot{Segment: n, Pos: p}, nil
 }
 
 // pageOf cuts a page out of all rows of a batch, just as its workflow would.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -18,38 +16,55 @@ import (
 )
 
 // Status says where a batch stands. An open batch is asked through a worker, a
-// closed one is read from its result.
+// closed one is read from its result, or from the store when Temporal no longer
+// has it. The running segments of a large batch are asked side by side; where one
+// does not answer, the batch's own last count stands.
 //
 // Errors: ErrNotFound, ErrNoWorker, ErrUnreachable, ErrInvalid (a bad id).
 func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
-	wid, err := workflowOf(ref)
+	l, err := s.locate(ctx, ref)
 	if err != nil {
 		return message.Status{}, err
 	}
+	if l.view != nil {
+		return l.view.now(ctx), nil
+	}
 	var st message.Status
-	closed, err := s.query(ctx, wid, &st, workflows.QueryStatus)
+	closed, err := s.query(ctx, WorkflowID(ref), &st, workflows.QueryStatus)
 	if err != nil || !closed {
 		// The worker has seen all of the history; its own clock stands at the last
 		// thing that happened.
 		st.AsOf = s.o.Now().UTC()
+		st.Forecast(s.o.Rates[st.Account], 0)
 		return st, s.workerError(ctx, "batch "+ref.ID, err)
 	}
 	res, err := s.result(ctx, ref)
 	return res.Status, err
 }
 
-// Messages returns a page of a batch's messages. A cursor stays good when the
-// batch ends between two pages.
+// Messages returns a page of a batch's messages. Those of a large batch come in
+// the order of their due times. A cursor stays good when the batch ends between
+// two pages.
 func (s *Starter) Messages(ctx context.Context, ref Ref, q message.PageQuery) (message.Page, error) {
-	wid, err := workflowOf(ref)
-	if err != nil {
-		return message.Page{}, err
-	}
 	if err := checkPage(q); err != nil {
 		return message.Page{}, err
 	}
+	l, err := s.locate(ctx, ref)
+	if err != nil {
+		return message.Page{}, err
+	}
+	if l.view != nil {
+		return l.view.page(ctx, q)
+	}
+	return s.smallPage(ctx, ref, q)
+}
+
+func (s *Starter) smallPage(ctx context.Context, ref Ref, q message.PageQuery) (message.Page, error) {
+	if err := checkCursor(q); err != nil {
+		return message.Page{}, err
+	}
 	var page message.Page
-	closed, err := s.query(ctx, wid, &page, workflows.QueryMessages, q)
+	closed, err := s.query(ctx, WorkflowID(ref), &page, workflows.QueryMessages, q)
 	if err != nil || !closed {
 		return page, s.workerError(ctx, "batch "+ref.ID, err)
 	}
@@ -63,23 +78,29 @@ func (s *Starter) Messages(ctx context.Context, ref Ref, q message.PageQuery) (m
 // Message returns one message, by its id or its index, with its trail.
 // ErrNotFound is for a batch and for a message that is not there.
 func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (message.Row, error) {
-	wid, err := workflowOf(ref)
+	l, err := s.locate(ctx, ref)
 	if err != nil {
 		return message.Row{}, err
 	}
+	wid := WorkflowID(ref)
 	what := fmt.Sprintf("message %s of batch %s", idOrIndex, ref.ID)
 	i, ok := messageIndex(wid, idOrIndex)
 	if !ok {
-		if _, err := s.describe(ctx, ref); err != nil {
-			return message.Row{}, err
-		}
 		return message.Row{}, fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	if l.view != nil {
+		return l.view.message(ctx, what, i)
 	}
 	var row message.Row
 	closed, err := s.query(ctx, wid, &row, workflows.QueryMessage, message.KeyOf(wid).MessageID(i))
 	if err != nil || !closed {
 		return row, s.workerError(ctx, what, err)
 	}
+	return s.endedMessage(ctx, ref, what, i)
+}
+
+// endedMessage is a message of a small batch that has ended.
+func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int) (message.Row, error) {
 	res, err := s.result(ctx, ref)
 	if err != nil {
 		return message.Row{}, err
@@ -87,7 +108,7 @@ func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (messa
 	if i >= len(res.Rows) {
 		return message.Row{}, fmt.Errorf("%s: %w", what, ErrNotFound)
 	}
-	row = res.Rows[i]
+	row := res.Rows[i]
 	if i < len(res.Trails) && len(res.Trails[i]) > 0 {
 		in, err := s.input(ctx, ref) // knows which accounts the hops took
 		if err != nil {
@@ -98,13 +119,26 @@ func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (messa
 	return row, nil
 }
 
-// Results yields a batch's rows in the order of their indexes, each once. It
-// ends at the first error, which it yields.
+// Results yields a batch's rows, each once: those of a small batch in the order of
+// their indexes, those of a large one in the order of their due times. It ends at
+// the first error, which it yields.
 func (s *Starter) Results(ctx context.Context, ref Ref, q ResultQuery) iter.Seq2[message.Row, error] {
 	return func(yield func(message.Row, error) bool) {
 		page := message.PageQuery{State: q.State, Limit: message.MaxPage}
+		l, err := s.locate(ctx, ref)
+		if err == nil {
+			err = checkPage(page)
+		}
+		if err != nil {
+			yield(message.Row{}, err)
+			return
+		}
+		if l.view != nil {
+			l.view.results(ctx, page, yield)
+			return
+		}
 		for {
-			p, err := s.Messages(ctx, ref, page)
+			p, err := s.smallPage(ctx, ref, page)
 			if err != nil {
 				yield(message.Row{}, err)
 				return
@@ -168,7 +202,8 @@ func (s *Starter) query(ctx context.Context, wid string, out any, name string, a
 }
 
 // result waits until a batch has closed and returns how it ended. One that
-// Temporal itself ended has no result; it is told from its history.
+// Temporal itself ended has no result; it is told from its history. A large one
+// that Temporal no longer has is read from the store.
 func (s *Starter) result(ctx context.Context, ref Ref) (message.Result, error) {
 	wid, err := workflowOf(ref)
 	if err != nil {
@@ -180,61 +215,9 @@ func (s *Starter) result(ctx context.Context, ref Ref) (message.Result, error) {
 	if errors.As(err, &ended) {
 		return s.rebuild(ctx, ref)
 	}
-	return res, s.translate(ctx, "batch "+ref.ID, err)
-}
-
-// description is what Temporal itself knows of a batch.
-type description struct {
-	memo   memo
-	known  bool // the memo is one of ours
-	open   bool
-	closed time.Time
-	status enumspb.WorkflowExecutionStatus
-}
-
-func (s *Starter) describe(ctx context.Context, ref Ref) (description, error) {
-	wid, err := workflowOf(ref)
-	if err != nil {
-		return description{}, err
+	err = s.translate(ctx, "batch "+ref.ID, err)
+	if errors.Is(err, ErrNotFound) {
+		return s.remembered(ctx, ref)
 	}
-	dctx, cancel := context.WithTimeout(ctx, s.o.Wait)
-	defer cancel()
-	res, err := s.c.DescribeWorkflowExecution(dctx, wid, "")
-	if err != nil {
-		return description{}, s.translate(ctx, "batch "+ref.ID, err)
-	}
-	return s.descriptionOf(res.GetWorkflowExecutionInfo()), nil
-}
-
-func (s *Starter) descriptionOf(info *workflowpb.WorkflowExecutionInfo) description {
-	m, known := s.readMemo(info.GetMemo())
-	d := description{memo: m, known: known, status: info.GetStatus(), open: isOpen(info.GetStatus())}
-	if info.GetCloseTime() != nil {
-		d.closed = info.GetCloseTime().AsTime()
-	}
-	return d
-}
-
-// isOpen reports whether a batch goes on; the end of one of its runs is not its
-// end.
-func isOpen(st enumspb.WorkflowExecutionStatus) bool {
-	return st == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || st == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED ||
-		st == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
-}
-
-// input reads what the latest run of a batch was given.
-func (s *Starter) input(ctx context.Context, ref Ref) (workflows.Input, error) {
-	wid, err := workflowOf(ref)
-	if err != nil {
-		return workflows.Input{}, err
-	}
-	events := s.c.GetWorkflowHistory(ctx, wid, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	if !events.HasNext() {
-		return workflows.Input{}, fmt.Errorf("batch %s: its history is empty", ref.ID)
-	}
-	first, err := events.Next()
-	if err != nil {
-		return workflows.Input{}, s.translate(ctx, "batch "+ref.ID, err)
-	}
-	return s.inputOf(ref, first)
+	return res, err
 }

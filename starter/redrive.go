@@ -27,12 +27,19 @@ func (s *Starter) Redrive(ctx context.Context, ref Ref, q RedriveQuery) (Started
 	if err != nil {
 		return Started{}, err
 	}
-	d, err := s.describe(ctx, ref)
+	d, err := s.recall(ctx, ref)
 	if err != nil {
 		return Started{}, err
 	}
 	if d.open {
-		return Started{}, fmt.Errorf("batch %s still runs: %w: only a batch that has ended can be redriven", ref.ID, ErrInvalid)
+		return Started{}, stillRuns(ref)
+	}
+	if d.memo.Dir != "" {
+		l, err := s.locate(ctx, ref)
+		if err != nil {
+			return Started{}, err
+		}
+		return s.redriveLarge(ctx, ref, l.view, q, states)
 	}
 	in, err := s.input(ctx, ref)
 	if err != nil {
@@ -51,19 +58,30 @@ func (s *Starter) Redrive(ctx context.Context, ref Ref, q RedriveQuery) (Started
 }
 
 func (s *Starter) startRedrive(ctx context.Context, ref Ref, q RedriveQuery, states []message.State, b *message.Batch) (Started, error) {
+	r, content, err := redriveRequest(ref, q, states, b.Dialect)
+	if err != nil {
+		return Started{}, err
+	}
+	r.Body, r.Batch = content, b
+	return s.Start(ctx, r)
+}
+
+// redriveRequest is the request for the new batch, and the content that a repeat of
+// it has.
+func redriveRequest(ref Ref, q RedriveQuery, states []message.State, dialect string) (Request, []byte, error) {
 	content, err := json.Marshal(struct {
 		RedriveOf string          `json:"redriveOf"`
 		States    []message.State `json:"states"`
 		Code      string          `json:"code"`
 	}{ref.ID, states, q.Code})
 	if err != nil {
-		return Started{}, fmt.Errorf("redrive batch %s: %w", ref.ID, err)
+		return Request{}, nil, fmt.Errorf("redrive batch %s: %w", ref.ID, err)
 	}
 	id := q.ID
 	if id == "" {
-		id = idFrom(b.Dialect, digest("redrive", tenantOf(ref), string(content)))
+		id = idFrom(dialect, digest("redrive", tenantOf(ref), string(content)))
 	}
-	return s.Start(ctx, Request{Ref: Ref{Tenant: ref.Tenant, ID: id}, Body: content, Batch: b})
+	return Request{Ref: Ref{Tenant: ref.Tenant, ID: id}}, content, nil
 }
 
 // redriveStates reads the states, sorted and each once. A message that a
@@ -93,8 +111,9 @@ func redriveStates(names []string) ([]message.State, error) {
 func redriven(old *message.Batch, rows []message.Row, states []message.State, code string) *message.Batch {
 	b := *old
 	b.RedriveOf, b.SendAfter, b.Messages = old.ID, 0, nil
+	chosen := selects(states, code)
 	for i := range min(len(rows), len(old.Messages)) {
-		if !slices.Contains(states, rows[i].State) || code != "" && rows[i].Code != code {
+		if !chosen(&rows[i]) {
 			continue
 		}
 		m := old.Messages[i]

@@ -1,0 +1,291 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.temporal.io/api/serviceerror"
+
+	"volley/internal/message"
+	"volley/internal/store"
+	"volley/workflows"
+)
+
+// revShift makes the change counter of a large batch out of a time in Unix ms.
+const revShift = 10
+
+// rows are all messages of one segment, by position. What only the message itself
+// tells (recipient, reference, a channel that no hop names) is filled in for those
+// rows that are shown.
+type rows struct {
+	view    *view
+	number  int
+	batch   message.Batch // hops, and for each position a message that has its route
+	list    []message.Row
+	records []*message.Record // where the store has them
+	asked   []int             // the number of the running workflow that told a row; 0 is none
+}
+
+// rowsOf tells how the messages of a segment stand. q leaves out what the caller
+// does not want to see, as far as that saves anything; the rows still have to be
+// filtered. Rows that were left out have index -1.
+func (v *view) rowsOf(ctx context.Context, number int, q filter) (*rows, error) {
+	m, err := v.manifest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := v.s.o.Store.Lines(ctx, v.large.Dir, number)
+	if err != nil {
+		return nil, v.s.storeError("batch "+v.ref.ID, err)
+	}
+	r := &rows{view: v, number: number, batch: m.Batch}
+	r.batch.Messages = make([]message.Message, len(lines))
+	for i, l := range lines {
+		r.batch.Messages[i].Route = l.Route
+	}
+	r.list = make([]message.Row, len(lines))
+	r.records, r.asked = make([]*message.Record, len(lines)), make([]int, len(lines))
+	switch letter := v.letter(number); letter {
+	case message.SegmentRunning, message.SegmentRetrying:
+		return r, r.running(ctx, lines, q)
+	case message.SegmentEnded, message.SegmentLeft:
+		return r, r.ended(ctx, lines)
+	default:
+		r.idle(lines, letter == message.SegmentNever)
+		return r, nil
+	}
+}
+
+// put sets the row of a message out of its record.
+func (r *rows) put(lines message.Lines, pos int, rec *message.Record) {
+	row := r.batch.RowOf(r.view.key, pos, rec)
+	row.Index, row.ID = lines[pos].Index, r.view.key.MessageID(lines[pos].Index)
+	r.list[pos] = row
+}
+
+// idle fills in a segment that has no workflow: it waits for its turn, or will
+// never have one.
+func (r *rows) idle(lines message.Lines, never bool) {
+	large := &r.view.large
+	canceled := make(map[int]string, len(large.Canceled))
+	for i, index := range large.Canceled {
+		canceled[index] = ""
+		if i < len(large.Reasons) {
+			canceled[index] = large.Reasons[i]
+		}
+	}
+	now, made := r.view.status.AsOf.UnixMilli(), r.batch.CreatedAt.UnixMilli()
+	rest := r.view.rest(r.number, never)
+	for pos, l := range lines {
+		rec := message.Record{Due: l.Due, Rev: made << revShift}
+		if large.Due != 0 {
+			rec.Due = large.Due
+		}
+		rec.Expires = rec.Due + l.TTL
+		reason, stopped := canceled[l.Index]
+		switch {
+		case l.Code != "":
+			rec.Due, rec.Expires = l.Due, l.Due+l.TTL
+			rec.State, rec.Finished, rec.Code, rec.Detail = message.Rejected, made, l.Code, l.Detail
+		case stopped:
+			rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, reason
+			if rest != nil {
+				rec.Finished = rest.Finished
+			}
+		case rest != nil:
+			rec.State, rec.Finished, rec.Code, rec.Detail = rest.State, rest.Finished, rest.Code, rest.Detail
+		case rec.Due <= now:
+			rec.State = message.Accepted
+		}
+		if rest != nil {
+			rec.Rev = max(rec.Rev, rest.Finished<<revShift)
+		}
+		r.put(lines, pos, &rec)
+	}
+}
+
+// rest is what became of the messages of a segment that never ran; nil while it
+// waits for its turn.
+func (v *view) rest(number int, never bool) *message.Rest {
+	if !never {
+		return nil
+	}
+	if own, ok := v.large.RestOf[number]; ok {
+		return &own
+	}
+	if v.large.Rest != nil {
+		return v.large.Rest
+	}
+	return &message.Rest{State: message.Canceled, Code: codeCanceled, Detail: detailCanceled}
+}
+
+// running asks a segment's workflow. One that has ended meanwhile has left its
+// ledger, and one that is not there yet waits.
+func (r *rows) running(ctx context.Context, lines message.Lines, q filter) error {
+	told, state, err := r.view.ask(ctx, r.number, q)
+	switch {
+	case err != nil:
+		return err
+	case state == hasEnded:
+		return r.ended(ctx, lines)
+	case state == notThere:
+		r.idle(lines, false)
+		return nil
+	}
+	at := make(map[int]int, len(lines))
+	for pos, l := range lines {
+		at[l.Index] = pos
+		r.list[pos].Index = -1
+	}
+	for _, row := range told {
+		if pos, ok := at[row.Index]; ok {
+			r.list[pos], r.asked[pos] = row, r.number
+		}
+	}
+	return nil
+}
+
+// ended reads a segment's ledger, and lays over it what retries made of what it
+// left.
+func (r *rows) ended(ctx context.Context, lines message.Lines) error {
+	l, err := r.view.s.o.Store.Ledger(ctx, r.view.large.Dir, r.number)
+	if err != nil {
+		return r.view.s.storeError("batch "+r.view.ref.ID, err)
+	}
+	if len(l.Records) != len(lines) {
+		return fmt.Errorf("batch %s: the ledger of segment %d has %d messages of %d", r.view.ref.ID, r.number, len(l.Records), len(lines))
+	}
+	for pos := range lines {
+		r.records[pos] = &l.Records[pos]
+		r.put(lines, pos, &l.Records[pos])
+	}
+	for _, retry := range r.view.large.Retries {
+		if !r.view.covers(retry, r.number) {
+			continue
+		}
+		if err := r.retried(ctx, lines, retry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// covers reports whether a retry may have messages of a segment: directly, or from
+// another retry that had.
+func (v *view) covers(retry message.Retry, number int) bool {
+	return slices.ContainsFunc(retry.Segments, func(n int) bool { return n == number || n > len(v.large.Segments) })
+}
+
+// retried lays the messages that a retry took over the segment's own.
+func (r *rows) retried(ctx context.Context, lines message.Lines, retry message.Retry) error {
+	t, err := r.view.takenBy(ctx, retry)
+	if err != nil || t == nil {
+		return err
+	}
+	for i, spot := range t.spots {
+		if spot.Segment == r.number && spot.Pos < len(lines) {
+			r.records[spot.Pos] = &t.records[i]
+			r.put(lines, spot.Pos, &t.records[i])
+		}
+	}
+	if len(t.told) == 0 {
+		return nil
+	}
+	for pos, l := range lines {
+		if row, ok := t.told[l.Index]; ok {
+			r.list[pos], r.asked[pos], r.records[pos] = row, retry.Number, nil
+		}
+	}
+	return nil
+}
+
+// taken is what a retry took over: its ledger, or the rows that it told.
+type taken struct {
+	spots   []message.Spot
+	records []message.Record
+	told    map[int]message.Row // by index
+}
+
+// takenBy asks a retry, once for a view; nil means that it has not begun.
+func (v *view) takenBy(ctx context.Context, retry message.Retry) (*taken, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t, ok := v.taken[retry.Number]; ok {
+		return t, nil
+	}
+	state := hasEnded
+	var told []message.Row
+	var err error
+	if !retry.Ended {
+		// All of its rows: one that is left out here would show as it was left.
+		if told, state, err = v.ask(ctx, retry.Number, filter{}); err != nil {
+			return nil, err
+		}
+	}
+	t := &taken{}
+	switch state {
+	case notThere:
+		t = nil
+	case hasEnded:
+		l, err := v.s.o.Store.Ledger(ctx, v.large.Dir, retry.Number)
+		if err != nil {
+			return nil, v.s.storeError("batch "+v.ref.ID, err)
+		}
+		if len(l.Spots) != len(l.Records) {
+			return nil, fmt.Errorf("batch %s: the ledger of retry %d does not say where its messages are", v.ref.ID, retry.Number)
+		}
+		t.spots, t.records = l.Spots, l.Records
+	default:
+		t.told = make(map[int]message.Row, len(told))
+		for _, row := range told {
+			t.told[row.Index] = row
+		}
+	}
+	v.taken[retry.Number] = t
+	return t, nil
+}
+
+// How a workflow of a segment was found.
+type found int
+
+const (
+	hasTold found = iota
+	hasEnded
+	notThere
+)
+
+// ask gets the rows of a running workflow, without what q does not want.
+func (v *view) ask(ctx context.Context, number int, q filter) ([]message.Row, found, error) {
+	var all []message.Row
+	page := message.PageQuery{State: q.name, Since: q.since, Limit: message.MaxPage}
+	what := fmt.Sprintf("segment %d of batch %s", number, v.ref.ID)
+	for {
+		var p message.Page
+		closed, err := v.s.query(ctx, v.workflow(number), &p, workflows.QueryMessages, page)
+		var missing *serviceerror.NotFound
+		switch {
+		case errors.As(err, &missing):
+			return nil, v.absent(ctx, number), nil
+		case err != nil:
+			return nil, hasTold, v.s.workerError(ctx, what, err)
+		case closed:
+			return nil, hasEnded, nil
+		}
+		all = append(all, p.Messages...)
+		if p.Next == "" {
+			return all, hasTold, nil
+		}
+		page.Cursor = p.Next
+	}
+}
+
+// absent is a workflow that Temporal does not have: it has not begun, unless its
+// ledger is there.
+func (v *view) absent(ctx context.Context, number int) found {
+	if _, err := v.s.o.Store.Ledger(ctx, v.large.Dir, number); err == nil || !errors.Is(err, store.ErrNotFound) {
+		return hasEnded
+	}
+	return notThere
+}
