@@ -197,7 +197,7 @@ func TestABatchThatTemporalEndedIsReadFromItsHistory(t *testing.T) {
 func TestControlsWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	l := shared
-	s := starter.New(l.client, starter.Options{TaskQueue: "nobody"})
+	s := l.newStarter(starter.Options{TaskQueue: "nobody"})
 	ref := l.start(t, s, "hook", notes(t, 3))
 	_, err := s.Status(t.Context(), ref)
 	require.ErrorIs(t, err, starter.ErrNoWorker)

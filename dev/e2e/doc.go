@@ -2,6 +2,9 @@
 // worker and starter, and the sandbox over real HTTP. Fault tests run the built
 // volley binary and kill it.
 //
+// VOLLEY_MODE=segments runs every batch of more than one message as a large one, in
+// message dispatch, and VOLLEY_MODE=group every batch in group dispatch.
+//
 // VOLLEY_STICKY_CACHE=-1 runs the worker without a cache, so that every workflow
 // task replays its history.
 package e2e

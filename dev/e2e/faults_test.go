@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/internal/temporalclient"
 	"volley/starter"
 )
@@ -35,7 +36,7 @@ func build(t *testing.T, dir, pkg string) string {
 func (l *lab) config(t *testing.T, queue string, accounts ...string) string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "task_queue: %s\naccounts:\n", queue)
+	fmt.Fprintf(&b, "task_queue: %s\nstore: file://%s\naccounts:\n", queue, l.dir)
 	for i, name := range accounts {
 		fmt.Fprintf(&b, "  %s: {provider: webhook, url: %q, secret: %q, reconcile: %t, settle: 1s}\n",
 			name, l.url+"/webhook/"+name, hookSecret, i == 0)
@@ -79,7 +80,7 @@ func TestAWorkerThatIsKilledTwiceSendsNothingTwiceAndLosesNothing(t *testing.T) 
 	work := func() *exec.Cmd {
 		return spawn(t, []string{"TEMPORAL_ADDRESS=" + l.server.Address()}, bin, "worker", "--config", cfg, "--listen", "")
 	}
-	s := starter.New(l.client, starter.Options{TaskQueue: queue})
+	s := l.newStarter(starter.Options{TaskQueue: queue})
 	refs := map[string]starter.Ref{}
 	for _, account := range []string{"killed", "killed-blind"} {
 		t.Run(account, func(t *testing.T) {
@@ -150,7 +151,10 @@ func TestAServerThatIsKilledGoesOnFromItsFile(t *testing.T) {
 		c, err := temporalclient.Dial(ctx, temporalclient.Options{Log: zap.NewNop(), EnvLookup: env{"TEMPORAL_ADDRESS": a.Temporal}})
 		require.NoError(t, err)
 		t.Cleanup(c.Close)
-		return starter.New(c, starter.Options{})
+		large, err := store.Open(ctx, "file://"+filepath.Join(dir, "store"), store.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, large.Close()) })
+		return (&lab{client: c, store: large}).newStarter(starter.Options{})
 	}
 
 	first, a := up()

@@ -54,7 +54,14 @@ func TestHistoriesOfEveryPathReplay(t *testing.T) {
 			}
 			require.Equal(t, s.want, status.State)
 			l.agree(t, rows)
-			l.replay(t, name, starter.WorkflowID(ref))
+			if mode == "" {
+				l.replay(t, name, starter.WorkflowID(ref))
+				return
+			}
+			l.replay(t, mode+"."+name, starter.WorkflowID(ref))
+			for n := 1; n <= l.children(t, starter.WorkflowID(ref)); n++ {
+				l.replay(t, fmt.Sprintf("%s.%s~%d", mode, name, n), fmt.Sprintf("%s~%04d", starter.WorkflowID(ref), n))
+			}
 		})
 	}
 }
@@ -183,6 +190,19 @@ func manyUpdates(t *testing.T, l *lab, ref starter.Ref) {
 	require.NoError(t, err)
 }
 
+// children is how many workflows a large batch has started.
+func (l *lab) children(t *testing.T, workflowID string) (n int) {
+	t.Helper()
+	for _, run := range l.runs(t, workflowID) {
+		for _, e := range run.GetEvents() {
+			if e.GetChildWorkflowExecutionStartedEventAttributes() != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // replay replays each run of a batch and, with -update, stores it.
 func (l *lab) replay(t *testing.T, name, workflowID string) {
 	t.Helper()
@@ -199,13 +219,13 @@ func (l *lab) replay(t *testing.T, name, workflowID string) {
 			if len(runs) > 1 {
 				file = fmt.Sprintf("%s.%d", name, i+1)
 			}
-			store(t, file, doc)
+			save(t, file, doc)
 		}
 	}
 }
 
-// store writes a history for the replay test of package workflows.
-func store(t *testing.T, name string, doc []byte) {
+// save writes a history for the replay test of package workflows.
+func save(t *testing.T, name string, doc []byte) {
 	t.Helper()
 	host, err := os.Hostname()
 	require.NoError(t, err)

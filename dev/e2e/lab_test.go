@@ -21,6 +21,7 @@ import (
 	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/store"
 	"volley/internal/temporalclient"
 	"volley/starter"
 	"volley/worker"
@@ -35,8 +36,20 @@ type lab struct {
 	url     string // the sandbox's
 	client  client.Client
 	starter *starter.Starter
-	stops   []func()
+	// store holds large batches, in the directory dir.
+	store *store.Store
+	dir   string
+	stops []func()
 }
+
+// Modes: how batches run that could run in any way.
+const (
+	segments = "segments"
+	groups   = "group"
+)
+
+// mode is what VOLLEY_MODE says.
+var mode = os.Getenv("VOLLEY_MODE")
 
 var shared *lab
 
@@ -69,13 +82,30 @@ func open() (*lab, error) {
 		return nil, err
 	}
 	l.stops = append(l.stops, l.client.Close)
-	l.starter = starter.New(l.client, starter.Options{InFlight: 100})
+	if l.dir, err = os.MkdirTemp("", "volley-e2e-"); err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, func() { _ = os.RemoveAll(l.dir) })
+	if l.store, err = store.Open(ctx, "file://"+l.dir, store.Options{}); err != nil {
+		return nil, err
+	}
+	l.stops = append(l.stops, func() { _ = l.store.Close() })
+	l.starter = l.newStarter(starter.Options{InFlight: 100})
 	stop, err := l.work("", l.accounts())
 	if err != nil {
 		return nil, err
 	}
 	l.stops = append(l.stops, stop)
 	return l, nil
+}
+
+// newStarter is a starter with the lab's store, in the mode of the tests.
+func (l *lab) newStarter(o starter.Options) *starter.Starter {
+	o.Store = l.store
+	if mode == segments {
+		o.MaxMessages = 1
+	}
+	return starter.New(l.client, o)
 }
 
 func (l *lab) close() {
@@ -118,7 +148,7 @@ func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err 
 		return nil, err
 	}
 	cache, _ := strconv.Atoi(os.Getenv("VOLLEY_STICKY_CACHE"))
-	w, err := worker.New(l.client, reg, worker.Options{TaskQueue: queue, StickyCache: cache, Drain: time.Second})
+	w, err := worker.New(l.client, reg, worker.Options{TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store})
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +217,9 @@ func (l *lab) startText(t *testing.T, s *starter.Starter, account, text string, 
 		router.Accounts[account] = l.hook(account, !strings.HasSuffix(account, "blind")).Policy()
 	}
 	router.Accept(b, d.Recipient)
+	if mode == groups {
+		b.Dispatch = "group"
+	}
 	ref := starter.Ref{ID: strings.ReplaceAll(t.Name(), "/", ".")}
 	_, err = s.Start(t.Context(), starter.Request{Ref: ref, Body: body, Batch: b})
 	require.NoError(t, err)

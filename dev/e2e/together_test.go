@@ -37,7 +37,7 @@ func TestWhatWasAskedForWhileNoWorkerRanComesFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			queue := "late-" + name
-			s := starter.New(l.client, starter.Options{TaskQueue: queue, InFlight: 48})
+			s := l.newStarter(starter.Options{TaskQueue: queue, InFlight: 48})
 			ref := l.start(t, s, "hook", notes(t, 60))
 			require.NoError(t, c.ask(t, starter.WorkflowID(ref)))
 			stop, err := l.work(queue, nil)
