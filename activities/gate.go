@@ -41,8 +41,7 @@ func newGate(a provider.Account) *gate {
 	}
 	g.slots = semaphore.NewWeighted(int64(g.concurrency))
 	if a.Rate > 0 {
-		g.limiter = rate.NewLimiter(rate.Limit(a.Rate), 1)
-		g.share(1)
+		g.limiter = rate.NewLimiter(rate.Limit(a.Rate), burst(a.Rate))
 	}
 	return g
 }
@@ -66,10 +65,12 @@ func (g *gate) share(processes int) {
 	}
 	part := g.rate / float64(max(processes, 1))
 	g.limiter.SetLimit(rate.Limit(part))
-	// A twentieth of a second's worth at once: the server lets a whole second's
-	// through.
-	g.limiter.SetBurst(max(1, int(part/20)))
+	g.limiter.SetBurst(burst(part))
 }
+
+// burst is how many requests may leave at once: a twentieth of a second's worth,
+// where the server lets a whole second's through.
+func burst(rate float64) int { return max(1, int(rate/20)) }
 
 // enter waits for a turn. After a nil error the caller makes its request and then
 // leaves. It fails when ctx ends, and at once when ctx would end before the turn.

@@ -175,9 +175,9 @@ func (g *group) work(base context.Context, j job) {
 	for more := true; more; j, more = <-g.jobs {
 		g.measure.late(g.now().Sub(j.m.Due))
 		res := g.request(base, g.sender, j.m, j.limit, g.measure)
-		g.gate.leave()
 		g.gate.answered(g.now())
 		g.settle(j.i, res)
+		g.gate.leave()
 	}
 }
 
