@@ -52,3 +52,26 @@ func TestAnAccountsWorkerKeepsItsRateAndConcurrency(t *testing.T) {
 	require.Zero(t, o.TaskQueueActivitiesPerSecond, "no limit")
 	require.Equal(t, 64, o.MaxConcurrentActivityExecutionSize)
 }
+
+func TestAnAccountsGroupsAreFewAndKeepItsRate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		account provider.Account
+		size    int
+		rate    float64 // of groups, in a second
+	}{
+		"one does not end alone":           {provider.Account{Concurrency: 1}, 4, 0},
+		"enough to use the concurrency up": {provider.Account{Concurrency: 1001}, 21, 0},
+		"a group is five seconds' worth":   {provider.Account{Rate: 20}, 4, 0.25},
+		"a large group is 500 messages":    {provider.Account{Rate: 2000}, 4, 5},
+		"a small group is one message":     {provider.Account{Rate: 0.1}, 4, 0.125},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := worker.GroupOptions(c.account)
+			require.Equal(t, c.size, o.MaxConcurrentActivityExecutionSize)
+			require.InDelta(t, c.rate, o.TaskQueueActivitiesPerSecond, 1e-9)
+			require.True(t, o.DisableWorkflowWorker)
+		})
+	}
+}
