@@ -12,6 +12,9 @@ func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
 	if err := check(&in); err != nil {
 		return message.Result{}, err
 	}
+	if in.Large != nil {
+		return conduct(ctx, in)
+	}
 	r := newRun(ctx, in, nil)
 	if err := r.setup(); err != nil {
 		return message.Result{}, err
@@ -23,9 +26,16 @@ func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
 }
 
 // check refuses what the starter would not have started: a message that is to be
-// sent and has no way, or a way over an account without a policy.
+// sent and has no way, or a way over an account without a policy. Those of a large
+// batch are the business of its segments.
 func check(in *Input) error {
 	b := &in.Batch
+	if l := in.Large; l != nil {
+		if b.V != message.Version || l.Dir == "" || l.Total < 0 || l.Total > message.MaxIndex || l.Rejected < 0 || l.Rejected > l.Total {
+			return errNoBatch
+		}
+		return nil
+	}
 	if b.V != message.Version || len(b.Messages) > message.MaxIndex {
 		return errNoBatch
 	}
