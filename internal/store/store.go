@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,6 +36,11 @@ type Options struct {
 // Store is a bucket with large batches. It is safe for concurrent use.
 type Store struct {
 	bucket *blob.Bucket
+	scheme string
+	// root is the directory of a file:// bucket, else empty.
+	root  string
+	cache *cache
+	log   *zap.Logger
 }
 
 // Folder is what lies under the folder of one start of a batch.
@@ -44,80 +53,91 @@ type Folder struct {
 	Objects int
 	// Complete means that there is a manifest, Ended that there is a result.
 	Complete, Ended bool
-}
 
-var errEmpty = errors.New("the store is not ready")
+	made time.Time // when the manifest was written
+}
 
 // Open opens the bucket at a URL of gocloud.dev: file://, s3://, gs://, azblob://
-// or, for tests, mem://. The directory of a file:// URL is created.
-func Open(ctx context.Context, url string, o Options) (*Store, error) { return nil, errEmpty }
+// or, for tests, mem://. The directory of a file:// URL is created, for its owner
+// alone.
+func Open(ctx context.Context, address string, o Options) (*Store, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("the store's URL cannot be read, expected one like file:///var/lib/volley") // it may hold keys
+	}
+	s := &Store{scheme: u.Scheme, log: o.Log}
+	if s.log == nil {
+		s.log = zap.NewNop()
+	}
+	switch {
+	case o.CacheBytes == 0:
+		s.cache = newCache(DefaultCacheBytes)
+	default:
+		s.cache = newCache(o.CacheBytes)
+	}
+	if s.scheme == "file" {
+		u, s.root = fileURL(u)
+	}
+	if s.bucket, err = blob.OpenBucket(ctx, u.String()); err != nil {
+		return nil, fmt.Errorf("open the store at %s: %w", u.Redacted(), err)
+	}
+	return s, nil
+}
+
+// fileURL adds what files of ours need: they appear whole, which takes a temporary
+// one in the same file system, and have no companions with attributes.
+func fileURL(u *url.URL) (full *url.URL, root string) {
+	copied := *u
+	q := copied.Query()
+	for name, value := range map[string]string{
+		"create_dir": "true", "no_tmp_dir": "true", "metadata": "skip",
+		"dir_file_mode": strconv.Itoa(0o700), // read as a decimal number
+	} {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	copied.RawQuery = q.Encode()
+	root = copied.Path
+	if copied.Host == "." {
+		root = strings.TrimPrefix(root, "/")
+	}
+	return &copied, filepath.FromSlash(root)
+}
 
 // Close lets go of the bucket. Calls that are under way may fail.
-func (s *Store) Close() error { return nil }
-
-// Create begins a batch in a folder of its own, Writer.Dir. ID, Tenant and
-// CreatedAt of the header are set; it is kept, and its hops and policies may grow
-// until Finish: those of a message's route are there when it is added.
-func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOptions) (*Writer, error) {
-	return nil, errEmpty
-}
+func (s *Store) Close() error { return s.bucket.Close() }
 
 // Manifest reads the manifest of a batch. It is shared: callers change nothing in
 // it. The error wraps ErrNotFound when there is none.
 func (s *Store) Manifest(ctx context.Context, dir string) (*message.Manifest, error) {
-	return nil, errEmpty
+	if _, err := folderOf(dir); err != nil {
+		return nil, err
+	}
+	key := dir + "/" + manifestName
+	return cached(ctx, s.cache, key, func(ctx context.Context) (*message.Manifest, int64, error) {
+		var m message.Manifest
+		size, err := s.readJSON(ctx, key, &m)
+		if err != nil {
+			return nil, 0, err
+		}
+		return &m, 2 * size, checkManifest(key, &m)
+	})
 }
 
-// Segment reads a segment with all its messages; number counts from 1. The error
-// wraps ErrNotFound when the manifest or the segment is not there.
-func (s *Store) Segment(ctx context.Context, dir string, number int) (*Segment, error) {
-	return nil, errEmpty
-}
-
-// Lines reads what a workflow needs to know of the messages of a segment, without
-// the messages.
-func (s *Store) Lines(ctx context.Context, dir string, number int) (message.Lines, error) {
-	return nil, errEmpty
-}
-
-// Locate finds messages by their indexes, in the order of indexes. The spot of an
-// index that the batch does not have has Segment 0.
-func (s *Store) Locate(ctx context.Context, dir string, indexes []int) ([]message.Spot, error) {
-	return nil, errEmpty
-}
-
-// KeepLedger writes the ledger with a number, over the one that was there.
-func (s *Store) KeepLedger(ctx context.Context, dir string, number int, l *message.Ledger) error {
-	return errEmpty
-}
-
-// Ledger reads the ledger with a number. It is shared: callers change nothing in
-// it. The error wraps ErrNotFound when there is none.
-func (s *Store) Ledger(ctx context.Context, dir string, number int) (*message.Ledger, error) {
-	return nil, errEmpty
-}
-
-// KeepResult writes the end of a batch, over the one that was there.
-func (s *Store) KeepResult(ctx context.Context, dir string, r *message.Result) error {
-	return errEmpty
-}
-
-// Result reads the end of a batch. The error wraps ErrNotFound when there is none.
-func (s *Store) Result(ctx context.Context, dir string) (*message.Result, error) {
-	return nil, errEmpty
-}
-
-// Find lists the folders of a batch that have a manifest, those with a result
-// first, and the newest first among each. None is no error.
-func (s *Store) Find(ctx context.Context, tenant, batch string) (dirs []string, err error) {
-	return nil, errEmpty
-}
-
-// Delete removes a folder, the manifest first. A folder that is not there is no
-// error.
-func (s *Store) Delete(ctx context.Context, dir string) error { return errEmpty }
-
-// Folders lists all folders, by tenant, day and batch. It ends after an error.
-func (s *Store) Folders(ctx context.Context) iter.Seq2[Folder, error] {
-	return func(yield func(Folder, error) bool) { yield(Folder{}, errEmpty) }
+func checkManifest(key string, m *message.Manifest) error {
+	if m.V != message.Version {
+		return fmt.Errorf("%s: the format has version %d, expected %d", key, m.V, message.Version)
+	}
+	total, rejected := 0, 0
+	for _, g := range m.Segments {
+		if g.Count < 1 || g.Count > message.SegmentMessages || g.Rejected < 0 || g.Rejected > g.Count {
+			return damaged(key, "a segment's counts make no sense")
+		}
+		total, rejected = total+g.Count, rejected+g.Rejected
+	}
+	if total != m.Total || rejected != m.Rejected || len(m.Segments) > message.MaxSegments {
+		return damaged(key, "its counts do not add up")
+	}
+	return nil
 }

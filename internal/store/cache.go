@@ -1,0 +1,122 @@
+package store
+
+import (
+	"container/list"
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// loadTimeout bounds a load that several callers wait for, so that one that hangs
+// does not stop the next from trying.
+const loadTimeout = 2 * time.Minute
+
+// cache keeps what was read last, up to a number of bytes.
+type cache struct {
+	limit   int64
+	flights singleflight.Group
+
+	mu    sync.Mutex
+	used  int64
+	order *list.List // of *entry, the one used last in front
+	at    map[string]*list.Element
+	// dropped counts drops, so that what was being loaded meanwhile is not kept.
+	dropped int
+}
+
+type entry struct {
+	key   string
+	value any
+	size  int64
+}
+
+func newCache(limit int64) *cache {
+	return &cache{limit: limit, order: list.New(), at: map[string]*list.Element{}}
+}
+
+// loader reads something and tells about how many bytes it takes in memory.
+type loader[T any] func(ctx context.Context) (value T, size int64, err error)
+
+// cached is what is kept under key, or else what load reads. Callers that want the
+// same at the same time share one load, which goes on when one of them gives up.
+func cached[T any](ctx context.Context, c *cache, key string, load loader[T]) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	if v, ok := c.get(key).(T); ok {
+		return v, nil
+	}
+	done := c.flights.DoChan(key, func() (any, error) {
+		if v := c.get(key); v != nil {
+			return v, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+		defer cancel()
+		before := c.drops()
+		v, size, err := load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.put(key, v, size, before)
+		return v, nil
+	})
+	select {
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case r := <-done:
+		v, _ := r.Val.(T)
+		return v, r.Err
+	}
+}
+
+// get returns nil when nothing is kept under key.
+func (c *cache) get(key string) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	el, ok := c.at[key]
+	if !ok {
+		return nil
+	}
+	c.order.MoveToFront(el)
+	return el.Value.(*entry).value
+}
+
+func (c *cache) drops() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dropped
+}
+
+func (c *cache) put(key string, value any, size int64, drops int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size > c.limit || c.at[key] != nil || c.dropped != drops {
+		return
+	}
+	c.at[key] = c.order.PushFront(&entry{key, value, size})
+	for c.used += size; c.used > c.limit; {
+		c.remove(c.order.Back())
+	}
+}
+
+// drop forgets everything under a prefix.
+func (c *cache) drop(prefix string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped++
+	for key, el := range c.at {
+		if strings.HasPrefix(key, prefix) {
+			c.remove(el)
+		}
+	}
+}
+
+func (c *cache) remove(el *list.Element) {
+	e := c.order.Remove(el).(*entry)
+	delete(c.at, e.key)
+	c.used -= e.size
+}

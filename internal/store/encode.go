@@ -1,0 +1,151 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"volley/internal/message"
+)
+
+// encoder writes messages as JSON. What it writes decodes to the same as what
+// json.Marshal writes, at a fraction of its time.
+type encoder struct {
+	buf  []byte
+	keys []string
+	raw  bytes.Buffer
+	// mended means that the last message had text that is no UTF-8, so that it does
+	// not come back as it was.
+	mended bool
+}
+
+// encode writes a message without its problems and its Twin. The bytes are good
+// until the next one.
+func (e *encoder) encode(m *message.Message, due, ttl int64) ([]byte, error) {
+	e.mended = false
+	e.buf = append(e.buf[:0], `{"to":`...)
+	e.text(m.To)
+	if m.Reference != "" {
+		e.buf = append(e.buf, `,"reference":`...)
+		e.text(m.Reference)
+	}
+	if len(m.Channels) > 0 {
+		e.buf = append(e.buf, `,"channels":`...)
+		for i, c := range m.Channels {
+			e.buf = append(e.buf, opening(i, '['))
+			e.text(c)
+		}
+		e.buf = append(e.buf, ']')
+	}
+	e.params(m.Params)
+	if err := e.json(`,"body":`, m.Body); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	if err := e.json(`,"metadata":`, m.Metadata); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	e.number(`,"due":`, due)
+	e.number(`,"ttl":`, ttl)
+	e.number(`,"route":`, int64(m.Route))
+	e.buf = append(e.buf, '}')
+	return e.buf, nil
+}
+
+// opening is what stands before the element at i of a list or an object.
+func opening(i int, first byte) byte {
+	if i == 0 {
+		return first
+	}
+	return ','
+}
+
+func (e *encoder) number(name string, n int64) {
+	if n != 0 {
+		e.buf = strconv.AppendInt(append(e.buf, name...), n, 10)
+	}
+}
+
+func (e *encoder) params(params map[string]string) {
+	if len(params) == 0 {
+		return
+	}
+	e.keys = e.keys[:0]
+	for k := range params {
+		e.keys = append(e.keys, k)
+	}
+	slices.Sort(e.keys)
+	e.buf = append(e.buf, `,"params":`...)
+	for i, k := range e.keys {
+		e.buf = append(e.buf, opening(i, '{'))
+		e.text(k)
+		e.buf = append(e.buf, ':')
+		e.text(params[k])
+	}
+	e.buf = append(e.buf, '}')
+}
+
+// json writes what is JSON already, as json.Marshal does: without blanks, and with
+// escapes for what HTML takes amiss.
+func (e *encoder) json(name string, raw json.RawMessage) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	e.raw.Reset()
+	if err := json.Compact(&e.raw, raw); err != nil {
+		return err
+	}
+	e.buf = append(e.buf, name...)
+	b := e.raw.Bytes()
+	if special(b) {
+		var escaped bytes.Buffer
+		json.HTMLEscape(&escaped, b)
+		b = escaped.Bytes()
+	}
+	e.buf = append(e.buf, b...)
+	return nil
+}
+
+// special reports whether there may be something that json.HTMLEscape escapes.
+func special(b []byte) bool {
+	return bytes.IndexByte(b, '<') >= 0 || bytes.IndexByte(b, '>') >= 0 || bytes.IndexByte(b, '&') >= 0 ||
+		bytes.Contains(b, []byte("\xe2\x80"))
+}
+
+const hexDigits = "0123456789abcdef"
+
+// text writes a string, with U+FFFD for every byte that is no UTF-8.
+func (e *encoder) text(s string) {
+	b := append(e.buf, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		size := 1
+		if c >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
+		}
+		b = append(b, s[from:i]...)
+		switch {
+		case c >= utf8.RuneSelf:
+			b = append(b, "\ufffd"...)
+			e.mended = true
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i += size
+		from = i
+	}
+	e.buf = append(append(b, s[from:]...), '"')
+}

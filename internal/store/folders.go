@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"golang.org/x/sync/errgroup"
+)
+
+// lookups is how many questions to the bucket are under way at once.
+const lookups = 8
+
+// Page sizes of lists. Files are walked anew for every page, so that one page is
+// best.
+const (
+	listPage = 1000
+	filePage = 1 << 24
+)
+
+// list calls each with what lies under a prefix: objects and, down to the next
+// slash, directories, or with deep all objects.
+func (s *Store) list(ctx context.Context, prefix string, deep bool, each func(*blob.ListObject) error) error {
+	o := &blob.ListOptions{Prefix: prefix, Delimiter: "/"}
+	if deep {
+		o.Delimiter = ""
+	}
+	size := listPage
+	if s.scheme == "file" {
+		size = filePage
+	}
+	for token := blob.FirstPageToken; len(token) > 0; {
+		page, next, err := s.bucket.ListPage(ctx, token, size, o)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		for _, object := range page {
+			if err := each(object); err != nil {
+				return err
+			}
+		}
+		token = next
+	}
+	return ctx.Err()
+}
+
+// dirs lists the names of directories right under a prefix that keep says yes to.
+func (s *Store) dirs(ctx context.Context, prefix, begin string, keep func(name string) bool) (names []string, err error) {
+	err = s.list(ctx, prefix+begin, false, func(o *blob.ListObject) error {
+		name := strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), "/")
+		if o.IsDir && keep(name) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// Find lists the folders of a batch that have a manifest, those with a result
+// first, and the newest first among each. None is no error.
+func (s *Store) Find(ctx context.Context, tenant, batch string) (dirs []string, err error) {
+	all, err := s.FindAll(ctx, tenant, batch)
+	for _, f := range all {
+		if f.Complete {
+			dirs = append(dirs, f.Dir)
+		}
+	}
+	return dirs, err
+}
+
+// FindAll lists all folders of a batch, those with a manifest in the order of Find
+// and then those without: starts that ended too early, or were deleted in part.
+func (s *Store) FindAll(ctx context.Context, tenant, batch string) ([]Folder, error) {
+	tenant, err := tenantName(tenant)
+	if err != nil {
+		return nil, err
+	}
+	if !isName(batch) {
+		return nil, badName("batch", batch)
+	}
+	days, err := s.dirs(ctx, tenant+"/", "", isDay)
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]Folder, len(days))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookups)
+	for i, day := range days {
+		group.Go(func() error {
+			parent := tenant + "/" + day + "/"
+			names, err := s.dirs(ctx, parent, batch+"~", func(string) bool { return true })
+			for _, name := range names {
+				f, bad := folderOf(parent + name)
+				if bad != nil {
+					continue
+				}
+				if err := s.measure(ctx, &f); err != nil {
+					return err
+				}
+				found[i] = append(found[i], f)
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	all := slices.Concat(found...)
+	slices.SortStableFunc(all, func(a, b Folder) int {
+		if a.Complete != b.Complete {
+			return before(a.Complete)
+		}
+		if a.Ended != b.Ended {
+			return before(a.Ended)
+		}
+		return b.made.Compare(a.made)
+	})
+	return all, err
+}
+
+func before(a bool) int {
+	if a {
+		return -1
+	}
+	return 1
+}
+
+// measure lists a folder.
+func (s *Store) measure(ctx context.Context, f *Folder) error {
+	return s.list(ctx, f.Dir+"/", true, func(o *blob.ListObject) error {
+		f.Objects++
+		f.Bytes += o.Size
+		if o.ModTime.After(f.Written) {
+			f.Written = o.ModTime
+		}
+		switch strings.TrimPrefix(o.Key, f.Dir+"/") {
+		case manifestName:
+			f.Complete, f.made = true, o.ModTime
+		case resultName:
+			f.Ended = true
+		}
+		return nil
+	})
+}
+
+// Folders lists all folders, by tenant, day and batch. It ends after an error.
+// What is not laid out like a folder of ours is passed over.
+func (s *Store) Folders(ctx context.Context) iter.Seq2[Folder, error] {
+	return func(yield func(Folder, error) bool) {
+		if err := s.walk(ctx, func(f Folder) bool { return yield(f, nil) }); err != nil {
+			yield(Folder{}, err)
+		}
+	}
+}
+
+func (s *Store) walk(ctx context.Context, yield func(Folder) bool) error {
+	tenants, err := s.dirs(ctx, "", "", isName)
+	if err != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		days, err := s.dirs(ctx, tenant+"/", "", isDay)
+		if err != nil {
+			return err
+		}
+		for _, day := range days {
+			parent := tenant + "/" + day + "/"
+			names, err := s.dirs(ctx, parent, "", func(string) bool { return true })
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				f, bad := folderOf(parent + name)
+				if bad != nil {
+					continue
+				}
+				if err := s.measure(ctx, &f); err != nil {
+					return err
+				}
+				if !yield(f) {
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Delete removes a folder, the manifest first, so that what is deleted in part is
+// no batch any more. A folder that is not there is no error.
+func (s *Store) Delete(ctx context.Context, dir string) error {
+	if _, err := folderOf(dir); err != nil {
+		return err
+	}
+	defer s.cache.drop(dir + "/")
+	if err := s.remove(ctx, dir+"/"+manifestName); err != nil {
+		return err
+	}
+	var keys []string
+	err := s.list(ctx, dir+"/", true, func(o *blob.ListObject) error {
+		keys = append(keys, o.Key)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookups)
+	for _, key := range keys {
+		group.Go(func() error { return s.remove(ctx, key) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	s.prune(dir)
+	return nil
+}
+
+func (s *Store) remove(ctx context.Context, key string) error {
+	err := named(key, s.bucket.Delete(ctx, key))
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// prune removes the directories that a folder of files leaves behind, and its
+// day's once nobody writes there any more.
+func (s *Store) prune(dir string) {
+	if s.root == "" {
+		return
+	}
+	own := filepath.Join(s.root, filepath.FromSlash(dir))
+	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), own}
+	day := filepath.Dir(own)
+	if t, err := time.Parse(time.DateOnly, filepath.Base(day)); err == nil && time.Since(t) > 72*time.Hour {
+		empty = append(empty, day)
+	}
+	for _, name := range empty {
+		_ = os.Remove(name) // one that is not empty stays
+	}
+}

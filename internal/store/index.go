@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	"volley/internal/message"
+)
+
+// An index object says where the message of each index lies, in blocks of one
+// size: for each message its segment and its position, of two bytes each, and at
+// the end of a block the checksum of its number and the rest. Batches in the order
+// of their indexes have none.
+const (
+	indexBlock      = 4096
+	indexBlockBytes = 4*indexBlock + 4
+)
+
+// packSpot holds a spot in four bytes; 0 is none.
+func packSpot(segment, pos int) uint32 { return uint32(segment)<<16 | uint32(pos) }
+
+func unpackSpot(n uint32) message.Spot {
+	return message.Spot{Segment: int(n >> 16), Pos: int(n & 0xffff)}
+}
+
+func packIndex(spots []uint32) []byte {
+	var out []byte
+	for number := 0; number*indexBlock < len(spots); number++ {
+		from := len(out)
+		for _, spot := range spots[number*indexBlock : min((number+1)*indexBlock, len(spots))] {
+			out = binary.LittleEndian.AppendUint32(out, spot)
+		}
+		out = binary.LittleEndian.AppendUint32(out, indexSum(number, out[from:]))
+	}
+	return out
+}
+
+func indexSum(number int, block []byte) uint32 {
+	sum := crc32.Checksum(binary.LittleEndian.AppendUint32(nil, uint32(number)), castagnoli)
+	return crc32.Update(sum, castagnoli, block)
+}
+
+// Locate finds messages by their indexes, in the order of indexes. The spot of an
+// index that the batch does not have has Segment 0.
+func (s *Store) Locate(ctx context.Context, dir string, indexes []int) ([]message.Spot, error) {
+	m, err := s.Manifest(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]message.Spot, len(indexes))
+	at := func(index int) (message.Spot, error) { return s.indexed(ctx, dir, m, index) }
+	if m.InOrder {
+		at = inOrder(m)
+	}
+	for i, index := range indexes {
+		if index < 0 || index >= m.Total {
+			continue
+		}
+		if out[i], err = at(index); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// inOrder finds messages by what the manifest counts.
+func inOrder(m *message.Manifest) func(index int) (message.Spot, error) {
+	ends, total := make([]int, len(m.Segments)), 0
+	for i, g := range m.Segments {
+		total += g.Count
+		ends[i] = total
+	}
+	return func(index int) (message.Spot, error) {
+		i, _ := slices.BinarySearch(ends, index+1)
+		return message.Spot{Segment: i + 1, Pos: index - (ends[i] - m.Segments[i].Count)}, nil
+	}
+}
+
+// indexed finds a message in the index object.
+func (s *Store) indexed(ctx context.Context, dir string, m *message.Manifest, index int) (message.Spot, error) {
+	key, number := dir+"/"+indexName, index/indexBlock
+	block, err := cached(ctx, s.cache, fmt.Sprintf("%s#%d", key, number), func(ctx context.Context) ([]byte, int64, error) {
+		n := min(m.Total-number*indexBlock, indexBlock)
+		data, _, err := s.read(ctx, key, int64(number)*indexBlockBytes, int64(4*n+4))
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(data) != 4*n+4 || binary.LittleEndian.Uint32(data[4*n:]) != indexSum(number, data[:4*n]) {
+			return nil, 0, damaged(key, fmt.Sprintf("the checksum of block %d is wrong", number))
+		}
+		return data[:4*n], int64(len(data)), nil
+	})
+	if err != nil {
+		return message.Spot{}, err
+	}
+	spot := unpackSpot(binary.LittleEndian.Uint32(block[4*(index%indexBlock):]))
+	if spot.Segment < 1 || spot.Segment > len(m.Segments) || spot.Pos >= m.Segments[spot.Segment-1].Count {
+		return message.Spot{}, damaged(key, fmt.Sprintf("message %d has no place", index))
+	}
+	return spot, nil
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+
+	"volley/internal/message"
+)
+
+// row prepares a message. Its JSON is good until the next one.
+func (w *Writer) row(m *message.Message) (row, error) {
+	b := &w.one
+	b.CreatedAt, b.SendAfter, b.TTL = w.header.CreatedAt, w.header.SendAfter, w.header.TTL
+	b.Hops, b.Policies = w.header.Hops, w.header.Policies
+	b.Messages[0] = message.Message{Due: m.Due, TTL: m.TTL, Route: m.Route}
+	r := row{line: message.Line{Index: w.total, Due: b.DueAt(0), TTL: b.Validity(0), Route: m.Route}}
+	var err error
+	if len(m.Problems) == 0 {
+		r.due = max(r.line.Due, w.created)
+		r.json, err = w.enc.encode(m, r.line.Due, r.line.TTL)
+	} else {
+		p := m.Problems[0]
+		r.due = w.prior
+		r.line.Code, r.line.Detail = p.Code, message.Clip(p.Place(), message.MaxDetail)
+		if r.json, err = w.enc.encode(m, r.line.Due, r.line.TTL); err != nil {
+			bare := *m // what cannot be written may be why it is rejected
+			bare.Body, bare.Metadata = nil, nil
+			r.json, err = w.enc.encode(&bare, r.line.Due, r.line.TTL)
+		}
+	}
+	if err == nil && len(r.json) > message.SegmentBytes {
+		err = &TooLarge{"bytes in one message", message.SegmentBytes}
+	}
+	return r, err
+}
+
+// compare looks for twins. What counts is the message as it will be read.
+func (w *Writer) compare(m *message.Message, written []byte) error {
+	if w.twins.all {
+		return nil
+	}
+	if w.enc.mended {
+		m = new(message.Message)
+		if err := json.Unmarshal(written, m); err != nil {
+			return err
+		}
+	}
+	w.twins.add(m.TwinHash())
+	return nil
+}
+
+// put lays a message into the segment in the making, or into a new one.
+func (w *Writer) put(ctx context.Context, r *row) error {
+	if !w.chunk.fits(len(r.json)) {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	w.chunk.add(r)
+	return nil
+}
+
+// flush hands the segment in the making to the background. It waits while too much
+// is under way.
+func (w *Writer) flush(ctx context.Context) error {
+	if len(w.segments) == message.MaxSegments {
+		return &TooLarge{"segments", message.MaxSegments}
+	}
+	c := w.chunk
+	weight := min(max(2*int64(len(c.body)), uploadBytes/uploads), uploadBytes)
+	if err := w.room.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	w.segments = append(w.segments, c.info)
+	w.marks = append(w.marks, c.mark())
+	number, under := len(w.segments), w.under
+	w.group.Go(func() error {
+		defer w.room.Release(weight)
+		return w.upload(under, c, number)
+	})
+	w.chunk = w.spare.Get().(*chunk)
+	return nil
+}
+
+func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
+	key := segmentKey(w.dir, number)
+	out := w.files.Get().(*[]byte)
+	data, err := c.pack((*out)[:0], number)
+	if err != nil {
+		return named(key, err)
+	}
+	err = w.store.write(ctx, key, data, false)
+	if cap(data) <= maxSpare {
+		*out = data
+		w.files.Put(out)
+		c.reset()
+		w.spare.Put(c)
+	}
+	return err
+}
+
+// maxSpare is how large a buffer may be to be used again.
+const maxSpare = 1 << 20
+
+// disorder begins to note where messages lie, as of the first that is late.
+func (w *Writer) disorder() {
+	if w.spots != nil {
+		return
+	}
+	w.spots = make([]uint32, 0, w.total+w.total/4)
+	for i, g := range w.segments {
+		for pos := range g.Count {
+			w.spots = append(w.spots, packSpot(i+1, pos))
+		}
+	}
+	for pos := range w.chunk.ends {
+		w.spots = append(w.spots, packSpot(len(w.segments)+1, pos))
+	}
+}
+
+// settle waits for what is under way.
+func (w *Writer) settle() error {
+	err := w.group.Wait()
+	w.begin()
+	return err
+}
+
+func (w *Writer) finish(ctx context.Context) (*message.Manifest, error) {
+	m := &message.Manifest{
+		V: message.Version, Total: w.total, Rejected: w.rejected, InOrder: w.spots == nil,
+		Twins: w.twins.list(), AllTwins: w.twins.all,
+	}
+	w.twins = twins{}
+	if w.spots != nil {
+		if err := w.merge(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if len(w.chunk.ends) > 0 {
+		if err := w.flush(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.settle(); err != nil {
+		return nil, err
+	}
+	if w.spots != nil {
+		if err := w.store.write(ctx, w.dir+"/"+indexName, packIndex(w.spots), false); err != nil {
+			return nil, err
+		}
+	}
+	m.Batch, m.Segments = *w.header, w.segments
+	m.Batch.Messages = nil
+	return m, w.store.writeJSON(ctx, w.dir+"/"+manifestName, m)
+}
