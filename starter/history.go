@@ -33,6 +33,9 @@ func (s *Starter) rebuild(ctx context.Context, ref Ref) (message.Result, error) 
 			if err != nil {
 				return message.Result{}, err
 			}
+			if in.Large != nil {
+				return s.rebuildLarge(ctx, ref, in, e, events)
+			}
 			st = newStory(wid, in, s.o.DataConverter)
 			continue
 		}
@@ -69,6 +72,21 @@ type story struct {
 	started int64
 	at      int64 // time of the latest event
 	events  int64
+
+	// In a segment of a large batch messages have places that are not their indexes,
+	// and groups of them have steps in common.
+	places map[int]int
+	spots  map[message.Spot]int
+	groups map[int64][]int
+}
+
+// place finds the record of a message by its index in the batch.
+func (st *story) place(index int) (int, bool) {
+	if st.places != nil {
+		i, ok := st.places[index]
+		return i, ok
+	}
+	return index, index >= 0 && index < len(st.recs)
 }
 
 // step is an activity of one message: an attempt, or a question about one.
@@ -116,13 +134,13 @@ func (st *story) tell(e *historypb.HistoryEvent) {
 		st.completed(e.GetActivityTaskCompletedEventAttributes())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		a := e.GetActivityTaskFailedEventAttributes()
-		st.lost(a.GetScheduledEventId(), a.GetStartedEventId())
+		st.lost(a.GetScheduledEventId(), a.GetStartedEventId(), a.GetFailure())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
 		a := e.GetActivityTaskTimedOutEventAttributes()
-		st.lost(a.GetScheduledEventId(), a.GetStartedEventId())
+		st.lost(a.GetScheduledEventId(), a.GetStartedEventId(), a.GetFailure())
 	case enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		a := e.GetActivityTaskCanceledEventAttributes()
-		st.lost(a.GetScheduledEventId(), a.GetStartedEventId())
+		st.lost(a.GetScheduledEventId(), a.GetStartedEventId(), nil)
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		st.signaled(e.GetWorkflowExecutionSignaledEventAttributes())
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
@@ -134,6 +152,10 @@ func (st *story) tell(e *historypb.HistoryEvent) {
 
 func (st *story) scheduled(e *historypb.HistoryEvent) {
 	a := e.GetActivityTaskScheduledEventAttributes()
+	if a.GetActivityType().GetName() == workflows.GroupName {
+		st.grouped(e.GetEventId(), a)
+		return
+	}
 	var in activities.SendInput
 	question := a.GetActivityType().GetName() == workflows.ReconcileName
 	if question {
@@ -145,18 +167,19 @@ func (st *story) scheduled(e *historypb.HistoryEvent) {
 	} else if a.GetActivityType().GetName() != workflows.SendName || st.dc.FromPayloads(a.GetInput(), &in) != nil {
 		return
 	}
-	if in.Index < 0 || in.Index >= len(st.recs) {
+	i, ok := st.place(in.Index)
+	if !ok {
 		return
 	}
-	rec := &st.recs[in.Index]
+	rec := &st.recs[i]
 	if rec.State.Taken() || rec.State == message.Rejected {
 		return
 	}
 	// Where a later attempt shows that a message had not ended after all, the
 	// event is right and what was concluded before is not.
 	rec.Finished = 0
-	st.steps[e.GetEventId()] = step{index: in.Index, question: question}
-	st.move(in.Index, message.Sending)
+	st.steps[e.GetEventId()] = step{index: i, question: question}
+	st.move(i, message.Sending)
 	if question {
 		rec.Asked++
 		return
@@ -164,7 +187,7 @@ func (st *story) scheduled(e *historypb.HistoryEvent) {
 	if st.started == 0 {
 		st.started = st.at
 	}
-	if h := st.hop(in.Index, in); h != rec.Hop {
+	if h := st.hop(i, in); h != rec.Hop {
 		rec.Hop, rec.HopAttempts = h, 0
 	}
 	rec.Attempts, rec.Began, rec.Doubt = in.Attempt, st.at, 0
@@ -185,6 +208,9 @@ func (st *story) hop(i int, in activities.SendInput) int {
 
 func (st *story) move(i int, s message.State) {
 	st.rev++
+	if st.places != nil {
+		st.rev = max(st.rev, st.at<<revShift)
+	}
 	st.recs[i].State, st.recs[i].Rev = s, st.rev
 }
 

@@ -79,16 +79,13 @@ func (r *rows) idle(lines message.Lines, never bool) {
 	now, made := r.view.status.AsOf.UnixMilli(), r.batch.CreatedAt.UnixMilli()
 	rest := r.view.rest(r.number, never)
 	for pos, l := range lines {
-		rec := message.Record{Due: l.Due, Rev: made << revShift}
-		if large.Due != 0 {
-			rec.Due = large.Due
+		rec := firstRecord(l, made)
+		if large.Due != 0 && l.Code == "" {
+			rec.Due, rec.Expires = large.Due, large.Due+l.TTL
 		}
-		rec.Expires = rec.Due + l.TTL
 		reason, stopped := canceled[l.Index]
 		switch {
 		case l.Code != "":
-			rec.Due, rec.Expires = l.Due, l.Due+l.TTL
-			rec.State, rec.Finished, rec.Code, rec.Detail = message.Rejected, made, l.Code, l.Detail
 		case stopped:
 			rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, reason
 			if rest != nil {
@@ -99,7 +96,7 @@ func (r *rows) idle(lines message.Lines, never bool) {
 		case rec.Due <= now:
 			rec.State = message.Accepted
 		}
-		if rest != nil {
+		if rest != nil && l.Code == "" {
 			rec.Rev = max(rec.Rev, rest.Finished<<revShift)
 		}
 		r.put(lines, pos, &rec)

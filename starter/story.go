@@ -3,6 +3,7 @@ package starter
 import (
 	"encoding/json"
 
+	failurepb "go.temporal.io/api/failure/v1"
 	historypb "go.temporal.io/api/history/v1"
 
 	"volley/activities"
@@ -11,6 +12,11 @@ import (
 
 // completed takes in what an attempt or a question reported.
 func (st *story) completed(a *historypb.ActivityTaskCompletedEventAttributes) {
+	if group, ok := st.groups[a.GetScheduledEventId()]; ok {
+		delete(st.groups, a.GetScheduledEventId())
+		st.groupEnded(group, a.GetResult())
+		return
+	}
 	s, ok := st.steps[a.GetScheduledEventId()]
 	if !ok {
 		return
@@ -69,7 +75,12 @@ func (st *story) told(i int, res activities.ReconcileResult) {
 
 // lost takes in that an activity ended without a report. An attempt that had
 // been started may have sent.
-func (st *story) lost(scheduled, begun int64) {
+func (st *story) lost(scheduled, begun int64, why *failurepb.Failure) {
+	if group, ok := st.groups[scheduled]; ok {
+		delete(st.groups, scheduled)
+		st.groupLost(group, begun != 0, why)
+		return
+	}
 	s, ok := st.steps[scheduled]
 	if !ok {
 		return
@@ -170,6 +181,18 @@ func (st *story) end() message.Result {
 	// see the last ones as new.
 	st.rev += 3*int64(len(st.recs)) + 4*st.events
 	res := message.Result{V: message.Version, Rows: make([]message.Row, len(st.recs)), Trails: make(message.Trails, len(st.recs))}
+	counts := st.cut()
+	for i := range st.recs {
+		rec := &st.recs[i]
+		res.Rows[i] = st.batch.RowOf(st.key, i, rec)
+		res.Trails[i] = rec.Trail
+	}
+	res.Status = st.status(counts)
+	return res
+}
+
+// cut ends every message at the latest event and counts them.
+func (st *story) cut() message.Counts {
 	st.expire()
 	var counts message.Counts
 	for i := range st.recs {
@@ -183,11 +206,8 @@ func (st *story) end() message.Result {
 			st.finish(i, message.Canceled, codeCanceled, detailCanceled)
 		}
 		counts[rec.State]++
-		res.Rows[i] = st.batch.RowOf(st.key, i, rec)
-		res.Trails[i] = rec.Trail
 	}
-	res.Status = st.status(counts)
-	return res
+	return counts
 }
 
 func (st *story) status(counts message.Counts) message.Status {

@@ -11,6 +11,10 @@ import (
 	"volley/workflows"
 )
 
+// orderName is the signal with which a large batch passes controls on to its
+// segments.
+const orderName = "order"
+
 // signaled and updated take in what callers asked of the batch. An update stands
 // in a history only after the workflow accepted it.
 func (st *story) signaled(a *historypb.WorkflowExecutionSignaledEventAttributes) {
@@ -29,6 +33,17 @@ func (st *story) asked(name string, args *commonpb.Payloads) {
 		if len(args.GetPayloads()) == 0 || st.dc.FromPayloads(args, &q) == nil {
 			st.cancel(q)
 		}
+	case orderName:
+		var o workflows.Order
+		if st.dc.FromPayloads(args, &o) != nil {
+			return
+		}
+		if o.Cancel != nil {
+			st.cancel(*o.Cancel)
+		}
+		if o.Reschedule != nil {
+			st.reschedule(*o.Reschedule)
+		}
 	case workflows.ControlReschedule:
 		var q message.RescheduleRequest
 		if st.dc.FromPayloads(args, &q) == nil {
@@ -44,9 +59,11 @@ func (st *story) cancel(q message.CancelRequest) {
 	if q.Messages != nil {
 		only = map[int]bool{}
 		for _, id := range q.Messages {
-			if n, err := strconv.Atoi(id); err == nil {
-				only[n] = true
-			} else if key, i, ok := message.ParseID(id); ok && key == st.key {
+			n, err := strconv.Atoi(id)
+			if key, i, ok := message.ParseID(id); err != nil && ok && key == st.key {
+				n, err = i, nil
+			}
+			if i, ok := st.place(n); ok && err == nil {
 				only[i] = true
 			}
 		}

@@ -115,18 +115,41 @@ func (s *Starter) purgeReason(ctx context.Context, f store.Folder, age, olderTha
 	default:
 		return "", nil
 	}
-	d, err := s.describe(ctx, Ref{Tenant: f.Tenant, ID: f.Batch})
+	d, there, err := s.knows(ctx, Ref{Tenant: f.Tenant, ID: f.Batch})
 	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrInvalid):
-		return reason, nil // an id that no batch can have has none
 	case err != nil:
 		return "", err
+	case !there:
+		return reason, nil
 	case d.known && d.memo.Dir != f.Dir:
 		return reason, nil // the batch of that id lies elsewhere, or is a small one
 	case d.open || reason == PurgeOrphaned || reason == PurgeUnfinished:
 		return "", nil
 	}
 	return reason, nil
+}
+
+// knows asks Temporal for a batch. That the namespace is not there is an error, not
+// an answer.
+func (s *Starter) knows(ctx context.Context, ref Ref) (description, bool, error) {
+	wid, err := workflowOf(ref)
+	if err != nil {
+		return description{}, false, nil //nolint:nilerr // an id that no batch can have has none
+	}
+	kctx, cancel := context.WithTimeout(ctx, s.o.Wait)
+	defer cancel()
+	res, err := s.c.DescribeWorkflowExecution(kctx, wid, "")
+	switch {
+	case gone(err):
+		return description{}, false, nil
+	case err != nil:
+		err = s.translate(ctx, "batch "+ref.ID, err)
+		if errors.Is(err, ErrNotFound) {
+			err = fmt.Errorf("the namespace %s is not there: %w", s.o.Namespace, ErrUnreachable)
+		}
+		return description{}, false, err
+	}
+	return s.descriptionOf(res.GetWorkflowExecutionInfo()), true, nil
 }
 
 // Delete removes a batch that has ended everywhere: its workflows from Temporal and
