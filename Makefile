@@ -53,10 +53,19 @@ test: ## every test of both modules, the end-to-end ones included
 	$(GO) test ./...
 	$(GO) -C dev test ./...
 
+# MODE is compare (the default), scale, pacing, fair, due or stragglers.
+MODE ?= compare
 .PHONY: bench
-bench: ## the benchmarks, side by side, as a table and as JSON
-	$(GO) -C dev run ./bench --json "$(BIN)/bench.json" $(ARGS)
+bench: build-bench ## the benchmarks, as a table and as JSON; MODE=scale and others, ARGS=--help
+	@$(BIN)/bench $(MODE) --json "$(BIN)/bench.json" $(ARGS)
 	@echo "as JSON: bin/bench.json"
+
+# The workers are a program of their own, so that their memory is theirs.
+.PHONY: build-bench
+build-bench:
+	@mkdir -p $(BIN)
+	@$(GO) -C dev build -o $(BIN)/bench ./bench
+	@$(GO) -C dev build -o $(BIN)/bench-worker ./bench/worker
 
 # What CI runs. Each step says what is wrong by itself; the order is from fast to
 # slow. The race detector is left out of dev/, where it would mostly check Temporal.
@@ -109,11 +118,12 @@ check-fuzz:
 	done
 
 .PHONY: check-bench
-check-bench:
+check-bench: build-bench
 	@echo "== benchmarks, once each"
 	@$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -v 'no test files'
-	@echo "== SendBatch beside a bare workflow"
-	@$(GO) -C dev run ./bench
+	@echo "== Volley beside a bare loop and a bare workflow"
+	@$(BIN)/bench --server memory --delay 0 --shapes bare,message,group \
+		--messages loop=10000,bare=1000,group=20000
 
 .PHONY: format
 format: $(GOFUMPT) ## format every Go file

@@ -2,72 +2,78 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"os"
-	"runtime/pprof"
-	"strings"
+	"path/filepath"
 	"time"
 
-	"github.com/google/uuid"
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
-	"volley/dev/sandbox"
+	"volley/dev/bench/play"
 	"volley/dev/server"
-	"volley/internal/message"
-	"volley/internal/provider"
+	"volley/internal/store"
 	"volley/internal/temporalclient"
-	"volley/starter"
-	"volley/worker"
 )
 
-const (
-	bodySize = 200
-	account  = "sink"
-)
-
-// bed is what all shapes run on: one server, one sink, one client.
+// bed is what everything runs on: one server, one sink, one client, one store.
 type bed struct {
 	o      options
 	server *server.Server
-	sink   *httptest.Server
+	sink   *sink
 	client client.Client
-	ends   []func()
+	// store is where large batches lie, which this process writes and its workers read.
+	store    *store.Store
+	storeURL string
+	ends     []func()
 }
 
-func lay(ctx context.Context, o options) (*bed, error) {
+// lay brings it up on a server that keeps its state in one of three places.
+func lay(ctx context.Context, o options, where string) (*bed, error) {
 	b := &bed{o: o}
-	ok := false
-	defer func() {
-		if !ok {
-			b.close()
-		}
-	}()
-	var err error
-	if b.server, err = server.Start(ctx, server.Options{DB: o.db, Log: zap.NewNop()}); err != nil {
+	if err := b.lay(ctx, where); err != nil {
+		b.close()
 		return nil, err
 	}
-	b.ends = append(b.ends, func() { _ = b.server.Stop() })
-	b.sink = httptest.NewServer(sandbox.New(sandbox.Options{}).Handler())
-	b.ends = append(b.ends, b.sink.Close)
+	return b, nil
+}
+
+func (b *bed) lay(ctx context.Context, where string) error {
+	dir, err := os.MkdirTemp("", "volley-bench-")
+	if err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() { _ = os.RemoveAll(dir) })
+	b.storeURL = "file://" + filepath.ToSlash(filepath.Join(dir, "store"))
+	if b.store, err = store.Open(ctx, b.storeURL, store.Options{}); err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() { _ = b.store.Close() })
+	so := server.Options{Log: zap.NewNop()}
+	switch where {
+	case inFile:
+		so.DB = filepath.Join(dir, "temporal.db")
+	case inPostgres:
+		so.Postgres, so.Scratch = b.o.postgres, true
+	}
+	if b.server, err = server.Start(ctx, so); err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() {
+		if err := b.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: server:", err)
+		}
+	})
+	b.sink = newSink()
+	b.ends = append(b.ends, b.sink.server.Close)
 	b.client, err = temporalclient.Dial(ctx, temporalclient.Options{
-		Log: zap.NewNop(), EnvLookup: env{"TEMPORAL_ADDRESS": b.server.Address()},
+		Log: zap.NewNop(), EnvLookup: play.Env{"TEMPORAL_ADDRESS": b.server.Address()},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.ends = append(b.ends, b.client.Close)
-	if err := b.volley(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.bare(); err != nil {
-		return nil, err
-	}
-	ok = true
-	return b, nil
+	return nil
 }
 
 func (b *bed) close() {
@@ -76,114 +82,14 @@ func (b *bed) close() {
 	}
 }
 
-func (b *bed) account() provider.Account {
-	return provider.Account{
-		Name: account, Provider: "webhook", URL: b.sink.URL + "/sink", Secret: "bench-bench-bench-bench",
-		AllowPrivate: true, Concurrency: b.o.inFlight,
+// role is what a process needs to know to play one here.
+func (b *bed) role(name string, delay time.Duration) play.Role {
+	r := play.Role{
+		Name: name, Address: b.server.Address(), URL: b.sink.at(delay), Store: b.storeURL,
+		InFlight: b.o.inFlight, Rate: b.o.rate,
 	}
-}
-
-// volley starts Volley's own worker.
-func (b *bed) volley(ctx context.Context) error {
-	accounts, err := provider.Open([]provider.Account{b.account()}, provider.Options{Log: zap.NewNop()})
-	if err != nil {
-		return err
+	if name == play.Volley {
+		r.Profile = b.o.profile
 	}
-	w, err := worker.New(b.client, accounts, worker.Options{Log: zap.NewNop(), Drain: time.Second})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	b.ends = append(b.ends, func() {
-		cancel()
-		if err := <-done; err != nil {
-			fmt.Fprintln(os.Stderr, "bench: worker:", err)
-		}
-	})
-	return nil
-}
-
-// measured runs a shape and profiles it when that was asked for.
-func (b *bed) measured(ctx context.Context, profile bool, s shape) (sample, error) {
-	if b.o.profile != "" && profile {
-		f, err := os.Create(b.o.profile)
-		if err != nil {
-			return sample{}, err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return sample{}, err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	return s.send(ctx, b)
-}
-
-// history weighs a closed workflow's history.
-func (b *bed) history(ctx context.Context, id string) (events, size float64, err error) {
-	d, err := b.client.DescribeWorkflowExecution(ctx, id, "")
-	if err != nil {
-		return 0, 0, err
-	}
-	info := d.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-		return 0, 0, fmt.Errorf("%s is %s", id, info.GetStatus())
-	}
-	n := float64(b.o.messages)
-	return float64(info.GetHistoryLength()) / n, float64(info.GetHistorySizeBytes()) / n, nil
-}
-
-// text is the message that both send, 200 bytes long.
-func text() string { return strings.Repeat("0123456789", bodySize/10) }
-
-// sendBatch sends a batch through Volley.
-func sendBatch(summaries bool) func(context.Context, *bed) (sample, error) {
-	return func(ctx context.Context, b *bed) (sample, error) {
-		s := starter.New(b.client, starter.Options{InFlight: b.o.inFlight, NoSummaries: !summaries})
-		batch := &message.Batch{
-			V: message.Version, Dialect: "volley", CreatedAt: time.Now(), Account: account,
-			Template: message.Template{Body: json.RawMessage(`{}`), TextPaths: [][]string{{"text"}}},
-		}
-		body, err := json.Marshal(map[string]string{"text": text()})
-		if err != nil {
-			return sample{}, err
-		}
-		for i := range b.o.messages {
-			batch.Messages = append(batch.Messages, message.Message{To: fmt.Sprintf("+1555%07d", i), Body: body})
-		}
-		router := message.Router{Accounts: map[string]message.Policy{account: b.account().Policy()}}
-		router.Accept(batch, func(i int) string { return fmt.Sprint(i) })
-		ref := starter.Ref{ID: "bench-" + uuid.NewString()}
-		began := time.Now()
-		if _, err := s.Start(ctx, starter.Request{Ref: ref, Body: []byte(ref.ID), Batch: batch}); err != nil {
-			return sample{}, err
-		}
-		st, err := s.Wait(ctx, ref)
-		took := time.Since(began)
-		if err != nil {
-			return sample{}, err
-		}
-		if st.Counts[message.Sent] != b.o.messages {
-			return sample{}, fmt.Errorf("not all were sent: %v", *st.Counts)
-		}
-		m := sample{Seconds: took.Seconds()}
-		m.Events, m.Bytes, err = b.history(ctx, starter.WorkflowID(ref))
-		return m, err
-	}
-}
-
-// env is the environment that the client's settings come from.
-type env map[string]string
-
-// LookupEnv and Environ make env an envconfig.EnvLookup.
-func (e env) LookupEnv(k string) (string, bool) { v, ok := e[k]; return v, ok }
-
-func (e env) Environ() []string {
-	var all []string
-	for k, v := range e {
-		all = append(all, k+"="+v)
-	}
-	return all
+	return r
 }

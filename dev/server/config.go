@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	clusterName   = "active"
-	storeMain     = "main"
-	storeLists    = "visibility"
-	disabled      = "disabled"
-	historyShards = 1 // one shard: SQLite has one writer, more shards only cost memory
+	clusterName  = "active"
+	storeMain    = "main"
+	storeLists   = "visibility"
+	disabled     = "disabled"
+	sqliteShards = 1 // one shard: SQLite has one writer, more shards only cost memory
 )
 
 func serverConfig(p ports, db *database) *config.Config {
@@ -18,7 +18,7 @@ func serverConfig(p ports, db *database) *config.Config {
 		Persistence: config.Persistence{
 			DefaultStore:     storeMain,
 			VisibilityStore:  storeLists,
-			NumHistoryShards: historyShards,
+			NumHistoryShards: db.shards,
 			DataStores: map[string]config.DataStore{
 				storeMain:  {SQL: db.main},
 				storeLists: {SQL: db.visibility},

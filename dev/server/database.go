@@ -26,17 +26,29 @@ var ErrInUse = errors.New("the database is in use")
 // which does not migrate SQLite files.
 var ErrVersion = errors.New("the database was made by another version of the Temporal server")
 
-// database is where a server keeps its state. Executions and visibility have a
-// file each: SQLite has one writer a file, and lists need not wait for sends.
+// database is where a server keeps its state. With SQLite, executions and
+// visibility have a file each: it has one writer a file, and lists need not wait
+// for sends. unlock gives it free; nil where nothing holds it.
 type database struct {
 	main, visibility *config.SQL
+	shards           int32
 	unlock           func() error
 }
 
-func openDatabase(path string) (*database, error) {
+func openDatabase(o Options) (*database, error) {
+	switch {
+	case o.DB != "" && o.Postgres != "":
+		return nil, errors.New("database: a file and a PostgreSQL database are named, one of them is expected")
+	case o.Postgres != "":
+		return openPostgres(o)
+	}
+	return openSQLite(o.DB)
+}
+
+func openSQLite(path string) (*database, error) {
 	if path == "" {
 		name := "volley-" + uuid.NewString()
-		return &database{main: inMemory(name), visibility: inMemory(name + "-visibility")}, nil
+		return &database{main: inMemory(name), visibility: inMemory(name + "-visibility"), shards: sqliteShards}, nil
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -46,7 +58,7 @@ func openDatabase(path string) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	d := &database{main: inFile(path), visibility: inFile(path + ".visibility"), unlock: unlock}
+	d := &database{main: inFile(path), visibility: inFile(path + ".visibility"), shards: sqliteShards, unlock: unlock}
 	if err := d.prepare(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), d.close())
 	}

@@ -37,6 +37,14 @@ type Options struct {
 	// more files stand beside it: PATH.visibility (what lists are read from) and
 	// PATH.version, and PATH.lock while a process uses it.
 	DB string
+	// Postgres keeps everything in a PostgreSQL server (13 or later) instead:
+	// postgres://user:password@host:port/name?sslmode=disable. The databases name and
+	// name_visibility are created where they are not there, which takes a user that
+	// may; one Server at a time may use them. Empty is none.
+	Postgres string
+	// Scratch takes two new databases with names of their own on the server that
+	// Postgres names, and removes them when the Server stops.
+	Scratch bool
 	// Port is the frontend's port on 127.0.0.1; 0 picks a free one.
 	Port int
 	// UI starts the Web UI on UIPort; UIPort 0 picks a free one.
@@ -84,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(o.DB)
+	db, err := openDatabase(o)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"volley/internal/message"
+)
+
+// shared is how a small batch of one tenant fared beside a large one of another.
+type shared struct {
+	// Before is how many of the large batch had been sent when the small one started,
+	// Meanwhile how many were sent until that was done.
+	Before    int     `json:"largeSentBefore"`
+	Meanwhile int     `json:"largeSentMeanwhile"`
+	Small     int     `json:"small"`
+	Seconds   float64 `json:"seconds"`
+}
+
+func (shared) head() string { return "large, sent before\tmeanwhile\tsmall\tseconds until it was done" }
+
+func (s shared) line() string {
+	return fmt.Sprintf("%d\t%d\t%d\t%.2f", s.Before, s.Meanwhile, s.Small, s.Seconds)
+}
+
+// fair starts a batch of ten while another tenant's large one runs.
+func fair(ctx context.Context, o options, out io.Writer) error {
+	heading := "A small batch of one tenant, started while another tenant's large one runs"
+	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *crew, way string) (s shared, err error) {
+		n := o.count(way, 100_000)
+		c.sink.note()
+		large, err := batch{tenant: "a", dispatch: way}.start(ctx, c.bed, n)
+		if err != nil {
+			return s, err
+		}
+		if err := c.reach(ctx, n/20); err != nil {
+			return s, err
+		}
+		s = shared{Before: c.sink.count(), Small: o.count("small", 10)}
+		d, err := batch{tenant: "b", dispatch: "message"}.send(ctx, c.bed, s.Small)
+		if err != nil {
+			return s, err
+		}
+		s.Seconds, s.Meanwhile = d.total.Seconds(), c.sink.count()-s.Before-s.Small
+		if st, err := large.starter.Status(ctx, large.ref); err != nil {
+			return s, err
+		} else if st.State.Closed() {
+			return s, fmt.Errorf("the large batch had ended by then; it needs more than %d messages", n)
+		}
+		return s, large.cancel(ctx)
+	})
+}
+
+// cancel ends what is left of a batch.
+func (s *started) cancel(ctx context.Context) error {
+	if _, err := s.starter.Cancel(ctx, s.ref, message.CancelRequest{}); err != nil {
+		return err
+	}
+	_, err := s.starter.Wait(ctx, s.ref)
+	return err
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"volley/dev/bench/measure"
+	"volley/dev/bench/play"
+)
+
+// shape is one way to send a batch.
+type shape struct {
+	name string
+	// role is that of the process which does the work.
+	role string
+	// messages is how many one batch has with a sink that answers at once, and with a
+	// slow one.
+	messages, slow int
+	// send sends n messages to their end.
+	send func(ctx context.Context, b *bed, n int) (delivery, error)
+}
+
+// delivery is a batch that went through.
+type delivery struct {
+	// workflow is the id of the batch's workflow.
+	workflow string
+	// start is how long the start itself took, total the time from its beginning to
+	// the last outcome.
+	start, total time.Duration
+	// status is how long status queries took meanwhile.
+	status []time.Duration
+}
+
+// shapes are all that are compared, in the order in which they are shown. The loop
+// is measured beside each of them.
+func shapes() []shape {
+	return []shape{
+		{name: "bare", role: play.Bare, messages: 2000, slow: 2000, send: sendBare},
+		{name: "child", role: play.Bare, messages: 300, slow: 300, send: sendChildren},
+		{name: "message", role: play.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message"}.send},
+		{name: "summaries", role: play.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message", summaries: true}.send},
+		{name: "large", role: play.Volley, messages: 2000, slow: 2000, send: batch{dispatch: "message"}.send},
+		{name: "group", role: play.Volley, messages: 100_000, slow: 20_000, send: batch{dispatch: "group"}.send},
+	}
+}
+
+// The loop's numbers of messages.
+const (
+	loopMessages = 20_000
+	loopSlow     = 4_000
+)
+
+func shapeNames() []string {
+	var names []string
+	for _, s := range shapes() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// statusEvery is how often a batch is asked where it stands.
+const statusEvery = 50 * time.Millisecond
+
+// asked runs wait while ask is put every 50 ms.
+func asked(ctx context.Context, ask, wait func(context.Context) error) ([]time.Duration, error) {
+	stop := measure.Poll(ctx, statusEvery, ask)
+	err := wait(ctx)
+	took, fault := stop()
+	if err == nil {
+		err = fault
+	}
+	return took, err
+}
