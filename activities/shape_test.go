@@ -61,7 +61,8 @@ func TestShapesOfLargeBatchesDoNotChange(t *testing.T) {
 	shape(t, activities.GroupResult{V: 1, Outcomes: activities.Outcomes{
 		{V: 1, Kind: "sent", ProviderID: "p-1", At: 3000},
 		{V: 1, Kind: "throttled", Code: "E1", Detail: "why", RetryAfter: 5, At: 3001},
-		{V: 1, Kind: "not_started", At: 3002}, {V: 1, Kind: "not_started", At: 3002},
+		{V: 1, Kind: "not_started", At: 3002},
+		{V: 1, Kind: "not_started", At: 3002},
 	}}, `{"v":1,"outcomes":{"n":4,"base":3000,"at":[0,1,2,2],"ids":["p-1","","",""],`+
 		`"other":[{"i":1,"kind":"throttled","code":"E1","detail":"why","retryAfter":5},{"i":2,"to":4,"kind":"not_started"}]}}`)
 	shape(t, activities.GroupProgress{V: 1, Watermark: 2, Outcomes: activities.Outcomes{{V: 1, Kind: "sent", At: 3000}, {}, {}}},
