@@ -50,6 +50,8 @@ type app struct {
 	open func(ctx context.Context, a *app, c *config.Config) (batches, func(), error)
 	// terminal reports whether a writer is one.
 	terminal func(io.Writer) bool
+	// lean keeps memory small while a request of any size is read.
+	lean func()
 
 	configFile, output, logLevel, logFormat, tenant string
 }
@@ -59,7 +61,7 @@ type app struct {
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		env: env, stdin: stdin, stdout: stdout, stderr: stderr,
-		now: time.Now, every: time.Second, open: connect, terminal: isTerminal,
+		now: time.Now, every: time.Second, open: connect, terminal: isTerminal, lean: lean,
 	}
 	return a.run(ctx, args)
 }

@@ -215,7 +215,7 @@ func (s setting) run(t *testing.T, args ...string) result {
 		open: func(context.Context, *app, *config.Config) (batches, func(), error) {
 			return f, func() { f.closed = true }, nil
 		},
-		terminal: func(io.Writer) bool { return s.terminal },
+		terminal: func(io.Writer) bool { return s.terminal }, lean: func() {},
 	}
 	code := a.run(t.Context(), args)
 	return result{code, stdout.String(), stderr.String()}

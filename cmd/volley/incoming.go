@@ -34,6 +34,7 @@ type incoming struct {
 var errRejected = errors.New("a message is rejected")
 
 func (a *app) incoming(r *request, c *config.Config, routed bool, log *problemLog) (*incoming, error) {
+	a.lean()
 	s, err := dialect.Open(r.dialect, r.source, c.Limits.BodyBytes, r.options)
 	if err != nil {
 		return nil, r.source.failed(err)

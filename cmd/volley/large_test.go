@@ -112,7 +112,9 @@ func TestALargeRequestThatIsRefused(t *testing.T) {
 		want            string
 	}{
 		"strict": {
-			rows(many, func(i int) bool { return i%1000 == 3 }), []string{"--strict"}, many, many / 1000, many / 1000,
+			rows(many, func(i int) bool { return i%1000 == 3 }),
+			[]string{"--strict"},
+			many, many / 1000, many / 1000,
 			"50 messages are rejected and --strict was given, nothing was started",
 		},
 		"none valid":   {rows(many, func(int) bool { return true }), nil, many, many, 100, "no message is valid, nothing was started"},
@@ -162,7 +164,7 @@ func TestValidateOfALargeRequest(t *testing.T) {
 				Index int
 				State message.State
 				Text  *string
-			}
+			} `json:"messages"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(r.stdout), &doc))
 		require.Equal(t, many, doc.Total)

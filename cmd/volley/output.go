@@ -62,20 +62,24 @@ func (t *table) texts(texts ...string) {
 // table writes t to stdout, in colour where that is a terminal that wants it.
 func (a *app) table(t *table) {
 	var widths []int
-	for _, row := range t.rows {
+	own := make([][]int, len(t.rows))
+	for r, row := range t.rows {
+		own[r] = make([]int, len(row))
 		for i := range row {
 			row[i].text = printable(row[i].text)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], uniseg.StringWidth(row[i].text))
+			own[r][i] = uniseg.StringWidth(row[i].text)
+			widths[i] = max(widths[i], own[r][i])
 		}
 	}
 	colours := a.colours()
-	for _, row := range t.rows {
+	var out strings.Builder
+	for r, row := range t.rows {
 		var line strings.Builder
 		for i, c := range row {
-			pad := strings.Repeat(" ", widths[i]-uniseg.StringWidth(c.text))
+			pad := strings.Repeat(" ", widths[i]-own[r][i])
 			text := c.text
 			if colours && c.colour != 0 && text != "" {
 				text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", c.colour, text)
@@ -91,8 +95,9 @@ func (a *app) table(t *table) {
 			}
 			line.WriteString(text)
 		}
-		a.printf("%s\n", strings.TrimRight(line.String(), " "))
+		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
+	a.printf("%s", out.String())
 }
 
 // colours reports whether stdout is a terminal and NO_COLOR is not set.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"go.uber.org/zap"
@@ -147,4 +149,17 @@ func terminalWidth(w io.Writer) int {
 // note tells a person something beside the result.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.stderr, "volley: "+format+"\n", args...)
+}
+
+// leanBytes is what the runtime aims at while a request of any size is read. It is
+// more than that needs; without it the collector would let garbage take as much
+// again.
+const leanBytes = 28 << 20
+
+// lean makes the collector work for small memory, unless GOMEMLIMIT says what to
+// aim at.
+func lean() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(leanBytes)
+	}
 }

@@ -124,9 +124,21 @@ func TestRouter(t *testing.T) {
 	r := c.Router("default")
 	require.Nil(t, r.Allowed)
 	require.Equal(t, message.Route{Dialect: "sinch", Channel: "SMS", Hops: []string{"sinch-eu", "bird-main"}}, r.Routes[0])
-	require.Equal(t, message.Policy{Provider: "webhook", OnUnknown: message.Resend, Settle: 5000, Reconciles: true}, r.Accounts["hook"])
+	require.Equal(t, message.Policy{Provider: "webhook", OnUnknown: message.Resend, Settle: 5000, Reconciles: true, Group: 500}, r.Accounts["hook"])
 	require.Equal(t, []string{"bird-main", "hook"}, c.Router("acme").Allowed)
 	require.Equal(t, []string{}, c.Router("stranger").Allowed, "a tenant that is not configured may use nothing")
+}
+
+func TestRatesAreThoseOfAccountsThatHaveOne(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+accounts:
+  fast: {provider: webhook, url: "https://h/", secret: x, rate: 600/min}
+  free: {provider: webhook, url: "https://h/", secret: x}
+`, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"fast": 10}, c.Rates())
+	require.Empty(t, config.Default().Rates())
 }
 
 func TestTenants(t *testing.T) {
