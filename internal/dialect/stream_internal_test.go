@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -136,7 +135,7 @@ func samePlain(t *testing.T, line []byte) {
 	}
 	n, problems := openAny(line)
 	require.Empty(t, problems, "%q", line)
-	other.readItem(n)
+	other.readAny(n)
 	require.Empty(t, other.problems, "%q", line)
 	require.Nil(t, other.metadata, "%q", line)
 	require.Len(t, plain.params.pairs, len(other.params.named), "%q", line)
@@ -274,7 +273,7 @@ func TestChunksInTheBackground(t *testing.T) {
 			require.True(t, ok)
 			require.Len(t, got.messages, 5)
 			for i, m := range got.messages {
-				require.Equal(t, i == 2, len(m.Problems) > 0, fmt.Sprintf("message %d", i))
+				require.Equalf(t, i == 2, len(m.Problems) > 0, "message %d", i)
 			}
 			require.Equal(t, message.Problem{
 				Index: 2, Path: "messages[2]", Code: message.CodeTooLong, Detail: "line 4: at most 1048576 bytes are one message",

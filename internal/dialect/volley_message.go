@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"volley/internal/message"
 )
@@ -89,7 +88,7 @@ func (r *volleyRow) readLine(line []byte) {
 		r.refuse(problems[0].Code, "%s", problems[0].Detail)
 		return
 	}
-	r.readItem(n)
+	r.readAny(n)
 }
 
 // refuse adds a problem of the message as such, of which then nothing is checked.
@@ -100,6 +99,15 @@ func (r *volleyRow) refuse(code, detail string, args ...any) {
 
 // readItem reads one JSON message.
 func (r *volleyRow) readItem(n node) {
+	if r.readPlain(n.raw) {
+		return
+	}
+	r.reset(r.index, r.line)
+	r.readAny(n)
+}
+
+// readAny reads one JSON message that may hold anything, right or wrong.
+func (r *volleyRow) readAny(n node) {
 	n.path = volleyPath(r.index)
 	o, ok := r.object(n)
 	if !ok {
@@ -199,63 +207,6 @@ func (r *volleyRow) used(needs []string) map[string]string {
 }
 
 func volleyPath(index int) string { return "messages[" + strconv.Itoa(index) + "]" }
-
-// placeholders lists the names in a text, each once, in the order of their first
-// use: ${name} as message.Template fills it in.
-func placeholders(text string) []string {
-	var names []string
-	var seen map[string]bool
-	for {
-		start := strings.Index(text, "${")
-		if start < 0 {
-			return names
-		}
-		text = text[start+2:]
-		end := strings.IndexAny(text, "${}")
-		if end <= 0 || text[end] != '}' {
-			continue
-		}
-		name := text[:end]
-		text = text[end+1:]
-		if !seen[name] {
-			if seen == nil {
-				seen = map[string]bool{}
-			}
-			seen[name] = true
-			names = append(names, name)
-		}
-	}
-}
-
-func textBody(text string) json.RawMessage {
-	const before = `{"text":`
-	if isPlain(text) {
-		b := make([]byte, 0, len(before)+len(text)+len(`""}`))
-		b = append(append(b, before...), '"')
-		return append(append(b, text...), '"', '}')
-	}
-	return append(append([]byte(before), quoted(text)...), '}')
-}
-
-// isPlain reports whether a text stands in JSON as it is.
-func isPlain(text string) bool {
-	for i := range len(text) {
-		// 0xe2 begins the two line separators that are escaped, among others.
-		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c == 0xe2 {
-			return false
-		}
-	}
-	return utf8.ValidString(text)
-}
-
-// quoted writes a JSON string without escaping <, > and &.
-func quoted(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return bytes.TrimRight(b.Bytes(), "\n")
-}
 
 // overlaid is an object with the keys of over laid over those of under, which may
 // be nil.

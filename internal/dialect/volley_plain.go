@@ -143,13 +143,12 @@ func (p *plain) string() (string, bool) {
 	for i := p.i; i < len(p.text); i++ {
 		switch c := p.text[i]; {
 		case c == '"':
-			s := p.text[p.i:i]
-			ok := true
-			if escaped {
-				ok = json.Unmarshal([]byte(p.text[p.i-1:i+1]), &s) == nil
-			}
+			begin := p.i
 			p.i = i + 1
-			return s, ok
+			if escaped {
+				return unescape(p.text[begin-1 : p.i])
+			}
+			return p.text[begin:i], true
 		case c == '\\':
 			escaped = true
 			i++
@@ -158,4 +157,10 @@ func (p *plain) string() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// unescape reads a JSON string literal.
+func unescape(literal string) (s string, ok bool) {
+	err := json.Unmarshal([]byte(literal), &s)
+	return s, err == nil
 }

@@ -1,0 +1,65 @@
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// placeholders lists the names in a text, each once, in the order of their first
+// use: ${name} as message.Template fills it in.
+func placeholders(text string) []string {
+	var names []string
+	var seen map[string]bool
+	for {
+		start := strings.Index(text, "${")
+		if start < 0 {
+			return names
+		}
+		text = text[start+2:]
+		end := strings.IndexAny(text, "${}")
+		if end <= 0 || text[end] != '}' {
+			continue
+		}
+		name := text[:end]
+		text = text[end+1:]
+		if !seen[name] {
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+}
+
+func textBody(text string) json.RawMessage {
+	const before = `{"text":`
+	if isPlain(text) {
+		b := make([]byte, 0, len(before)+len(text)+len(`""}`))
+		b = append(append(b, before...), '"')
+		return append(append(b, text...), '"', '}')
+	}
+	return append(append([]byte(before), quoted(text)...), '}')
+}
+
+// isPlain reports whether a text stands in JSON as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		// 0xe2 begins the two line separators that are escaped, among others.
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c == 0xe2 {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+// quoted writes a JSON string without escaping <, > and &.
+func quoted(s string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
