@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -17,6 +18,8 @@ import (
 	"go.temporal.io/sdk/mocks"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"volley/internal/config"
 )
 
 func get(t *testing.T, url string) (int, string) {
@@ -121,4 +124,19 @@ func TestAWorkerSaysWhatTheServerLacks(t *testing.T) {
 	require.Equal(t, "VolleyState, VolleyDue", logged.All()[0].ContextMap()["missing"])
 	warnMissing(t.Context(), &fake{}, zap.New(core))
 	require.Equal(t, 1, logged.Len())
+}
+
+func TestAWorkerOpensTheStoreOfItsConfiguration(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.Store = "file://" + filepath.ToSlash(t.TempDir()) + "/new"
+	s, err := openStore(t.Context(), c, zap.NewNop())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	c.Store = "nowhere://bucket"
+	_, err = openStore(t.Context(), c, zap.NewNop())
+	require.ErrorContains(t, err, "store: ")
+	var exit *exitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, exitUsage, exit.code)
 }
