@@ -48,7 +48,9 @@ type fake struct {
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
 	updates    int
-	onSignal   func() // closes the workflow, so that the signal fails
+	deleted    []string
+	answer     func(name string, args *commonpb.Payloads) (any, error) // of workflows that start
+	onSignal   func()                                                  // closes the workflow, so that the signal fails
 }
 
 func newFake(t *testing.T) *fake {
@@ -127,7 +129,7 @@ func (f *fake) StartWorkflowExecution(_ context.Context, r *workflowservice.Star
 	if _, ok := f.flows[r.GetWorkflowId()]; ok {
 		return nil, failure(serviceerror.NewWorkflowExecutionAlreadyStarted("already started", r.GetRequestId(), "run"))
 	}
-	w := &flow{start: r, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, closed: make(chan struct{})}
+	w := &flow{start: r, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, closed: make(chan struct{}), query: f.answer}
 	w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(e *historypb.HistoryEvent) {
 		e.Attributes = &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
 			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: r.GetInput()},

@@ -35,7 +35,6 @@ func (s *Starter) rebuildLarge(ctx context.Context, ref Ref, in workflows.Input,
 	}
 	r := &ruin{view: s.newView(ref), in: in, children: map[int]child{}, left: map[message.Spot]message.Record{}}
 	r.view.large.Dir = in.Large.Dir
-	r.wholly = first.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId() == ""
 	r.tell(first)
 	for events.HasNext() {
 		e, err := events.Next()
@@ -60,8 +59,7 @@ func (s *Starter) rebuildLarge(ctx context.Context, ref Ref, in workflows.Input,
 type ruin struct {
 	view     *view
 	in       workflows.Input
-	children map[int]child // that the last run's history names, by number
-	wholly   bool          // the history is all there is
+	children map[int]child // that the batch's history names, by number
 	at       int64         // when it ended, in Unix ms
 
 	mu      sync.Mutex
@@ -122,17 +120,17 @@ func (r *ruin) gather(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	next := len(m.Segments) + 1
-	for ; ; next++ {
-		there, err := r.retry(ctx, next)
-		if err != nil {
+	last := len(m.Segments)
+	for _, number := range slices.Sorted(maps.Keys(r.children)) {
+		if number <= len(m.Segments) {
+			continue
+		}
+		if err := r.retry(ctx, number); err != nil {
 			return err
 		}
-		if !there {
-			break
-		}
+		last = number
 	}
-	return r.finish(ctx, next)
+	return r.finish(ctx, last+1)
 }
 
 // segment adds a segment to what is known.
@@ -207,20 +205,15 @@ func (r *ruin) noted(res workflows.SegmentResult) {
 	}
 }
 
-// retry adds what a retry made of what segments left. It reports false behind the
-// last one.
-func (r *ruin) retry(ctx context.Context, number int) (bool, error) {
-	if _, named := r.children[number]; r.wholly && !named {
-		return false, nil
-	}
+// retry adds what a retry made of what segments left.
+func (r *ruin) retry(ctx context.Context, number int) error {
 	res, there, err := r.end(ctx, number)
 	if err != nil || !there || res.Lost {
-		_, named := r.children[number]
-		return named, err
+		return err
 	}
 	l, err := r.view.s.o.Store.Ledger(ctx, r.view.large.Dir, number)
 	if err != nil {
-		return false, r.view.s.storeError("batch "+r.view.ref.ID, err)
+		return r.view.s.storeError("batch "+r.view.ref.ID, err)
 	}
 	segments := map[int]bool{}
 	for i, spot := range l.Spots {
@@ -237,7 +230,7 @@ func (r *ruin) retry(ctx context.Context, number int) (bool, error) {
 	}
 	r.noted(res)
 	r.retries = append(r.retries, message.Retry{Number: number, Segments: slices.Sorted(maps.Keys(segments)), Ended: true})
-	return true, nil
+	return nil
 }
 
 // maxFinished is how many records stand in a ledger that finish writes.

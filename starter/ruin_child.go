@@ -19,7 +19,7 @@ func (r *ruin) end(ctx context.Context, number int) (workflows.SegmentResult, bo
 	switch {
 	case c.ended:
 		return c.result, true, nil
-	case !named && r.wholly:
+	case !named:
 		return workflows.SegmentResult{}, false, nil
 	}
 	s, id := r.view.s, r.view.workflow(number)

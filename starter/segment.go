@@ -2,15 +2,10 @@ package starter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"go.temporal.io/api/serviceerror"
-
 	"volley/internal/message"
-	"volley/internal/store"
-	"volley/workflows"
 )
 
 // revShift makes the change counter of a large batch out of a time in Unix ms.
@@ -68,39 +63,55 @@ func (r *rows) put(lines message.Lines, pos int, rec *message.Record) {
 // idle fills in a segment that has no workflow: it waits for its turn, or will
 // never have one.
 func (r *rows) idle(lines message.Lines, never bool) {
-	large := &r.view.large
-	canceled := make(map[int]string, len(large.Canceled))
-	for i, index := range large.Canceled {
-		canceled[index] = ""
-		if i < len(large.Reasons) {
-			canceled[index] = large.Reasons[i]
-		}
-	}
-	now, made := r.view.status.AsOf.UnixMilli(), r.batch.CreatedAt.UnixMilli()
+	large, made := &r.view.large, r.batch.CreatedAt.UnixMilli()
+	canceled := r.view.canceled()
+	now := r.view.status.AsOf.UnixMilli()
 	rest := r.view.rest(r.number, never)
 	for pos, l := range lines {
 		rec := firstRecord(l, made)
 		if large.Due != 0 && l.Code == "" {
 			rec.Due, rec.Expires = large.Due, large.Due+l.TTL
 		}
-		reason, stopped := canceled[l.Index]
-		switch {
-		case l.Code != "":
-		case stopped:
-			rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, reason
-			if rest != nil {
-				rec.Finished = rest.Finished
-			}
-		case rest != nil:
-			rec.State, rec.Finished, rec.Code, rec.Detail = rest.State, rest.Finished, rest.Code, rest.Detail
-		case rec.Due <= now:
+		if !r.view.stopped(&rec, l.Index, canceled, rest) && !rec.State.Final() && rec.Due <= now {
 			rec.State = message.Accepted
-		}
-		if rest != nil && l.Code == "" {
-			rec.Rev = max(rec.Rev, rest.Finished<<revShift)
 		}
 		r.put(lines, pos, &rec)
 	}
+}
+
+// canceled are the messages that were canceled by name before a workflow had them,
+// by index, with the reasons.
+func (v *view) canceled() map[int]string {
+	all := make(map[int]string, len(v.large.Canceled))
+	for i, index := range v.large.Canceled {
+		all[index] = ""
+		if i < len(v.large.Reasons) {
+			all[index] = v.large.Reasons[i]
+		}
+	}
+	return all
+}
+
+// stopped ends the record of a message that no workflow will have: one that was
+// canceled by name, or of which rest says what became of it. It reports whether it
+// did.
+func (v *view) stopped(rec *message.Record, index int, canceled map[int]string, rest *message.Rest) bool {
+	reason, named := canceled[index]
+	if rec.State.Final() || !named && rest == nil {
+		return false
+	}
+	switch {
+	case rest != nil:
+		rec.Finished = rest.Finished
+	case !v.open && v.status.FinishedAt != nil:
+		rec.Finished = v.status.FinishedAt.UnixMilli()
+	}
+	rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, reason
+	if !named {
+		rec.State, rec.Code, rec.Detail = rest.State, rest.Code, rest.Detail
+	}
+	rec.Rev = max(rec.Rev, rec.Finished<<revShift)
+	return true
 }
 
 // rest is what became of the messages of a segment that never ran; nil while it
@@ -166,7 +177,26 @@ func (r *rows) ended(ctx context.Context, lines message.Lines) error {
 			return err
 		}
 	}
+	if own, ok := r.view.large.RestOf[r.number]; ok {
+		r.abandoned(lines, &own)
+	} else if len(r.view.large.Canceled) > 0 {
+		r.abandoned(lines, nil)
+	}
 	return nil
+}
+
+// abandoned ends what the segment left and nobody has, or will have.
+func (r *rows) abandoned(lines message.Lines, rest *message.Rest) {
+	canceled := r.view.canceled()
+	for pos, l := range lines {
+		if r.records[pos] == nil {
+			continue
+		}
+		if rec := *r.records[pos]; r.view.stopped(&rec, l.Index, canceled, rest) {
+			r.records[pos] = &rec
+			r.put(lines, pos, &rec)
+		}
+	}
 }
 
 // covers reports whether a retry may have messages of a segment: directly, or from
@@ -178,8 +208,14 @@ func (v *view) covers(retry message.Retry, number int) bool {
 // retried lays the messages that a retry took over the segment's own.
 func (r *rows) retried(ctx context.Context, lines message.Lines, retry message.Retry) error {
 	t, err := r.view.takenBy(ctx, retry)
-	if err != nil || t == nil {
+	if err != nil {
 		return err
+	}
+	if t == nil {
+		if rest, ok := r.view.large.RestOf[retry.Number]; ok {
+			r.abandoned(lines, &rest)
+		}
+		return nil
 	}
 	for i, spot := range t.spots {
 		if spot.Segment == r.number && spot.Pos < len(lines) {
@@ -196,93 +232,4 @@ func (r *rows) retried(ctx context.Context, lines message.Lines, retry message.R
 		}
 	}
 	return nil
-}
-
-// taken is what a retry took over: its ledger, or the rows that it told.
-type taken struct {
-	spots   []message.Spot
-	records []message.Record
-	told    map[int]message.Row // by index
-}
-
-// takenBy asks a retry, once for a view; nil means that it has not begun.
-func (v *view) takenBy(ctx context.Context, retry message.Retry) (*taken, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if t, ok := v.taken[retry.Number]; ok {
-		return t, nil
-	}
-	state := hasEnded
-	var told []message.Row
-	var err error
-	if !retry.Ended {
-		// All of its rows: one that is left out here would show as it was left.
-		if told, state, err = v.ask(ctx, retry.Number, filter{}); err != nil {
-			return nil, err
-		}
-	}
-	t := &taken{}
-	switch state {
-	case notThere:
-		t = nil
-	case hasEnded:
-		l, err := v.s.o.Store.Ledger(ctx, v.large.Dir, retry.Number)
-		if err != nil {
-			return nil, v.s.storeError("batch "+v.ref.ID, err)
-		}
-		if len(l.Spots) != len(l.Records) {
-			return nil, fmt.Errorf("batch %s: the ledger of retry %d does not say where its messages are", v.ref.ID, retry.Number)
-		}
-		t.spots, t.records = l.Spots, l.Records
-	default:
-		t.told = make(map[int]message.Row, len(told))
-		for _, row := range told {
-			t.told[row.Index] = row
-		}
-	}
-	v.taken[retry.Number] = t
-	return t, nil
-}
-
-// How a workflow of a segment was found.
-type found int
-
-const (
-	hasTold found = iota
-	hasEnded
-	notThere
-)
-
-// ask gets the rows of a running workflow, without what q does not want.
-func (v *view) ask(ctx context.Context, number int, q filter) ([]message.Row, found, error) {
-	var all []message.Row
-	page := message.PageQuery{State: q.name, Since: q.since, Limit: message.MaxPage}
-	what := fmt.Sprintf("segment %d of batch %s", number, v.ref.ID)
-	for {
-		var p message.Page
-		closed, err := v.s.query(ctx, v.workflow(number), &p, workflows.QueryMessages, page)
-		var missing *serviceerror.NotFound
-		switch {
-		case errors.As(err, &missing):
-			return nil, v.absent(ctx, number), nil
-		case err != nil:
-			return nil, hasTold, v.s.workerError(ctx, what, err)
-		case closed:
-			return nil, hasEnded, nil
-		}
-		all = append(all, p.Messages...)
-		if p.Next == "" {
-			return all, hasTold, nil
-		}
-		page.Cursor = p.Next
-	}
-}
-
-// absent is a workflow that Temporal does not have: it has not begun, unless its
-// ledger is there.
-func (v *view) absent(ctx context.Context, number int) found {
-	if _, err := v.s.o.Store.Ledger(ctx, v.large.Dir, number); err == nil || !errors.Is(err, store.ErrNotFound) {
-		return hasEnded
-	}
-	return notThere
 }

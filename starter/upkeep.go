@@ -178,8 +178,8 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	if err := s.removeSegments(ctx, ref, dirs); err != nil {
 		return err
 	}
-	for _, dir := range dirs {
-		if err := s.o.Store.Delete(ctx, dir); err != nil {
+	for _, f := range dirs {
+		if err := s.o.Store.Delete(ctx, f.Dir); err != nil {
 			return s.storeError("delete batch "+ref.ID, err)
 		}
 	}
@@ -187,14 +187,14 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 }
 
 // folders are all of a batch in the store.
-func (s *Starter) folders(ctx context.Context, ref Ref, d description) ([]string, error) {
+func (s *Starter) folders(ctx context.Context, ref Ref, d description) ([]store.Folder, error) {
 	if s.o.Store == nil {
 		if d.memo.Dir != "" {
 			return nil, invalid("batch %s has files in the store, and none is configured", ref.ID)
 		}
 		return nil, nil
 	}
-	dirs, err := s.o.Store.Find(ctx, tenantOf(ref), ref.ID)
+	dirs, err := s.o.Store.FindAll(ctx, tenantOf(ref), ref.ID)
 	if err != nil {
 		return nil, s.storeError("batch "+ref.ID, err)
 	}
@@ -206,15 +206,18 @@ const removals = 8
 
 // removeSegments removes the workflows of all segments and retries. Most of them
 // have one run, which needs no look-up.
-func (s *Starter) removeSegments(ctx context.Context, ref Ref, dirs []string) error {
+func (s *Starter) removeSegments(ctx context.Context, ref Ref, dirs []store.Folder) error {
 	wid := WorkflowID(ref)
-	for _, dir := range dirs {
-		m, err := s.o.Store.Manifest(ctx, dir)
+	for _, f := range dirs {
+		if !f.Complete {
+			continue // without a manifest nothing was started
+		}
+		m, err := s.o.Store.Manifest(ctx, f.Dir)
 		if err != nil {
 			return s.storeError("delete batch "+ref.ID, err)
 		}
 		last := len(m.Segments)
-		if res, err := s.o.Store.Result(ctx, dir); err == nil && res.Large != nil {
+		if res, err := s.o.Store.Result(ctx, f.Dir); err == nil && res.Large != nil {
 			for _, r := range res.Large.Retries {
 				last = max(last, r.Number)
 			}

@@ -1,0 +1,205 @@
+package starter_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+func TestALargeBatchLiesInTheStoreBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{Rates: map[string]float64{"one": 100}, ActionPrice: 50})
+	in := streamOf(2500)
+	in.header.Template.Body = []byte(`{"text":"secret"}`)
+	got, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, in)
+	require.NoError(t, err)
+	require.Equal(t, "a", got.ID)
+	require.Equal(t, 2500, got.Total)
+	require.Equal(t, 1, got.Rejected)
+	require.Len(t, got.Problems, 1)
+	require.Equal(t, 3, got.Segments)
+	require.Equal(t, 2499, got.Estimate.Messages)
+	require.Equal(t, noon.Add(24990*time.Millisecond), *got.Estimate.EndsAt)
+
+	sent := b.input(t)
+	require.Empty(t, sent.Batch.Messages)
+	require.Empty(t, sent.Batch.Template, "no content reaches Temporal")
+	require.Equal(t, 2500, sent.Large.Total)
+	require.Equal(t, 1, sent.Large.Rejected)
+	m, err := b.store.Manifest(t.Context(), sent.Large.Dir)
+	require.NoError(t, err)
+	require.Equal(t, 2500, m.Total)
+	require.JSONEq(t, `{"text":"secret"}`, string(m.Batch.Template.Body))
+	require.Equal(t, "message", m.Batch.Dispatch)
+	attrs := b.fake.flow(t, "batch-a").start.GetSearchAttributes().GetIndexedFields()
+	require.Equal(t, 2500, decode[int](t, attrs["VolleyTotal"]))
+	require.Equal(t, noon, decode[time.Time](t, attrs["VolleyDue"]).UTC())
+}
+
+func TestABatchInMemoryGoesTheLargeWayByItself(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		o      starter.Options
+		n      int
+		change func(b *message.Batch)
+		large  bool
+		as     string
+	}{
+		"too many messages":                   {n: 1001, large: true, as: "message"},
+		"too many bytes":                      {o: starter.Options{MaxBytes: 500}, n: 3, large: true, as: "message"},
+		"groups were asked for":               {n: 3, change: func(b *message.Batch) { b.Dispatch = "group" }, large: true, as: "group"},
+		"it is above the limit for groups":    {o: starter.Options{GroupAbove: 2}, n: 3, large: true, as: "group"},
+		"its dispatch was asked for":          {o: starter.Options{GroupAbove: 2}, n: 3, change: func(b *message.Batch) { b.Dispatch = "message" }},
+		"it fits":                             {o: starter.Options{GroupAbove: 3}, n: 3},
+		"asked for messages, and is too long": {o: starter.Options{GroupAbove: 2}, n: 1001, change: func(b *message.Batch) { b.Dispatch = "message" }, large: true, as: "message"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBig(t, c.o)
+			r := request("a", c.n)
+			if c.change != nil {
+				c.change(r.Batch)
+			}
+			got, err := b.Start(t.Context(), r)
+			require.NoError(t, err)
+			require.Equal(t, c.n, got.Total)
+			require.Equal(t, c.large, b.input(t).Large != nil)
+			require.Equal(t, c.large, got.Segments > 0)
+			if c.large {
+				require.Equal(t, c.as, b.input(t).Batch.Dispatch)
+			}
+			again, err := b.Start(t.Context(), r)
+			require.NoError(t, err)
+			require.True(t, again.Existing)
+			require.Equal(t, got.Rejected, again.Rejected)
+			require.Equal(t, got.Segments, again.Segments)
+			r.Body = []byte("other")
+			_, err = b.Start(t.Context(), r)
+			require.ErrorIs(t, err, starter.ErrConflict)
+		})
+	}
+}
+
+func TestWithoutAStoreLargeBatchesAreRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := newStarter(t, starter.Options{GroupAbove: 1})
+	var large *starter.TooLargeError
+	_, err := s.Start(t.Context(), request("a", 1001))
+	require.ErrorAs(t, err, &large)
+	r := request("a", 3)
+	r.Batch.Dispatch = "group"
+	_, err = s.Start(t.Context(), r)
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	_, err = s.StartLarge(t.Context(), starter.Request{Ref: a}, streamOf(3))
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	start(t, s, request("b", 3))
+}
+
+func TestARepeatedLargeStartAnswersWhatTheFirstResolved(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{})
+	first := streamOf(1500)
+	first.header.SendAfter = noon.Add(time.Hour).UnixMilli()
+	_, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, first)
+	require.NoError(t, err)
+
+	second := streamOf(1500)
+	got, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, second)
+	require.NoError(t, err)
+	due := noon.Add(time.Hour)
+	require.Equal(t, starter.Started{
+		ID: "a", Total: 1500, Rejected: 1, Existing: true, Segments: 2, SendAfter: &due,
+		Problems: message.Problems{{Index: 1499, Path: "messages[2].to", Code: message.CodeFormat, Detail: "no number"}},
+	}, got)
+	require.Equal(t, 1500, second.at, "the body was read to its end for its hash")
+	require.Equal(t, 1, b.folders(t))
+
+	third := streamOf(1500)
+	third.hash = "other"
+	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a}, third)
+	require.ErrorIs(t, err, starter.ErrConflict)
+	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a, Flags: map[string]string{"ttl": "1h"}}, streamOf(1500))
+	require.ErrorIs(t, err, starter.ErrConflict)
+	require.Equal(t, 1, b.folders(t))
+}
+
+func TestAFailedLargeStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the body breaks off")
+	for name, c := range map[string]struct {
+		change func(in *stream, b *big)
+		check  func(t *testing.T, err error)
+	}{
+		"the stream says that nothing may run": {
+			func(in *stream, _ *big) { in.err = broken },
+			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, broken) },
+		},
+		"no message is valid": {
+			func(in *stream, _ *big) { in.all = in.all[len(in.all)-1:] },
+			func(t *testing.T, err error) {
+				t.Helper()
+				var none *starter.NoneValidError
+				require.ErrorAs(t, err, &none)
+				require.ErrorIs(t, err, starter.ErrInvalid)
+				require.Equal(t, 1, none.Started.Total)
+				require.Equal(t, 1, none.Started.Rejected)
+				require.Len(t, none.Started.Problems, 1)
+			},
+		},
+		"the server refuses it": {
+			func(_ *stream, b *big) { b.fake.startError = serviceerror.NewInvalidArgument("no") },
+			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, starter.ErrInvalid) },
+		},
+		"its metadata is too large": {
+			func(in *stream, _ *big) {
+				in.header.Metadata = append(append([]byte(`{"k":"`), make([]byte, 0)...), []byte(longText()+`"}`)...)
+			},
+			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, starter.ErrInvalid) },
+		},
+		"the worker sees another store": {
+			func(_ *stream, b *big) { b.fake.onStart(message.Overview{V: 1, Fault: "it is not there"}) },
+			func(t *testing.T, err error) {
+				t.Helper()
+				require.ErrorIs(t, err, starter.ErrStoreNotShared)
+				require.Contains(t, err.Error(), "s3://bucket")
+				require.NotContains(t, err.Error(), "password")
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBig(t, starter.Options{StoreURL: "s3://user:password@bucket?secret=password"})
+			in := streamOf(1200)
+			c.change(in, b)
+			_, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, in)
+			c.check(t, err)
+			require.Zero(t, b.folders(t))
+			require.Empty(t, b.fake.flows)
+			require.LessOrEqual(t, in.ended, 1)
+		})
+	}
+}
+
+func longText() string {
+	text := make([]byte, message.MaxLarge)
+	for i := range text {
+		text[i] = 'x'
+	}
+	return string(text)
+}
+
+func TestALargeBatchWaitsForAWorker(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{Wait: short})
+	b.fake.answer = nil
+	got := b.startBig(t, 1200)
+	require.Equal(t, 2, got.Segments)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, b.fake.flow(t, "batch-a").status)
+}
