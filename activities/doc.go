@@ -1,7 +1,10 @@
-// Package activities carries single messages to their providers for the
-// workflows: Send makes one attempt, Reconcile asks about a doubtful one.
+// Package activities carries messages to their providers for the workflows: Send
+// makes one attempt, SendGroup the first attempts of many, Reconcile asks about a
+// doubtful one. Open, Load, Keep, Close and Locate read and write the store of
+// large batches for them.
 //
 // It is the one place that turns a provider's errors into what a workflow acts
 // on. It decides no retry and no schedule; it only refuses to make a request
-// that could no longer be waited for, or whose validity has run out.
+// that could no longer be waited for, whose validity has run out, or, in a group,
+// that the server does not know of.
 package activities

@@ -121,16 +121,16 @@ func (g *group) dispatch(ctx, base context.Context, from origin) {
 		if fault == nil && g.limit(m.ExpiresAt) <= 0 {
 			fault = &SendResult{Kind: KindExpired}
 		}
-		if fault != nil {
-			if g.settle(i, *fault); ctx.Err() != nil {
-				return
-			}
-			continue
-		}
-		if !g.admit(ctx, i) {
+		switch {
+		case ctx.Err() != nil:
 			return
+		case fault != nil:
+			g.settle(i, *fault)
+		case !g.admit(ctx, i):
+			return
+		default:
+			g.start(base, i, m)
 		}
-		g.start(base, i, m)
 	}
 	g.pulse.reach(len(g.positions))
 }
@@ -176,6 +176,9 @@ func (g *group) work(base context.Context, j job) {
 		g.measure.late(g.now().Sub(j.m.Due))
 		res := g.request(base, g.sender, j.m, j.limit, g.measure)
 		g.gate.answered(g.now())
+		if res.Kind != string(provider.Unavailable) {
+			g.available()
+		}
 		g.settle(j.i, res)
 		g.gate.leave()
 	}
@@ -188,17 +191,18 @@ func (g *group) settle(i int, res SendResult) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.outcomes[i] = res
-	switch res.Kind {
-	case KindExpired, KindNotStarted: // no answer
-	case string(provider.Unavailable):
+	if res.Kind == string(provider.Unavailable) {
 		if g.row++; g.row >= groupRow {
 			g.stop()
 		}
-	default:
-		if res.Code != message.CodeStore {
-			g.row = 0
-		}
 	}
+}
+
+// available notes that the account is there.
+func (g *group) available() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.row = 0
 }
 
 // known is what is known of the outcomes by now.
