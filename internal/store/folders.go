@@ -95,23 +95,14 @@ func (s *Store) FindAll(ctx context.Context, tenant, batch string) ([]Folder, er
 		return nil, err
 	}
 	found := make([][]Folder, len(days))
-	group, ctx := errgroup.WithContext(ctx)
+	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(lookups)
 	for i, day := range days {
 		group.Go(func() error {
-			parent := tenant + "/" + day + "/"
-			names, err := s.dirs(ctx, parent, batch+"~", func(string) bool { return true })
-			for _, name := range names {
-				f, bad := folderOf(parent + name)
-				if bad != nil {
-					continue
-				}
-				if err := s.measure(ctx, &f); err != nil {
-					return err
-				}
+			return s.day(within, tenant+"/"+day+"/", batch+"~", func(f Folder) bool {
 				found[i] = append(found[i], f)
-			}
-			return err
+				return true
+			})
 		})
 	}
 	err = group.Wait()
@@ -168,29 +159,45 @@ func (s *Store) walk(ctx context.Context, yield func(Folder) bool) error {
 	if err != nil {
 		return err
 	}
+	more := true
 	for _, tenant := range tenants {
 		days, err := s.dirs(ctx, tenant+"/", "", isDay)
 		if err != nil {
 			return err
 		}
 		for _, day := range days {
-			parent := tenant + "/" + day + "/"
-			names, err := s.dirs(ctx, parent, "", func(string) bool { return true })
-			if err != nil {
+			err := s.day(ctx, tenant+"/"+day+"/", "", func(f Folder) bool {
+				more = yield(f)
+				return more
+			})
+			if err != nil || !more {
 				return err
 			}
-			for _, name := range names {
-				f, bad := folderOf(parent + name)
-				if bad != nil {
-					continue
-				}
-				if err := s.measure(ctx, &f); err != nil {
-					return err
-				}
-				if !yield(f) {
-					return nil
-				}
-			}
+		}
+	}
+	return nil
+}
+
+// day lists the folders right under parent whose names begin so, until yield says
+// no.
+func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder) bool) error {
+	names, err := s.dirs(ctx, parent, begin, func(name string) bool {
+		_, err := folderOf(parent + name)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		f, err := folderOf(parent + name)
+		if err != nil {
+			return err
+		}
+		if err := s.measure(ctx, &f); err != nil {
+			return err
+		}
+		if !yield(f) {
+			return nil
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"volley/internal/message"
 )
@@ -46,6 +47,7 @@ func packSegment(dst []byte, lines message.Lines, ends []uint32, body []byte) ([
 		return nil, err
 	}
 	from := len(dst)
+	dst = slices.Grow(dst, headSize+len(packed)+4*len(ends)+len(body))
 	dst = append(dst, segmentMagic...)
 	for _, n := range []int{len(ends), len(packed), len(body), 0, 0} {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(n))

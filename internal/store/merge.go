@@ -140,7 +140,7 @@ func (s *spill) sources() []source {
 		}
 		return parseRow(s.row(s.refs[i]))
 	}}
-	size := min(max(16*spillBlock/max(len(s.runs), 1), 4<<10), spillBlock)
+	size := min(max(8*spillBlock/max(len(s.runs), 1), 4<<10), spillBlock)
 	for _, run := range s.runs {
 		in := bufio.NewReaderSize(io.NewSectionReader(s.file, run.from, run.to-run.from), size)
 		var buf []byte

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,16 +70,14 @@ func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
-	switch {
-	case o.CacheBytes == 0:
-		s.cache = newCache(DefaultCacheBytes)
-	default:
-		s.cache = newCache(o.CacheBytes)
-	}
+	s.cache = newCache(cmp.Or(o.CacheBytes, DefaultCacheBytes))
 	if s.scheme == "file" {
 		u, s.root = fileURL(u)
 	}
 	if s.bucket, err = blob.OpenBucket(ctx, u.String()); err != nil {
+		if u.User != nil { // the drivers' errors repeat the URL
+			err = errors.New(strings.ReplaceAll(err.Error(), u.User.String()+"@", ""))
+		}
 		return nil, fmt.Errorf("open the store at %s: %w", u.Redacted(), err)
 	}
 	return s, nil

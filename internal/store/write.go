@@ -89,12 +89,14 @@ func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
 	if err != nil {
 		return named(key, err)
 	}
+	if cap(c.body) <= maxSpare {
+		c.reset()
+		w.spare.Put(c)
+	}
 	err = w.store.write(ctx, key, data, false)
 	if cap(data) <= maxSpare {
 		*out = data
 		w.files.Put(out)
-		c.reset()
-		w.spare.Put(c)
 	}
 	return err
 }

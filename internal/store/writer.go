@@ -23,13 +23,13 @@ const (
 )
 
 // defaultSpillBytes is how much waits in memory when WriteOptions has no SpillBytes.
-const defaultSpillBytes = 16 << 20
+const defaultSpillBytes = 8 << 20
 
 // WriteOptions are what Create may be told. The zero value works.
 type WriteOptions struct {
 	// TempDir is where messages that come out of order wait; empty is os.TempDir.
 	TempDir string
-	// SpillBytes is how many bytes of them wait in memory; 0 is 16 MiB.
+	// SpillBytes is how many bytes of them wait in memory; 0 is 8 MiB.
 	SpillBytes int
 }
 
