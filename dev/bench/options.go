@@ -22,6 +22,7 @@ type options struct {
 	json     string
 	profile  string
 	rate     float64
+	settle   time.Duration
 	modes    []string
 }
 
@@ -49,13 +50,16 @@ func parse(name string, args []string) (options, error) {
 	shapes, delays, ways := new(string), new(string), new(string)
 	switch name {
 	case "compare":
-		shapes = f.String("shapes", strings.Join(shapeNames(), ","), "what to measure beside the loop, with commas")
+		shapes = f.String("shapes", usualShapes, "what to measure beside the loop, with commas, of "+strings.Join(shapeNames(), ", "))
 		delays = f.String("delay", "0,50", "after how many milliseconds the sink answers; several with commas")
 		f.IntVar(&o.rounds, "rounds", 3, "alternating rounds, of which the medians count")
 	case "scale":
 	default:
 		ways = f.String("dispatch", defaultWays(name), "ways of dispatch, with commas")
 		f.Float64Var(&o.rate, "rate", defaultRate(name), "the account's rate, messages a second; 0 is no limit")
+	}
+	if name == "pacing" {
+		f.DurationVar(&o.settle, "settle", 12*time.Second, "how long both workers run before; each looks how many there are every ten seconds")
 	}
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,10 +33,16 @@ func pacing(ctx context.Context, o options, out io.Writer) error {
 	if o.rate <= 0 {
 		return fmt.Errorf("--rate: %v, expected more than 0", o.rate)
 	}
-	heading := fmt.Sprintf("Two workers, one account with a rate of %g/s; spans of a second begin after the first one", o.rate)
+	heading := fmt.Sprintf("Two workers that have run for %s, one account with a rate of %g/s; spans of a second begin after the first one",
+		o.settle, o.rate)
 	return each(ctx, o, out, heading, 2, func(ctx context.Context, c *crew, way string) (paced, error) {
 		ways := strings.Split(strings.ReplaceAll(way, "mixed", "message,group"), ",")
 		n := o.count(way, int(30*o.rate)) / len(ways)
+		select {
+		case <-time.After(c.o.settle):
+		case <-ctx.Done():
+			return paced{}, ctx.Err()
+		}
 		c.sink.note()
 		g, ctx := errgroup.WithContext(ctx)
 		for _, w := range ways {

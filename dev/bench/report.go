@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -53,13 +53,25 @@ func thisMachine() machine {
 	}
 }
 
-// commit is the version that is measured, "-dirty" if it was changed since.
+// commit is the version that is measured, "-dirty" if anything beside it was changed
+// since; "unknown" where the program was built without.
 func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output() //nolint:noctx // it takes milliseconds
-	if err != nil {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
+	of := map[string]string{}
+	for _, x := range info.Settings {
+		of[x.Key] = x.Value
+	}
+	switch revision := of["vcs.revision"]; {
+	case revision == "":
+		return "unknown"
+	case of["vcs.modified"] == "true":
+		return revision + "-dirty"
+	default:
+		return revision
+	}
 }
 
 // field reads the first line "name: value" of one of Linux's files; "" elsewhere.
