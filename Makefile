@@ -64,8 +64,8 @@ bench: build-bench ## the benchmarks, as a table and as JSON; MODE=scale and oth
 .PHONY: build-bench
 build-bench:
 	@mkdir -p $(BIN)
-	@$(GO) -C dev build -o $(BIN)/bench ./bench
-	@$(GO) -C dev build -o $(BIN)/bench-worker ./bench/worker
+	@$(GO) -C dev build -buildvcs=auto -o $(BIN)/bench ./bench
+	@$(GO) -C dev build -buildvcs=auto -o $(BIN)/bench-worker ./bench/worker
 
 # What CI runs. Each step says what is wrong by itself; the order is from fast to
 # slow. The race detector is left out of dev/, where it would mostly check Temporal.
