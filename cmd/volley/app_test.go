@@ -45,6 +45,7 @@ func TestWrongUsage(t *testing.T) {
 		"start --dialect volley --id a/b -", "start --dialect volley --id ~ -", "start --dialect volley --send-after soon -",
 		"start --dialect volley --ttl 0s -", "start --dialect volley --ttl soon -", "start --dialect volley --dispatch all -",
 		"start --dialect volley --problems few -", "start --dialect volley --problems -1 -", "validate -", "validate --dialect volley",
+		"validate --dialect volley --dispatch all -", "purge now", "purge --older-than soon", "purge --older-than -1h", "delete", "delete a/b",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

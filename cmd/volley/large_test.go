@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -211,15 +212,19 @@ func TestARequestThatCannotBeReadBitByBitIsBounded(t *testing.T) {
 
 func TestLargeBatchesWithoutAStore(t *testing.T) {
 	t.Parallel()
-	why := fmt.Errorf("mkdir /var/lib/volley: permission denied")
+	why := errors.New("mkdir /var/lib/volley: permission denied")
 	f := &fake{err: &starter.TooLargeError{Messages: 1001, MaxMessages: 1000}}
 	_, err := storeless{f, why}.Start(t.Context(), starter.Request{Batch: &message.Batch{}})
 	require.Equal(t, exitFailed, exitCode(err))
-	require.EqualError(t, err, "the batch has 1001 messages, at most 1000 are possible; the store cannot be opened: mkdir /var/lib/volley: permission denied")
+	require.EqualError(t, err, "the batch has 1001 messages, at most 1000 are possible without the store: mkdir /var/lib/volley: permission denied")
 	_, err = storeless{f, why}.StartLarge(t.Context(), starter.Request{}, nil)
 	require.ErrorIs(t, err, why)
 	_, err = storeless{f, why}.Purge(t.Context(), 0, false)
 	require.ErrorIs(t, err, why)
+	f.err = starter.ErrInvalid
+	_, err = storeless{f, why}.Start(t.Context(), starter.Request{Batch: &message.Batch{Dispatch: "group"}})
+	require.EqualError(t, err, "dispatch in groups needs the store: mkdir /var/lib/volley: permission denied")
+	require.Equal(t, exitFailed, exitCode(err))
 	f.err = starter.ErrConflict
 	_, err = storeless{f, why}.Start(t.Context(), starter.Request{Batch: &message.Batch{}})
 	require.Equal(t, starter.ErrConflict, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -97,8 +98,15 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !starter.ValidID(args[0]) {
+				return usage("%q is no batch's id: expected 1 to 100 letters, digits, dots, hyphens and underscores", args[0])
+			}
 			return a.on(cmd.Context(), func(b batches) error {
-				if err := b.Delete(cmd.Context(), a.ref(args[0])); err != nil {
+				err := b.Delete(cmd.Context(), a.ref(args[0]))
+				if errors.Is(err, starter.ErrInvalid) {
+					return &exitError{code: exitFailed, err: err} // it still runs
+				}
+				if err != nil {
 					return err
 				}
 				if a.json() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -69,12 +70,13 @@ func (a *app) source(file string, limit int64) (*source, error) {
 			s.size = info.Size()
 		}
 	}
-	var err error
-	if s.head, err = io.ReadAll(io.LimitReader(s.rest, limit+1)); err != nil {
+	s.head = make([]byte, limit+1)
+	n, err := io.ReadFull(s.rest, s.head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		s.close()
 		return nil, s.failed(err)
 	}
-	s.whole = int64(len(s.head)) <= limit
+	s.head, s.whole = s.head[:n], int64(n) <= limit
 	return s, nil
 }
 

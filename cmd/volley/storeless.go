@@ -42,8 +42,13 @@ func (s storeless) Purge(context.Context, time.Duration, bool) (starter.Purged, 
 // its size, or as it asked for groups.
 func (s storeless) explain(err error, groups bool) error {
 	var large *starter.TooLargeError
-	if errors.As(err, &large) || groups && errors.Is(err, starter.ErrInvalid) {
-		return &exitError{code: exitFailed, err: fmt.Errorf("%w; the store cannot be opened: %w", err, s.err)}
+	switch {
+	case errors.As(err, &large):
+		err = fmt.Errorf("%w without the store: %w", err, s.err)
+	case groups && errors.Is(err, starter.ErrInvalid):
+		err = fmt.Errorf("dispatch in groups needs the store: %w", s.err)
+	default:
+		return err
 	}
-	return err
+	return &exitError{code: exitFailed, err: err}
 }

@@ -151,10 +151,10 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.stderr, "volley: "+format+"\n", args...)
 }
 
-// leanBytes is what the runtime aims at while a request of any size is read. It is
-// more than that needs; without it the collector would let garbage take as much
-// again.
-const leanBytes = 28 << 20
+// leanBytes is what the runtime aims at while a request of any size is read. That
+// needs some 25 MiB; without an aim garbage takes as much again, and with a lower
+// one the collector costs more than the reading.
+const leanBytes = 40 << 20
 
 // lean makes the collector work for small memory, unless GOMEMLIMIT says what to
 // aim at.
