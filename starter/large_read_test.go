@@ -164,7 +164,7 @@ func TestRowsOfALargeBatchComeFromWhereTheyAreKnown(t *testing.T) {
 
 func TestPagesOfALargeBatchFollowEachOther(t *testing.T) {
 	t.Parallel()
-	b, o := halfway(t)
+	b, _ := halfway(t)
 	seen, cursor := 0, ""
 	for {
 		page, err := b.Messages(t.Context(), a, message.PageQuery{Limit: 333, Cursor: cursor})
@@ -196,7 +196,6 @@ func TestPagesOfALargeBatchFollowEachOther(t *testing.T) {
 		_, err = b.Messages(t.Context(), a, q)
 		require.ErrorIs(t, err, starter.ErrInvalid, "%v", q)
 	}
-	_ = o
 }
 
 func TestOneMessageOfALargeBatchHasItsTrail(t *testing.T) {

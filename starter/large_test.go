@@ -2,6 +2,7 @@ package starter_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,7 +160,7 @@ func TestAFailedLargeStartLeavesNothing(t *testing.T) {
 		},
 		"its metadata is too large": {
 			func(in *stream, _ *big) {
-				in.header.Metadata = append(append([]byte(`{"k":"`), make([]byte, 0)...), []byte(longText()+`"}`)...)
+				in.header.Metadata = []byte(`{"k":"` + longText() + `"}`)
 			},
 			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, starter.ErrInvalid) },
 		},
@@ -188,11 +189,7 @@ func TestAFailedLargeStartLeavesNothing(t *testing.T) {
 }
 
 func longText() string {
-	text := make([]byte, message.MaxLarge)
-	for i := range text {
-		text[i] = 'x'
-	}
-	return string(text)
+	return strings.Repeat("x", message.MaxLarge)
 }
 
 func TestALargeBatchWaitsForAWorker(t *testing.T) {

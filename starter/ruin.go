@@ -158,7 +158,7 @@ func (r *ruin) segment(ctx context.Context, number int, what message.Segment) er
 		if rec.State.Final() {
 			counts[rec.State]++
 		} else {
-			left[message.Spot{Segment: number, Pos: pos}] = rec
+			left[message.Spot{Segment: number, Pos: pos}] = own(rec)
 		}
 	}
 	r.add(number, counts, res)
@@ -225,7 +225,7 @@ func (r *ruin) retry(ctx context.Context, number int) error {
 			r.counts[rec.State]++
 			delete(r.left, spot)
 		} else {
-			r.left[spot] = rec
+			r.left[spot] = own(rec)
 		}
 	}
 	r.noted(res)

@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -98,11 +99,17 @@ func (v *view) takeUp(ctx context.Context, in workflows.SegmentInput, st *story)
 		for pos := range min(len(all), len(ledger.Records)) {
 			if !ledger.Records[pos].State.Final() {
 				lines = append(lines, all[pos])
-				st.recs = append(st.recs, ledger.Records[pos])
+				st.recs = append(st.recs, own(ledger.Records[pos]))
 			}
 		}
 	}
 	return lines, nil
+}
+
+// own is a record out of a ledger that others read too.
+func own(rec message.Record) message.Record {
+	rec.Trail = slices.Clone(rec.Trail)
+	return rec
 }
 
 // firstRecord is what is known of a message that was not tried yet.
