@@ -6,4 +6,8 @@
 // asked through a worker; closed ones are read from their result, and those that
 // Temporal itself ended from their history, without one. Errors of the Temporal
 // server come out as this package's own, so no other package meets them.
+//
+// Batches that are too large for one workflow, or are dispatched in groups, go
+// through the store: a start streams their messages into it, and reads put together
+// what the store, the running segments and the batch's own workflow know.
 package starter

@@ -79,9 +79,9 @@ func (f *fake) onStart(o message.Overview) {
 	}
 }
 
-func newStore(t *testing.T) *store.Store {
+func newStore(t *testing.T, url string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "mem://", store.Options{})
+	s, err := store.Open(t.Context(), url, store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -96,7 +96,12 @@ type big struct {
 
 func newBig(t *testing.T, o starter.Options) *big {
 	t.Helper()
-	b := &big{store: newStore(t)}
+	return newBigOn(t, o, "mem://")
+}
+
+func newBigOn(t *testing.T, o starter.Options, url string) *big {
+	t.Helper()
+	b := &big{store: newStore(t, url)}
 	o.Store = b.store
 	if o.Now == nil {
 		o.Now = func() time.Time { return noon }

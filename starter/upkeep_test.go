@@ -1,0 +1,146 @@
+package starter_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/message"
+	"volley/starter"
+	"volley/workflows"
+)
+
+func TestALargeBatchIsRedriven(t *testing.T) {
+	t.Parallel()
+	b, _ := ended(t)
+	t.Run("few messages need no store", func(t *testing.T) {
+		got, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled"}})
+		require.NoError(t, err)
+		require.Equal(t, 501, got.Total)
+		require.Equal(t, "a", got.RedriveOf)
+		require.Zero(t, got.Segments)
+		in := decode[workflows.Input](t, b.fake.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+		require.Nil(t, in.Large)
+		require.Equal(t, "+15550001001", in.Batch.Messages[0].To)
+		require.Zero(t, in.Batch.Messages[0].Due)
+		require.Equal(t, "one", in.Batch.Way(0)[0].Account)
+		again, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled"}})
+		require.NoError(t, err)
+		require.True(t, again.Existing)
+		require.Equal(t, got.ID, again.ID)
+	})
+	t.Run("many are a large batch", func(t *testing.T) {
+		got, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed", "canceled"}})
+		require.NoError(t, err)
+		require.Equal(t, 1501, got.Total)
+		require.Zero(t, got.Rejected)
+		require.Equal(t, 2, got.Segments)
+		again, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled", "failed"}})
+		require.NoError(t, err)
+		require.True(t, again.Existing)
+		require.Equal(t, got.ID, again.ID)
+		require.Equal(t, "a", again.RedriveOf)
+		require.Equal(t, 2, b.folders(t))
+	})
+	_, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"unknown"}})
+	require.ErrorIs(t, err, starter.ErrNotFound)
+}
+
+func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
+	t.Parallel()
+	open, _ := halfway(t)
+	require.ErrorIs(t, open.Delete(t.Context(), a), starter.ErrInvalid)
+	require.Equal(t, 1, open.folders(t))
+
+	b, _ := ended(t)
+	require.NoError(t, b.Delete(t.Context(), a))
+	require.Zero(t, b.folders(t))
+	require.Empty(t, b.fake.flows)
+	require.Equal(t, "batch-a", b.fake.deleted[len(b.fake.deleted)-1])
+	require.ErrorIs(t, b.Delete(t.Context(), a), starter.ErrNotFound)
+	_, err := b.Status(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNotFound)
+
+	small, f, _ := closedBatch(t, 3)
+	require.NoError(t, small.Delete(t.Context(), a))
+	require.Equal(t, []string{"batch-a"}, f.deleted)
+	require.ErrorIs(t, small.Delete(t.Context(), a), starter.ErrNotFound)
+}
+
+func TestPurgeRemovesWhatNobodyNeeds(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := starter.Options{Now: func() time.Time { return now }}
+	t.Run("an open batch stays however old", func(t *testing.T) {
+		t.Parallel()
+		b := newBig(t, o)
+		b.startBig(t, 3)
+		s := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return now.AddDate(1, 0, 0) }})
+		got, err := s.Purge(t.Context(), 0, false)
+		require.NoError(t, err)
+		require.Equal(t, starter.Purged{List: []starter.PurgedFolder{}}, got)
+		b.fake.flow(t, "batch-a").terminate(now)
+		got, err = s.Purge(t.Context(), 0, false)
+		require.NoError(t, err)
+		require.Zero(t, got.Folders, "nobody has told its end yet")
+	})
+	t.Run("a batch that ended goes when it is old", func(t *testing.T) {
+		t.Parallel()
+		b := newBig(t, o)
+		b.startBig(t, 3)
+		res := message.Result{V: 1, Large: &message.Large{Dir: b.input(t).Large.Dir}}
+		require.NoError(t, b.store.KeepResult(t.Context(), res.Large.Dir, &res))
+		b.fake.flow(t, "batch-a").complete(t, res)
+		got, err := b.Purge(t.Context(), time.Hour, false)
+		require.NoError(t, err)
+		require.Zero(t, got.Folders)
+		s := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return now.Add(2 * time.Hour) }})
+		got, err = s.Purge(t.Context(), time.Hour, true)
+		require.NoError(t, err)
+		require.Equal(t, 1, got.Folders)
+		require.Equal(t, starter.PurgeOld, got.List[0].Reason)
+		require.Equal(t, "a", got.List[0].Batch)
+		require.Positive(t, got.Bytes)
+		require.Equal(t, 1, b.folders(t))
+		_, err = s.Purge(t.Context(), time.Hour, false)
+		require.NoError(t, err)
+		require.Zero(t, b.folders(t))
+	})
+	t.Run("what never started goes after a day", func(t *testing.T) {
+		t.Parallel()
+		root := t.TempDir()
+		b := newBigOn(t, o, "file://"+root)
+		b.startBig(t, 3)
+		delete(b.fake.flows, "batch-a")
+		half := filepath.Join(root, "acme", "2026-11-20", "half~0123abcd", "segments")
+		require.NoError(t, os.MkdirAll(half, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(half, "0001"), []byte("x"), 0o600))
+		s := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return now.Add(25 * time.Hour) }})
+		got, err := b.Purge(t.Context(), 0, false)
+		require.NoError(t, err)
+		require.Zero(t, got.Folders)
+		got, err = s.Purge(t.Context(), 1000*time.Hour, false)
+		require.NoError(t, err)
+		require.Equal(t, 2, got.Folders)
+		require.Equal(t, starter.PurgeUnfinished, got.List[0].Reason)
+		require.Equal(t, starter.PurgeOrphaned, got.List[1].Reason)
+		require.Zero(t, b.folders(t))
+	})
+	t.Run("nothing goes when Temporal does not answer", func(t *testing.T) {
+		t.Parallel()
+		b := newBig(t, o)
+		b.startBig(t, 3)
+		delete(b.fake.flows, "batch-a")
+		b.fake.server.Stop()
+		s := starter.New(b.fake.client, starter.Options{Store: b.store, Wait: short, Now: func() time.Time { return now.Add(25 * time.Hour) }})
+		_, err := s.Purge(t.Context(), 0, false)
+		require.ErrorIs(t, err, starter.ErrUnreachable)
+		require.Equal(t, 1, b.folders(t))
+	})
+	s, _ := newStarter(t, starter.Options{})
+	_, err := s.Purge(t.Context(), 0, false)
+	require.ErrorIs(t, err, starter.ErrInvalid)
+}
