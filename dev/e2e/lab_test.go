@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,8 +237,13 @@ func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row
 	var rows []message.Row
 	for row, err := range l.starter.Results(t.Context(), ref, starter.ResultQuery{}) {
 		require.NoError(t, err)
-		require.Equal(t, len(rows), row.Index, "each message is listed once, in order")
 		rows = append(rows, row)
+	}
+	if mode != "" { // large batches list their messages in the order of due times
+		slices.SortFunc(rows, func(a, b message.Row) int { return a.Index - b.Index })
+	}
+	for i, row := range rows {
+		require.Equal(t, i, row.Index, "each message is listed once, in order")
 	}
 	require.Len(t, rows, status.Total)
 	var counts message.Counts

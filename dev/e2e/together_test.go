@@ -71,6 +71,9 @@ func TestALargeTemplateForManyRecipients(t *testing.T) {
 
 func TestABatchThatFillsSeveralHistories(t *testing.T) {
 	t.Parallel()
+	if mode != "" {
+		return // no content stands in the history of a large batch
+	}
 	l := shared
 	ref := l.startText(t, l.starter, "hook", "Hi ${name}"+strings.Repeat("x", 70<<10), notes(t, 300))
 	status, rows := l.wait(t, ref)
