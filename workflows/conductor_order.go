@@ -47,8 +47,13 @@ func (c *conductor) ask(ctx workflow.Context, parts []*part, give func(*part) Or
 	return k.reports
 }
 
-// tell passes an order on to all parts that run, and waits for nothing.
+// tell passes an order on to all parts that run, and waits for nothing. Where it
+// changes what they count they report all the same.
 func (c *conductor) tell(o Order) {
+	if o.Cancel != nil || o.Reschedule != nil {
+		c.token++
+		o.Token = c.token
+	}
 	for _, p := range c.active() {
 		c.post(p, o)
 	}
@@ -70,7 +75,7 @@ func (c *conductor) post(p *part, o Order) {
 		for len(p.orders) > 0 && p.runs() {
 			o := p.orders[0]
 			p.orders = p.orders[1:]
-			err := workflow.SignalExternalWorkflow(ctx, c.segmentID(p.number), "", signalOrder, o).Get(ctx, nil)
+			err := workflow.SignalExternalWorkflow(ctx, segmentID(c.root, p.number), "", signalOrder, o).Get(ctx, nil)
 			if err != nil && p.runs() {
 				workflow.GetLogger(c.root).Warn("an order did not reach a segment", "number", p.number, "error", err)
 			}
