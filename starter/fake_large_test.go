@@ -120,6 +120,7 @@ type stream struct {
 	ended  int
 	err    error
 	hash   string
+	onEnd  func()
 }
 
 func streamOf(n int) *stream {
@@ -142,6 +143,9 @@ func (s *stream) Next(m *message.Message) bool {
 
 func (s *stream) End() ([]byte, error) {
 	s.ended++
+	if s.onEnd != nil {
+		s.onEnd()
+	}
 	return []byte(s.hash), s.err
 }
 

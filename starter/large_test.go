@@ -200,3 +200,25 @@ func TestALargeBatchWaitsForAWorker(t *testing.T) {
 	require.Equal(t, 2, got.Segments)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, b.fake.flow(t, "batch-a").status)
 }
+
+func TestTwoStartsAtOnceAreOneBatch(t *testing.T) {
+	t.Parallel()
+	for name, hash := range map[string]string{"same content": "hash", "other content": "other"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBig(t, starter.Options{})
+			in := streamOf(1500)
+			in.hash = hash
+			in.onEnd = func() { b.startBig(t, 1500) }
+			got, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, in)
+			require.Equal(t, 1, b.folders(t), "the one that came second leaves nothing")
+			if hash == "other" {
+				require.ErrorIs(t, err, starter.ErrConflict)
+				return
+			}
+			require.NoError(t, err)
+			require.True(t, got.Existing)
+			require.Equal(t, 2, got.Segments)
+		})
+	}
+}
