@@ -127,7 +127,7 @@ func (c *conductor) beginRetry(some []*part) {
 // does not reach it; what it means for its messages comes as an order.
 func (c *conductor) launch(p *part, in SegmentInput, summary string) {
 	ctx := workflow.WithChildOptions(c.work, workflow.ChildWorkflowOptions{
-		WorkflowID:          segmentID(c.root, p.number),
+		WorkflowID:          c.segmentID(p.number),
 		ParentClosePolicy:   enums.PARENT_CLOSE_POLICY_TERMINATE,
 		WaitForCancellation: true,
 		StaticSummary:       summary,
@@ -144,8 +144,8 @@ func (c *conductor) launch(p *part, in SegmentInput, summary string) {
 }
 
 // segmentID is the id of the workflow of a batch's segment.
-func segmentID(ctx workflow.Context, number int) string {
-	return fmt.Sprintf("%s~%04d", workflow.GetInfo(ctx).WorkflowExecution.ID, number)
+func (c *conductor) segmentID(number int) string {
+	return fmt.Sprintf("%s~%04d", message.WorkflowID(c.batch.Tenant, c.batch.ID), number)
 }
 
 // finish takes over how a part's workflow ended.

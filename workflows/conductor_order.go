@@ -75,7 +75,7 @@ func (c *conductor) post(p *part, o Order) {
 		for len(p.orders) > 0 && p.runs() {
 			o := p.orders[0]
 			p.orders = p.orders[1:]
-			err := workflow.SignalExternalWorkflow(ctx, segmentID(c.root, p.number), "", signalOrder, o).Get(ctx, nil)
+			err := workflow.SignalExternalWorkflow(ctx, c.segmentID(p.number), "", signalOrder, o).Get(ctx, nil)
 			if err != nil && p.runs() {
 				workflow.GetLogger(c.root).Warn("an order did not reach a segment", "number", p.number, "error", err)
 			}

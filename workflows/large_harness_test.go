@@ -284,7 +284,7 @@ func (b *largeBench) act(ctx workflow.Context, in workflows.SegmentInput) *acts 
 		largeBench: b, plan: b.plans[in.Number], in: in, parent: info.ParentWorkflowExecution.ID, number: in.Number,
 		states: map[int]message.State{}, paused: in.Paused, due: start.Add(b.plans[in.Number].due),
 	}
-	require.Equal(b.t, fmt.Sprintf("%s~%04d", a.parent, in.Number), info.WorkflowExecution.ID)
+	require.Equal(b.t, fmt.Sprintf("batch-b~%04d", in.Number), info.WorkflowExecution.ID)
 	b.inputs[in.Number], b.begun[in.Number] = in, workflow.Now(ctx)
 	b.order = append(b.order, in.Number)
 	for _, src := range in.Sources {
