@@ -66,11 +66,11 @@ type conductor struct {
 // about ten thousand events.
 func conduct(ctx workflow.Context, in Input) (message.Result, error) {
 	c := newConductor(ctx, in)
+	reading, shut := workflow.WithCancel(c.work)
+	c.shut = shut // before setup: an update that waits may come first
 	if err := c.setup(); err != nil {
 		return message.Result{}, err
 	}
-	reading, shut := workflow.WithCancel(c.work)
-	c.shut = shut
 	workflow.Go(reading, c.open)
 	c.loop()
 	return c.close(), nil
