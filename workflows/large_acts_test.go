@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -11,6 +12,85 @@ import (
 	"volley/internal/message"
 	"volley/workflows"
 )
+
+// acts is one scripted segment, or a retry.
+type acts struct {
+	*largeBench
+	plan
+	in     workflows.SegmentInput
+	parent string
+	number int
+	all    []int
+	states map[int]message.State
+	due    time.Time
+	first  time.Time // when its first attempts end
+	last   time.Time // when its other ones do
+	paused bool
+	rev    int64
+	gone   bool
+}
+
+// segment is the scripted SendSegment.
+func (b *largeBench) segment(ctx workflow.Context, in workflows.SegmentInput) (workflows.SegmentResult, error) {
+	a := b.act(ctx, in)
+	if a.lost {
+		return workflows.SegmentResult{V: 1, Lost: true}, nil
+	}
+	ch := workflow.GetSignalChannel(ctx, "order")
+	for !a.over(workflow.Now(ctx)) {
+		sel := workflow.NewSelector(ctx)
+		sel.AddReceive(ch, func(ch workflow.ReceiveChannel, _ bool) {
+			var o workflows.Order
+			ch.Receive(ctx, &o)
+			a.obey(ctx, o)
+		})
+		timed, cancel := workflow.WithCancel(ctx)
+		if at := a.next(workflow.Now(ctx)); !at.IsZero() {
+			sel.AddFuture(workflow.NewTimer(timed, at.Sub(workflow.Now(ctx))), func(workflow.Future) {})
+		}
+		sel.Select(ctx)
+		cancel()
+		if a.pass(ctx); a.gone {
+			return workflows.SegmentResult{}, fmt.Errorf("segment %d was terminated", a.number)
+		}
+	}
+	return a.end(workflow.Now(ctx)), nil
+}
+
+func (b *largeBench) act(ctx workflow.Context, in workflows.SegmentInput) *acts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	info := workflow.GetInfo(ctx)
+	a := &acts{
+		largeBench: b, plan: b.plans[in.Number], in: in, parent: info.ParentWorkflowExecution.ID, number: in.Number,
+		states: map[int]message.State{}, paused: in.Paused, due: start.Add(b.plans[in.Number].due),
+	}
+	b.ids[in.Number] = info.WorkflowExecution.ID
+	b.inputs[in.Number], b.begun[in.Number] = in, workflow.Now(ctx)
+	b.order = append(b.order, in.Number)
+	for _, src := range in.Sources {
+		for _, i := range b.members(src.Segment) {
+			switch {
+			case src.Left && !b.ledgers[src.Segment][i].Final():
+				a.states[i] = message.Retrying
+			case src.Left:
+				continue
+			case b.rejected[i]:
+				a.states[i] = message.Rejected
+			}
+			a.all = append(a.all, i)
+			a.states[i] += 0
+			if s := a.states[i]; !s.Final() && (in.Cancel != nil || slices.Contains(in.Canceled, i)) {
+				a.states[i] = message.Canceled
+			}
+		}
+	}
+	if in.Due > 0 {
+		a.due = time.UnixMilli(in.Due)
+	}
+	a.pass(ctx)
+	return a
+}
 
 // pass lets time do what it does to a scripted segment.
 func (a *acts) pass(ctx workflow.Context) {
@@ -77,8 +157,8 @@ func (a *acts) next(now time.Time) time.Time {
 }
 
 func (a *acts) counts() (n message.Counts) {
-	for _, s := range a.states {
-		n[s]++
+	for _, i := range a.all {
+		n[a.states[i]]++
 	}
 	return n
 }

@@ -44,6 +44,7 @@ type largeBench struct {
 
 	opens   int
 	inputs  map[int]workflows.SegmentInput
+	ids     map[int]string
 	order   []int // numbers, in the order in which they began
 	begun   map[int]time.Time
 	ended   map[int]time.Time
@@ -58,7 +59,7 @@ func newLargeBench(t *testing.T, n, size int) *largeBench {
 	t.Helper()
 	b := &largeBench{
 		bench: newBench(t), n: n, size: size, rejected: map[int]bool{}, plans: map[int]plan{},
-		inputs: map[int]workflows.SegmentInput{}, begun: map[int]time.Time{}, ended: map[int]time.Time{},
+		inputs: map[int]workflows.SegmentInput{}, ids: map[int]string{}, begun: map[int]time.Time{}, ended: map[int]time.Time{},
 		orders: map[int][]workflows.Order{}, ledgers: map[int]map[int]message.State{},
 	}
 	b.open = func(int) (activities.OpenResult, error) {
@@ -140,6 +141,9 @@ func (b *largeBench) run(change ...func(*message.Batch)) message.Result {
 	require.NotNil(b.t, res.Large)
 	require.Empty(b.t, res.Rows)
 	require.LessOrEqual(b.t, b.busiest, 16)
+	for number, id := range b.ids {
+		require.Equal(b.t, fmt.Sprintf("batch-b~%04d", number), id)
+	}
 	for _, r := range b.closed {
 		require.Equal(b.t, res, r, "what is kept is the result")
 	}
@@ -230,83 +234,4 @@ func (b *largeBench) members(number int) []int {
 		all = append(all, i)
 	}
 	return all
-}
-
-// acts is one scripted segment, or a retry.
-type acts struct {
-	*largeBench
-	plan
-	in     workflows.SegmentInput
-	parent string
-	number int
-	all    []int
-	states map[int]message.State
-	due    time.Time
-	first  time.Time // when its first attempts end
-	last   time.Time // when its other ones do
-	paused bool
-	rev    int64
-	gone   bool
-}
-
-// segment is the scripted SendSegment.
-func (b *largeBench) segment(ctx workflow.Context, in workflows.SegmentInput) (workflows.SegmentResult, error) {
-	a := b.act(ctx, in)
-	if a.lost {
-		return workflows.SegmentResult{V: 1, Lost: true}, nil
-	}
-	ch := workflow.GetSignalChannel(ctx, "order")
-	for !a.over(workflow.Now(ctx)) {
-		sel := workflow.NewSelector(ctx)
-		sel.AddReceive(ch, func(ch workflow.ReceiveChannel, _ bool) {
-			var o workflows.Order
-			ch.Receive(ctx, &o)
-			a.obey(ctx, o)
-		})
-		timed, cancel := workflow.WithCancel(ctx)
-		if at := a.next(workflow.Now(ctx)); !at.IsZero() {
-			sel.AddFuture(workflow.NewTimer(timed, at.Sub(workflow.Now(ctx))), func(workflow.Future) {})
-		}
-		sel.Select(ctx)
-		cancel()
-		if a.pass(ctx); a.gone {
-			return workflows.SegmentResult{}, fmt.Errorf("segment %d was terminated", a.number)
-		}
-	}
-	return a.end(workflow.Now(ctx)), nil
-}
-
-func (b *largeBench) act(ctx workflow.Context, in workflows.SegmentInput) *acts {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	info := workflow.GetInfo(ctx)
-	a := &acts{
-		largeBench: b, plan: b.plans[in.Number], in: in, parent: info.ParentWorkflowExecution.ID, number: in.Number,
-		states: map[int]message.State{}, paused: in.Paused, due: start.Add(b.plans[in.Number].due),
-	}
-	require.Equal(b.t, fmt.Sprintf("batch-b~%04d", in.Number), info.WorkflowExecution.ID)
-	b.inputs[in.Number], b.begun[in.Number] = in, workflow.Now(ctx)
-	b.order = append(b.order, in.Number)
-	for _, src := range in.Sources {
-		for _, i := range b.members(src.Segment) {
-			switch {
-			case src.Left && !b.ledgers[src.Segment][i].Final():
-				a.states[i] = message.Retrying
-			case src.Left:
-				continue
-			case b.rejected[i]:
-				a.states[i] = message.Rejected
-			}
-			a.all = append(a.all, i)
-			a.states[i] += 0
-			if s := a.states[i]; !s.Final() && (in.Cancel != nil || slices.Contains(in.Canceled, i)) {
-				a.states[i] = message.Canceled
-			}
-		}
-	}
-	if in.Due > 0 {
-		a.due = time.UnixMilli(in.Due)
-	}
-	a.pass(ctx)
-	return a
 }
