@@ -59,6 +59,7 @@ func TestABatchInMemoryGoesTheLargeWayByItself(t *testing.T) {
 		"it is above the limit for groups":    {o: starter.Options{GroupAbove: 2}, n: 3, large: true, as: "group"},
 		"its dispatch was asked for":          {o: starter.Options{GroupAbove: 2}, n: 3, change: func(b *message.Batch) { b.Dispatch = "message" }},
 		"it fits":                             {o: starter.Options{GroupAbove: 3}, n: 3},
+		"it is empty":                         {change: func(b *message.Batch) { b.Dispatch = "group" }},
 		"asked for messages, and is too long": {o: starter.Options{GroupAbove: 2}, n: 1001, change: func(b *message.Batch) { b.Dispatch = "message" }, large: true, as: "message"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,8 +105,11 @@ func fewProblems(from []message.Message) []message.Message {
 }
 
 // isLarge decides whether a batch goes through the store. It refuses one that has
-// to when there is none.
+// to when there is none. A batch without messages has nothing to store.
 func (s *Starter) isLarge(in *workflows.Input, asked string) (bool, error) {
+	if len(in.Batch.Messages) == 0 {
+		return false, s.checkSize(in)
+	}
 	groups := asked == dispatchGroup
 	if s.o.Store == nil {
 		if groups {
