@@ -55,6 +55,7 @@ type chaos struct {
 	paused   bool
 	down     map[string][2]time.Time
 	live     map[string]bool // activities that may still end, by id
+	seg      *segmentChaos   // nil for a small batch
 }
 
 func (c *chaos) leaves(i int, now time.Time) {
@@ -94,6 +95,9 @@ func (x *chaosWf) Init(out interceptor.WorkflowOutboundInterceptor) error {
 // ExecuteActivity decides the activity's fate; what has started is not canceled.
 func (x *chaosOut) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	c := x.c
+	if c.seg != nil && name != workflows.SendName && name != workflows.ReconcileName {
+		return c.seg.execute(x, ctx, name, args[0])
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := fate{}
@@ -231,7 +235,9 @@ func (c *chaos) bench() *bench {
 			return
 		}
 		over(a.ActivityID)
-		b.consistent(b.status(), c.n)
+		if a.ActivityType.Name != workflows.LoadName {
+			b.consistent(b.status(), c.n)
+		}
 	})
 	b.env.SetOnActivityCanceledListener(func(a *activityInfo) { over(a.ActivityID) })
 	return b

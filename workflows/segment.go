@@ -51,6 +51,9 @@ func SendSegment(ctx workflow.Context, in SegmentInput) (SegmentResult, error) {
 	if in.V != message.Version || in.Dir == "" || len(in.Sources) == 0 {
 		return SegmentResult{}, errNoBatch
 	}
+	if err := answerLoading(ctx); err != nil {
+		return SegmentResult{}, err
+	}
 	seg, batch := load(ctx, in)
 	if seg == nil {
 		return SegmentResult{V: message.Version, Lost: true}, nil
@@ -70,6 +73,20 @@ func SendSegment(ctx workflow.Context, in SegmentInput) (SegmentResult, error) {
 		}
 		r.reopen()
 	}
+}
+
+// answerLoading answers questions until the segment has been read.
+func answerLoading(ctx workflow.Context) error {
+	loading := temporal.NewApplicationError("the segment is being read from the store", ErrLoadingType)
+	if err := workflow.SetQueryHandler(ctx, QueryStatus, func() (nothing, error) { return nothing{}, loading }); err != nil {
+		return err
+	}
+	for _, name := range []string{QueryMessages, QueryMessage} {
+		if err := workflow.SetQueryHandler(ctx, name, func(nothing) (nothing, error) { return nothing{}, loading }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load reads what the workflow needs of its messages; nil when the store does not
@@ -121,9 +138,8 @@ func load(ctx workflow.Context, in SegmentInput) (*segment, message.Batch) {
 // may be repeated, and is until it succeeds.
 func storeOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		StartToCloseTimeout:   storeToClose,
-		DisableEagerExecution: true,
-		RetryPolicy:           &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: storeRetry},
+		StartToCloseTimeout: storeToClose,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: storeRetry},
 	}
 }
 
@@ -160,6 +176,7 @@ func (r *run) beginSegment() {
 	}
 	if r.seg.begun != nil {
 		copy(r.recs, r.seg.begun.Records)
+		r.change() // a retry's follow those of the segments
 	} else {
 		r.beginLines()
 	}
@@ -239,7 +256,7 @@ func (r *run) rests() bool {
 // tellFirstMade lets the batch know, once, that the first attempts of a segment
 // have been made which goes on for retries, so that the next one can begin.
 func (r *run) tellFirstMade() {
-	if r.seg == nil || r.seg.reported || r.counts.Open() == 0 || r.counts[message.Scheduled]+r.counts[message.Accepted] > 0 {
+	if r.seg == nil || r.seg.retries() || r.seg.reported || r.counts.Open() == 0 || r.counts[message.Scheduled]+r.counts[message.Accepted] > 0 {
 		return
 	}
 	for i := range r.recs {
