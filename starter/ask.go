@@ -82,6 +82,8 @@ func (v *view) ask(ctx context.Context, number int, q filter) ([]message.Row, fo
 		switch {
 		case errors.As(err, &missing):
 			return nil, v.absent(ctx, number), nil
+		case isLoading(err):
+			return nil, notThere, nil
 		case err != nil:
 			return nil, hasTold, v.s.workerError(ctx, what, err)
 		case closed:

@@ -12,11 +12,10 @@ import (
 )
 
 const (
-	// maxAsked is how many running segments a status asks, askedAtOnce how many of
-	// them at once, and askWait how long each may take.
-	maxAsked    = 32
-	askedAtOnce = 16
-	askWait     = 2 * time.Second
+	// maxAsked is how many running segments a status asks, all at once, and askWait
+	// how long they may take: a busy one is counted by its last report.
+	maxAsked = 32
+	askWait  = 200 * time.Millisecond
 )
 
 // now is the status of a large batch with the counts that its running segments
@@ -27,12 +26,11 @@ func (v *view) now(ctx context.Context) message.Status {
 		return v.status
 	}
 	var group errgroup.Group
-	group.SetLimit(askedAtOnce)
 	var mu sync.Mutex
+	sctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
 	for _, number := range v.running() {
 		group.Go(func() error {
-			sctx, cancel := context.WithTimeout(ctx, askWait)
-			defer cancel()
 			if st, ok := v.count(sctx, number); ok {
 				mu.Lock()
 				defer mu.Unlock()

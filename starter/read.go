@@ -180,7 +180,7 @@ func (s *Starter) query(ctx context.Context, wid string, out any, name string, a
 		})
 		var failed *serviceerror.QueryFailed
 		switch {
-		case errors.As(err, &failed) && try < queryTries:
+		case errors.As(err, &failed) && !isLoading(err) && try < queryTries:
 			continue
 		case err != nil:
 			return false, err
@@ -199,6 +199,12 @@ func (s *Starter) query(ctx context.Context, wid string, out any, name string, a
 			return true, nil
 		}
 	}
+}
+
+// isLoading reports whether a segment answered that it has yet to be read.
+func isLoading(err error) bool {
+	var failed *serviceerror.QueryFailed
+	return errors.As(err, &failed) && failed.Failure.GetApplicationFailureInfo().GetType() == workflows.ErrLoadingType
 }
 
 // result waits until a batch has closed and returns how it ended. One that

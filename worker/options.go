@@ -18,6 +18,11 @@ const (
 	// deadlock is how long a workflow may think without yielding. A worker that
 	// replays many batches at once on few cores makes each of them slow.
 	deadlock = 5 * time.Second
+	// minTasks and tasksPerCore are how many workflow tasks, queries among them, are
+	// worked on at once. Most of a task's time it waits for the server to take its
+	// answer.
+	minTasks     = 16
+	tasksPerCore = 8
 	// storeConcurrency is how many activities read or write the store at once. Each
 	// may hold a segment in memory.
 	storeConcurrency = 16
@@ -41,15 +46,12 @@ type common struct {
 func (c common) fill(o *sdk.Options) {
 	o.Identity, o.WorkerStopTimeout, o.OnFatalError = c.identity, c.drain, c.died
 	o.DisableRegistrationAliasing = true
-	// An activity that is handed out with its workflow's task gets around the rate
-	// of its queue.
-	o.DisableEagerActivities = true
 }
 
 // batchOptions are how the worker of the workflows and of the store runs.
 func batchOptions() sdk.Options {
 	return sdk.Options{
-		MaxConcurrentWorkflowTaskExecutionSize: max(4, 2*runtime.GOMAXPROCS(0)),
+		MaxConcurrentWorkflowTaskExecutionSize: max(minTasks, tasksPerCore*runtime.GOMAXPROCS(0)),
 		MaxConcurrentActivityExecutionSize:     storeConcurrency,
 		DeadlockDetectionTimeout:               deadlock,
 		WorkflowTaskPollerBehavior:             sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{}),
@@ -65,11 +67,15 @@ func SendOptions(a provider.Account) sdk.Options {
 	return accountOptions(concurrency(a), a.Rate)
 }
 
-// GroupOptions are how the worker of an account's groups runs: at least four at
-// once, so that the end of one is no pause, and otherwise twice as many as keep the
-// account's concurrency in use.
+// GroupOptions are how the worker of an account's groups runs: at least eight at
+// once, since each waits for the server to take its heartbeats, and otherwise twice
+// as many as keep the account's concurrency in use. A rate needs fewer.
 func GroupOptions(a provider.Account) sdk.Options {
-	size := max(4, int(math.Ceil(2*float64(concurrency(a))/100)))
+	least := 8
+	if a.Rate > 0 {
+		least = 4
+	}
+	size := max(least, int(math.Ceil(2*float64(concurrency(a))/100)))
 	return accountOptions(size, slack*a.Rate/min(groupMessages, max(1, a.Rate*groupSeconds)))
 }
 

@@ -60,7 +60,7 @@ func TestAnAccountsGroupsAreFewAndKeepItsRate(t *testing.T) {
 		size    int
 		rate    float64 // of groups, in a second
 	}{
-		"one does not end alone":           {provider.Account{Concurrency: 1}, 4, 0},
+		"one does not end alone":           {provider.Account{Concurrency: 1}, 8, 0},
 		"enough to use the concurrency up": {provider.Account{Concurrency: 1001}, 21, 0},
 		"a group is five seconds' worth":   {provider.Account{Rate: 20}, 4, 0.25},
 		"a large group is 500 messages":    {provider.Account{Rate: 2000}, 4, 5},

@@ -59,10 +59,9 @@ const codeLost = "segment_lost"
 // tried again belongs to the workflow.
 func openOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
-		StartToCloseTimeout:   openToClose,
-		DisableEagerExecution: true,
-		RetryPolicy:           &temporal.RetryPolicy{MaximumAttempts: 1},
-		Summary:               "read the manifest",
+		StartToCloseTimeout: openToClose,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:             "read the manifest",
 	}
 }
 
@@ -72,7 +71,6 @@ func patientOptions(toClose, patience time.Duration, summary string) workflow.Ac
 	return workflow.ActivityOptions{
 		StartToCloseTimeout:    toClose,
 		ScheduleToCloseTimeout: patience,
-		DisableEagerExecution:  true,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: openRetryMax},
 		Summary:                summary,
 	}

@@ -51,7 +51,10 @@ const (
 // pause, resume and reschedule answer once a batch has ended, ErrInputType the
 // one for arguments that make no sense, ErrNoMessageType the one for a message
 // that the batch does not have.
+//
+// ErrLoadingType is how a segment answers queries before it has been read.
 const (
+	ErrLoadingType   = "loading"
 	ErrEndedType     = "ended"
 	ErrInputType     = "input"
 	ErrNoMessageType = "no_message"

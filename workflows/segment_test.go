@@ -36,7 +36,9 @@ func newSegmentBench(t *testing.T, n int) *segmentBench {
 			Spot: message.Spot{Segment: 3, Pos: i}, Index: 2000 + i, Due: start.UnixMilli(), TTL: message.DefaultTTL.Milliseconds(),
 		}
 	}
-	b.group = func(in activities.GroupInput, _ int) (activities.Outcomes, error) { return b.all(in, activities.KindSent), nil }
+	b.group = func(in activities.GroupInput, _ int) (activities.Outcomes, error) {
+		return b.all(in, activities.KindSent), nil
+	}
 	b.env.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
 	b.env.RegisterActivityWithOptions(b.onLoad, activity.RegisterOptions{Name: workflows.LoadName})
 	b.env.RegisterActivityWithOptions(b.onKeep, activity.RegisterOptions{Name: workflows.KeepName})

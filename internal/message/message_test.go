@@ -239,3 +239,26 @@ func TestValidityCountsFromTheDueTimeAndIsCapped(t *testing.T) {
 	require.EqualValues(t, 77, b.DueAt(0))
 	require.EqualValues(t, 88, b.Validity(1))
 }
+
+// Two bodies that say the same are twins however they are written, and the short
+// way for plain ones agrees with the long one.
+func TestTwinsSayTheSame(t *testing.T) {
+	t.Parallel()
+	hash := func(body string) uint64 {
+		m := message.Message{To: "+1", Body: json.RawMessage(body)}
+		return m.TwinHash()
+	}
+	for _, same := range [][]string{
+		{`{"text":"Hi <b> & \u003e"}`, `{"text":"Hi \u003cb> & >"}`, `{ "text" : "Hi <b> & > " }`},
+		{`{"text":"Hi"}`, `{"text":" Hi "}`, `{"text":"\u0048i"}`},
+		{`{"a":"1","b":"2"}`, `{"b":"2","a":"1"}`},
+		{`{"text":"é"}`, `{"text":"\u00e9"}`},
+	} {
+		for _, other := range same[1:] {
+			require.Equal(t, hash(same[0]), hash(other), "%s and %s", same[0], other)
+		}
+	}
+	require.NotEqual(t, hash(`{"text":"Hi"}`), hash(`{"text":"hi"}`))
+	require.NotEqual(t, hash(`{"a":"x"}`), hash(`{"b":"x"}`))
+	require.NotEqual(t, hash(`{"a":"x\":\"y"}`), hash(`{"a":"x","y":""}`))
+}

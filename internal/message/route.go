@@ -190,8 +190,8 @@ func (m *Message) TwinHash() uint64 {
 // meaning is the same for two bodies that say the same: the order of keys, the
 // way characters are escaped and blanks around texts do not count.
 func meaning(body json.RawMessage) string {
-	if len(body) == 0 {
-		return ""
+	if len(body) == 0 || isPlain(body) {
+		return string(body)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -199,11 +199,30 @@ func meaning(body json.RawMessage) string {
 	if dec.Decode(&v) != nil {
 		return string(body)
 	}
-	b, err := json.Marshal(trimmed(v))
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // as a plain body has them
+	if enc.Encode(trimmed(v)) != nil {
 		return string(body)
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// isPlain reports whether a body is {"key":"text"} with nothing in it that could be
+// written in another way, so that it is its own meaning. Most bodies are.
+func isPlain(body json.RawMessage) bool {
+	key, text, ok := bytes.Cut(body, []byte(`":"`))
+	key, begins := bytes.CutPrefix(key, []byte(`{"`))
+	text, ends := bytes.CutSuffix(text, []byte(`"}`))
+	if !ok || !begins || !ends || len(text) == 0 || bytes.ContainsAny(key, `"\`) || bytes.ContainsAny(text, `"\`) {
+		return false
+	}
+	for _, c := range body {
+		if c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return text[0] != ' ' && text[len(text)-1] != ' '
 }
 
 func trimmed(v any) any {
