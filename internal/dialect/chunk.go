@@ -144,7 +144,7 @@ func (c *cutter) boundary(data []byte) int {
 // keeps nothing.
 func (c *cutter) skip(k *chunk) {
 	data := k.data
-	var q quoting
+	q := quoting{begin: k.line}
 	for {
 		end, broken := bytes.IndexByte(data, '\n')+1, ""
 		if c.quoted {

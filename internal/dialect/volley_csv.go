@@ -174,6 +174,11 @@ func csvMeant(name string) string {
 func csvDetail(err error, line int) string {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
+		if errors.Is(p.Err, csv.ErrQuote) && p.StartLine > 0 && p.StartLine < p.Line {
+			// Where reading failed is often the end of the file, far behind the quote.
+			return fmt.Sprintf("expected CSV, line %d, column %d: %s; the row begins on line %d, where a quote may be missing",
+				line-1+p.Line, p.Column, p.Err, line-1+p.StartLine)
+		}
 		return fmt.Sprintf("expected CSV, line %d, column %d: %s", line-1+p.Line, p.Column, p.Err)
 	}
 	return "expected CSV: " + err.Error()

@@ -8,6 +8,8 @@ type quoting struct {
 	state quotingState
 	// column is how many bytes of the line have been read.
 	column int
+	// begin is the line on which the row begins.
+	begin int
 }
 
 type quotingState int
@@ -75,5 +77,5 @@ func (q *quoting) end(line int) string {
 }
 
 func (q *quoting) detail(err error, line, column int) string {
-	return csvDetail(&csv.ParseError{Line: line, Column: column, Err: err}, 1)
+	return csvDetail(&csv.ParseError{StartLine: q.begin, Line: line, Column: column, Err: err}, 1)
 }

@@ -151,6 +151,24 @@ func TestVolleyFindsThePlaceholdersThatRenderingFills(t *testing.T) {
 	}
 }
 
+func TestVolleyCSVNamesTheRowWhoseQuoteIsNeverClosed(t *testing.T) {
+	t.Parallel()
+	const detail = ": extraneous or missing \" in quoted-field; the row begins on line 3, where a quote may be missing"
+	for name, cell := range map[string]string{"short": "b", "longer than a row may be": strings.Repeat("b", 2<<20)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := dialect.Named("volley")
+			require.NoError(t, err)
+			s, err := dialect.Open(d, strings.NewReader("to,name\nann,a\nbob,\""+cell+"\ncid,c\ndan,d\n"), 1<<30, dialect.Options{Text: "Hi"})
+			require.NoError(t, err)
+			for m := (message.Message{}); s.Next(&m); m = (message.Message{}) {
+			}
+			require.Len(t, s.Problems(), 1)
+			require.Contains(t, s.Problems()[0].Detail, detail)
+		})
+	}
+}
+
 func TestVolleyMetadata(t *testing.T) {
 	t.Parallel()
 	b, whole := decode(t, "volley", `{"text":"Hi","metadata":{"b":1.0,"a":"<"},"messages":[
