@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -15,8 +17,12 @@ import (
 )
 
 // Delete removes a batch that has ended everywhere: its workflows from Temporal and
-// its folders from the store. Its id is free as soon as the server has done so, which
-// it does by itself within seconds.
+// its folders from the store. The server removes workflows in its own time; Delete
+// waits for that up to Options.Wait, so that the id is free and nothing answers for it
+// any more. It is removed also when that takes longer.
+//
+// A folder that may be that of a start under way, one without a manifest and
+// younger than a day, stays; what is left of a cut-off start is for Purge.
 //
 // Errors: ErrNotFound, ErrInvalid (it still runs), ErrUnreachable. After an error
 // Delete can be repeated.
@@ -27,7 +33,7 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	}
 	there := err == nil
 	if d.open {
-		return fmt.Errorf("batch %s still runs: %w: cancel it first", ref.ID, ErrInvalid)
+		return invalid("batch %s still runs, cancel it first", ref.ID)
 	}
 	dirs, err := s.folders(ctx, ref, d)
 	if err != nil {
@@ -46,10 +52,33 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 			return s.storeError("delete batch "+ref.ID, err)
 		}
 	}
-	return s.removeRuns(ctx, ref)
+	if err := s.removeRuns(ctx, ref); err != nil {
+		return err
+	}
+	return s.vanished(ctx, ref)
 }
 
-// folders are all of a batch in the store.
+// vanished waits until the server does not know a batch any more. It has taken the
+// order to remove it, so that only the end of ctx is an error.
+func (s *Starter) vanished(ctx context.Context, ref Ref) error {
+	wctx, cancel := context.WithTimeout(ctx, s.o.Wait)
+	defer cancel()
+	timer := time.NewTimer(firstLook)
+	defer timer.Stop()
+	for pause := firstLook; ; pause = min(2*pause, maxLook) {
+		if _, err := s.describe(wctx, ref); errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		timer.Reset(pause)
+		select {
+		case <-wctx.Done():
+			return s.translate(ctx, "delete batch "+ref.ID, ctx.Err())
+		case <-timer.C:
+		}
+	}
+}
+
+// folders are those of a batch in the store that can go.
 func (s *Starter) folders(ctx context.Context, ref Ref, d description) ([]store.Folder, error) {
 	if s.o.Store == nil {
 		if d.memo.Dir != "" {
@@ -61,7 +90,9 @@ func (s *Starter) folders(ctx context.Context, ref Ref, d description) ([]store.
 	if err != nil {
 		return nil, s.storeError("batch "+ref.ID, err)
 	}
-	return dirs, nil
+	return slices.DeleteFunc(dirs, func(f store.Folder) bool {
+		return !f.Complete && !f.Ended && f.Dir != d.memo.Dir && s.o.Now().Sub(f.Written) < orphanAge
+	}), nil
 }
 
 // removals is how many workflows are removed at once.

@@ -166,6 +166,15 @@ func isOurs(err error) bool {
 	return false
 }
 
+// invalidError is an ErrInvalid whose sentence says what is wrong, so that it needs
+// no "invalid" in it.
+type invalidError struct{ text string }
+
+func (e *invalidError) Error() string { return e.text }
+
+// Unwrap makes the error an ErrInvalid.
+func (e *invalidError) Unwrap() error { return ErrInvalid }
+
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+	return &invalidError{fmt.Sprintf(format, args...)}
 }

@@ -37,6 +37,7 @@ func (f *fake) DeleteWorkflowExecution(_ context.Context, r *workflowservice.Del
 	if _, err := f.find(id); err != nil {
 		return nil, err
 	}
+	f.leaving[id] = f.info(id)
 	delete(f.flows, id)
 	f.deleted = append(f.deleted, id)
 	for i := range f.order {

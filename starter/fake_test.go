@@ -20,7 +20,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -49,13 +48,15 @@ type fake struct {
 	nextToken  []byte
 	updates    int
 	deleted    []string
+	leaving    map[string]*workflowpb.WorkflowExecutionInfo // deleted, and described linger times more
+	linger     int
 	answer     func(name string, args *commonpb.Payloads) (any, error) // of workflows that start
 	onSignal   func()                                                  // closes the workflow, so that the signal fails
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{server: grpc.NewServer(), flows: map[string]*flow{}, attributes: starter.Attributes()}
+	f := &fake{server: grpc.NewServer(), flows: map[string]*flow{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
 	workflowservice.RegisterWorkflowServiceServer(f.server, f)
 	operatorservice.RegisterOperatorServiceServer(f.server, f)
 	checks := health.NewServer()
@@ -82,8 +83,6 @@ func newFake(t *testing.T) *fake {
 }
 
 type nopLogger struct{}
-
-var _ log.Logger = nopLogger{}
 
 func (nopLogger) Debug(string, ...any) {}
 func (nopLogger) Info(string, ...any)  {}
@@ -156,10 +155,14 @@ func (f *fake) info(id string) *workflowpb.WorkflowExecutionInfo {
 func (f *fake) DescribeWorkflowExecution(_ context.Context, r *workflowservice.DescribeWorkflowExecutionRequest) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := f.find(r.GetExecution().GetWorkflowId()); err != nil {
+	id := r.GetExecution().GetWorkflowId()
+	info := f.leaving[id]
+	if _, err := f.find(id); err == nil {
+		info = f.info(id)
+	} else if f.linger--; f.linger < 0 || info == nil {
 		return nil, err
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: f.info(r.GetExecution().GetWorkflowId())}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
 // GetWorkflowExecutionHistory serves two events a page, so that every reader has

@@ -58,7 +58,7 @@ func (s *Starter) redriveLarge(ctx context.Context, ref Ref, v *view, q RedriveQ
 }
 
 func stillRuns(ref Ref) error {
-	return fmt.Errorf("batch %s still runs: %w: only a batch that has ended can be redriven", ref.ID, ErrInvalid)
+	return invalid("batch %s still runs, only one that has ended can be redriven", ref.ID)
 }
 
 func selects(states []message.State, code string) func(row *message.Row) bool {

@@ -52,7 +52,9 @@ func TestALargeBatchIsRedriven(t *testing.T) {
 func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	t.Parallel()
 	open, _ := halfway(t)
-	require.ErrorIs(t, open.Delete(t.Context(), a), starter.ErrInvalid)
+	err := open.Delete(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	require.EqualError(t, err, "batch a still runs, cancel it first")
 	require.Equal(t, 1, open.folders(t))
 
 	b, _ := ended(t)
@@ -61,13 +63,51 @@ func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	require.Empty(t, b.fake.flows)
 	require.Equal(t, "batch-a", b.fake.deleted[len(b.fake.deleted)-1])
 	require.ErrorIs(t, b.Delete(t.Context(), a), starter.ErrNotFound)
-	_, err := b.Status(t.Context(), a)
+	_, err = b.Status(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNotFound)
 
 	small, f, _ := closedBatch(t, 3)
 	require.NoError(t, small.Delete(t.Context(), a))
 	require.Equal(t, []string{"batch-a"}, f.deleted)
 	require.ErrorIs(t, small.Delete(t.Context(), a), starter.ErrNotFound)
+}
+
+func TestDeleteWaitsUntilNothingAnswersAnyMore(t *testing.T) {
+	t.Parallel()
+	s, f, _ := closedBatch(t, 3)
+	f.linger = 2
+	require.NoError(t, s.Delete(t.Context(), a))
+	require.Negative(t, f.linger)
+	_, err := s.Status(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNotFound)
+}
+
+func TestDeleteLeavesAStartAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	root := t.TempDir()
+	b := newBigOn(t, starter.Options{Now: func() time.Time { return now }}, "file://"+root)
+	object := func(name string) string {
+		path := filepath.Join(root, "default", "2026-11-20", "a~0123abcd", name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+		return path
+	}
+	written := object("segments/0001")
+	require.ErrorIs(t, b.Delete(t.Context(), a), starter.ErrNotFound)
+	require.FileExists(t, written)
+
+	t.Run("what a deletion has left goes", func(t *testing.T) {
+		object("result")
+		require.NoError(t, b.Delete(t.Context(), a))
+		require.Zero(t, b.folders(t))
+	})
+	t.Run("what a start left a day ago goes", func(t *testing.T) {
+		object("segments/0001")
+		later := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return now.Add(25 * time.Hour) }})
+		require.NoError(t, later.Delete(t.Context(), a))
+		require.Zero(t, b.folders(t))
+	})
 }
 
 func TestPurgeRemovesWhatNobodyNeeds(t *testing.T) {
