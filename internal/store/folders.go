@@ -204,7 +204,8 @@ func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder
 }
 
 // Delete removes a folder, the manifest first, so that what is deleted in part is
-// no batch any more. A folder that is not there is no error.
+// no batch any more, and the result last, so that it is not taken for one that is
+// being written. A folder that is not there is no error.
 func (s *Store) Delete(ctx context.Context, dir string) error {
 	if _, err := folderOf(dir); err != nil {
 		return err
@@ -213,20 +214,26 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 	if err := s.remove(ctx, dir+"/"+manifestName); err != nil {
 		return err
 	}
+	last := dir + "/" + resultName
 	var keys []string
 	err := s.list(ctx, dir+"/", true, func(o *blob.ListObject) error {
-		keys = append(keys, o.Key)
+		if o.Key != last {
+			keys = append(keys, o.Key)
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(lookups)
 	for _, key := range keys {
-		group.Go(func() error { return s.remove(ctx, key) })
+		group.Go(func() error { return s.remove(within, key) })
 	}
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := s.remove(ctx, last); err != nil {
 		return err
 	}
 	s.prune(dir)

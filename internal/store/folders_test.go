@@ -172,7 +172,15 @@ func TestOpenNamesTheStoreAndKeepsItsKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	_, err = store.Open(t.Context(), "file://"+file, store.Options{})
-	require.ErrorContains(t, err, file)
+	require.EqualError(t, err, "open the store at file://"+file+": "+file+" is not a directory")
+	_, err = store.Open(t.Context(), "file://"+file+"?bogus=1", store.Options{})
+	require.EqualError(t, err, "open the store at file://"+file+"?bogus=1: open bucket file://"+file+"?bogus=1: invalid query parameter \"bogus\"")
+	_, err = store.Open(t.Context(), "s3://key:secret@b?region=x&bogus=1", store.Options{})
+	require.EqualError(t, err, "open the store at s3://key:xxxxx@b?region=x&bogus=1: open bucket s3://key:xxxxx@b?region=x&bogus=1: unknown query parameter \"bogus\"")
+	for _, relative := range []string{"file://volley/store", "file:store", "file://"} {
+		_, err = store.Open(t.Context(), relative, store.Options{})
+		require.ErrorContains(t, err, "expected an absolute path behind file://")
+	}
 }
 
 func TestAManifestOfAnotherVersionIsNamed(t *testing.T) {

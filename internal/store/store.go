@@ -72,15 +72,33 @@ func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	}
 	s.cache = newCache(cmp.Or(o.CacheBytes, DefaultCacheBytes))
 	if s.scheme == "file" {
+		if u.Path == "" || u.Host != "" && u.Host != "." && u.Host != "localhost" {
+			return nil, fmt.Errorf("open the store at %s: expected an absolute path behind file://, as in file:///var/lib/volley", u.Redacted())
+		}
 		u, s.root = fileURL(u)
 	}
 	if s.bucket, err = blob.OpenBucket(ctx, u.String()); err != nil {
-		if u.User != nil { // the drivers' errors repeat the URL
-			err = errors.New(strings.ReplaceAll(err.Error(), u.User.String()+"@", ""))
-		}
-		return nil, fmt.Errorf("open the store at %s: %w", u.Redacted(), err)
+		return nil, openError(address, u, err)
 	}
 	return s, nil
+}
+
+// openError says why the bucket at an address did not open. The drivers' errors
+// repeat the URL that they were given, with what it was completed by and what it
+// hides.
+func openError(address string, given *url.URL, err error) error {
+	shown := address
+	if u, perr := url.Parse(address); perr == nil {
+		shown = u.Redacted()
+	}
+	text := err.Error()
+	for _, u := range []*url.URL{given, {Scheme: given.Scheme, Host: given.Host, Path: given.Path, RawQuery: given.RawQuery}} {
+		text = strings.ReplaceAll(text, u.String(), shown)
+	}
+	if given.User != nil {
+		text = strings.ReplaceAll(text, given.User.String()+"@", "")
+	}
+	return fmt.Errorf("open the store at %s: %s", shown, text)
 }
 
 // fileURL adds what files of ours need: they appear whole, which takes a temporary
