@@ -48,15 +48,22 @@ func expiring(e *message.Estimate) string {
 	if e.Expiring == 0 {
 		return ""
 	}
-	return "; " + count(e.Expiring, "message") + " would expire before their turn"
+	return "; " + count(e.Expiring, "message") + beforeTurn(e.Expiring)
 }
 
 // warnOfExpiry says on stderr, beside every form of output, that messages would
 // expire.
 func (a *app) warnOfExpiry(e *message.Estimate) {
 	if e != nil && e.Expiring > 0 {
-		a.note("%s of %s would expire before their turn", humanize.Comma(int64(e.Expiring)), count(e.Messages, "message"))
+		a.note("%s of %s%s", humanize.Comma(int64(e.Expiring)), count(e.Messages, "message"), beforeTurn(e.Expiring))
 	}
+}
+
+func beforeTurn(n int) string {
+	if n == 1 {
+		return " would expire before its turn"
+	}
+	return " would expire before their turn"
 }
 
 func atAndIn(t, now time.Time) string {

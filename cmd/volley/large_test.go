@@ -210,6 +210,18 @@ func TestARequestThatCannotBeReadBitByBitIsBounded(t *testing.T) {
 	}
 }
 
+func TestAllProblemsOfALargeBatchThatFitsIntoMemoryAreShown(t *testing.T) {
+	t.Parallel()
+	for _, existing := range []bool{false, true} {
+		s := withConfig(t, &fake{started: starter.Started{ID: "b1", Total: 151, Rejected: 150, Segments: 1, Existing: existing, Problems: message.Problems{{Path: "first"}}}})
+		s.stdin = `{"text":"x","messages":[{"to":"+15550001111"}` + strings.Repeat(`,{"to":""}`, 150) + `]}`
+		for args, want := range map[string]int{"all": 150, "120": 120} {
+			require.Len(t, document(t, s.run(t, "start", "--dialect", "volley", "-", "-o", "json", "--problems", args))["problems"], want)
+		}
+		require.Contains(t, s.run(t, "start", "--dialect", "volley", "-").stdout, "… and 50 more problems, --problems all shows them\n")
+	}
+}
+
 func TestLargeBatchesWithoutAStore(t *testing.T) {
 	t.Parallel()
 	why := errors.New("mkdir /var/lib/volley: permission denied")

@@ -111,6 +111,9 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 	if s.Estimate == nil && !s.Existing {
 		s.Estimate = a.foretell(c).whole(d)
 	}
+	if s.Segments > 0 || !s.Existing {
+		s.Problems = d.problems // a large batch answers with its first ones only
+	}
 	return a.started(ctx, b, s, f, &outlook{limited: limited(d.batch, c.Rates())})
 }
 
