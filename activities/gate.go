@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -27,15 +28,28 @@ type gate struct {
 	// rate is the account's over all processes; without one, limiter is nil.
 	rate    float64
 	limiter *rate.Limiter
+	// turn belongs to the one that waits for the limiter, so that a new share counts
+	// for all that wait behind it; waiting is how many wait for either.
+	turn    *semaphore.Weighted
+	waiting atomic.Int64
 
 	mu sync.Mutex
+	// open is closed unless the gate is held.
+	open chan struct{}
+	// groups is how many groups have messages to start; starting hears of it.
+	groups   int
+	starting func(groups int)
 	// second is the one in which current answers have come; before it there were
 	// last.
 	second, current, last int64
 }
 
 func newGate(a provider.Account) *gate {
-	g := &gate{concurrency: a.Concurrency, rate: a.Rate}
+	g := &gate{
+		concurrency: a.Concurrency, rate: a.Rate, turn: semaphore.NewWeighted(1),
+		open: make(chan struct{}), starting: func(int) {},
+	}
+	close(g.open)
 	if g.concurrency <= 0 {
 		g.concurrency = defaultConcurrency
 	}
@@ -72,6 +86,55 @@ func (g *gate) share(processes int) {
 // where the server lets a whole second's through.
 func burst(rate float64) int { return max(1, int(rate/20)) }
 
+// Hold keeps every request of an account with a rate waiting until Release: a
+// process that has come is not counted yet by those that were there.
+func (a *Activities) Hold(account string) {
+	g := a.gate(account)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held() || g.limiter == nil {
+		return
+	}
+	g.open = make(chan struct{})
+}
+
+// Release ends what Hold began.
+func (a *Activities) Release(account string) {
+	g := a.gate(account)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held() {
+		close(g.open)
+	}
+}
+
+func (g *gate) held() bool {
+	select {
+	case <-g.open:
+		return false
+	default:
+		return true
+	}
+}
+
+// Groups has starting called, now and whenever it changes, with how many groups of
+// an account have messages to start in this process. It must not block.
+func (a *Activities) Groups(account string, starting func(groups int)) {
+	g := a.gate(account)
+	g.mu.Lock()
+	g.starting = starting
+	g.mu.Unlock()
+	g.starts(0)
+}
+
+// starts counts groups that have messages to start.
+func (g *gate) starts(more int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.groups += more
+	g.starting(g.groups)
+}
+
 // enter waits for a turn. After a nil error the caller makes its request and then
 // leaves. It fails when ctx ends, and at once when ctx would end before the turn.
 func (g *gate) enter(ctx context.Context) error {
@@ -80,14 +143,36 @@ func (g *gate) enter(ctx context.Context) error {
 			return err
 		}
 	}
-	if g.limiter == nil || g.limiter.Allow() {
+	if g.limiter == nil {
 		return nil
 	}
-	if err := g.limiter.Wait(ctx); err != nil {
+	if err := g.pace(ctx); err != nil {
 		g.slots.Release(1)
 		return err
 	}
 	return nil
+}
+
+// pace waits until the share of the rate allows one more request.
+func (g *gate) pace(ctx context.Context) error {
+	before := g.waiting.Add(1) - 1
+	defer g.waiting.Add(-1)
+	if end, ok := ctx.Deadline(); ok && time.Until(end).Seconds()*float64(g.limiter.Limit()) < float64(before)-1 {
+		return context.DeadlineExceeded
+	}
+	if err := g.turn.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer g.turn.Release(1)
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case <-open:
+		return g.limiter.Wait(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (g *gate) leave() { g.slots.Release(1) }
@@ -96,11 +181,11 @@ func (g *gate) leave() { g.slots.Release(1) }
 func (g *gate) answered(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.turn(now)
+	g.tick(now)
 	g.current++
 }
 
-func (g *gate) turn(now time.Time) {
+func (g *gate) tick(now time.Time) {
 	switch second := now.Unix(); second {
 	case g.second:
 	case g.second + 1:
@@ -116,7 +201,7 @@ func (g *gate) turn(now time.Time) {
 // in doubt.
 func (g *gate) window(now time.Time) int {
 	g.mu.Lock()
-	g.turn(now)
+	g.tick(now)
 	n := max(int64(g.concurrency), g.last, g.current)
 	g.mu.Unlock()
 	n = min(n, maxWindow)

@@ -26,14 +26,15 @@ const (
 	// storeConcurrency is how many activities read or write the store at once. Each
 	// may hold a segment in memory.
 	storeConcurrency = 16
-	// groupMessages is how many messages a group has at most, and groupSeconds how
-	// long its messages take at an account's rate.
-	groupMessages = 500
-	groupSeconds  = 5
-	// slack is how much more than an account's rate the server lets its groups
-	// begin. The processes' own shares hold the rate; this is for the moments in
-	// which they do not know of each other.
-	slack = 1.25
+	// startingGroups is how many groups of an account with a rate have messages to
+	// start in one process at once: one whose turn it is, and one so that its end is
+	// no pause. The others stay in the queue, for the worker that is done first.
+	startingGroups = 2
+	// groupsRate is the rate above which there are more; so much of it for each.
+	groupsRate = 500
+	// ratedGroups is how many groups of such an account one process has at most. All
+	// but the starting ones wait for slow answers.
+	ratedGroups = 64
 )
 
 // common is what all workers of a process have in common.
@@ -69,14 +70,23 @@ func SendOptions(a provider.Account) sdk.Options {
 
 // GroupOptions are how the worker of an account's groups runs: at least eight at
 // once, since each waits for the server to take its heartbeats, and otherwise twice
-// as many as keep the account's concurrency in use. A rate needs fewer.
+// as many as keep the account's concurrency in use. With a rate, slots decide; a
+// poll at a time has the server hand groups out to workers by turns.
 func GroupOptions(a provider.Account) sdk.Options {
-	least := 8
 	if a.Rate > 0 {
-		least = 4
+		return sdk.Options{
+			DisableWorkflowWorker:              true,
+			MaxConcurrentActivityExecutionSize: ratedGroups,
+			MaxConcurrentActivityTaskPollers:   (starting(a) + 1) / 2,
+		}
 	}
-	size := max(least, int(math.Ceil(2*float64(concurrency(a))/100)))
-	return accountOptions(size, slack*a.Rate/min(groupMessages, max(1, a.Rate*groupSeconds)))
+	return accountOptions(max(8, int(math.Ceil(2*float64(concurrency(a))/100))), 0)
+}
+
+// starting is how many groups of an account with a rate may have messages to start
+// at once.
+func starting(a provider.Account) int {
+	return max(startingGroups, min(ratedGroups, int(math.Ceil(a.Rate/groupsRate))))
 }
 
 func accountOptions(size int, rate float64) sdk.Options {

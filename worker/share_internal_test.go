@@ -47,48 +47,116 @@ func (q *queues) change(do func()) {
 	do()
 }
 
+// account notes what is done to the one account.
+type account struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (a *account) say(what string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.said = append(a.said, what)
+}
+
+func (a *account) Share(name string, n int) { a.say(fmt.Sprint(name, " ", n)) }
+func (a *account) Hold(name string)         { a.say(name + " held") }
+func (a *account) Release(name string)      { a.say(name + " released") }
+
+// since is what was done since the last call.
+func (a *account) since() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer func() { a.said = nil }()
+	return a.said
+}
+
+func newShares(q *queues) (*shares, *account) {
+	a := &account{}
+	return &shares{describe: q, sharer: a, identity: "me", accounts: []string{"hook"}, log: zap.NewNop(), counts: map[string]int{}}, a
+}
+
 func TestARateIsSharedAmongThoseThatPoll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		hook := map[string]time.Time{"other": now, "third": now.Add(-70 * time.Second), "gone": now.Add(-71 * time.Second)}
 		q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": hook}}
-		var mu sync.Mutex
-		var set []string
-		said := func() []string {
-			mu.Lock()
-			defer mu.Unlock()
-			defer func() { set = nil }()
-			return set
-		}
-		s := &shares{
-			describe: q, identity: "me", accounts: []string{"hook"}, log: zap.NewNop(), counts: map[string]int{},
-			set: func(account string, workers int) {
-				mu.Lock()
-				defer mu.Unlock()
-				set = append(set, fmt.Sprint(account, " ", workers))
-			},
-		}
+		s, a := newShares(q)
 		s.look(t.Context())
-		require.Equal(t, []string{"hook 3"}, said(), "with this one, which does not poll yet")
+		require.Equal(t, []string{"hook 3"}, a.since(), "with this one, which does not poll yet")
 
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
+		q.change(func() { hook["me"], hook["third"] = now, now.Add(-69*time.Second) })
 		wg.Go(func() { s.watch(ctx) })
-		q.change(func() { hook["me"] = time.Now() })
-		time.Sleep(9 * time.Second)
-		require.Empty(t, said())
-		time.Sleep(2 * time.Second)
-		require.Equal(t, []string{"hook 2"}, said(), "the third has not polled again")
+		time.Sleep(1900 * time.Millisecond)
+		require.Empty(t, a.since())
+		time.Sleep(200 * time.Millisecond)
+		require.Equal(t, []string{"hook 2"}, a.since(), "the third has not polled again")
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"hook released"}, a.since())
 		q.change(func() { q.err = errors.New("away") })
 		time.Sleep(100 * time.Second)
-		require.Empty(t, said(), "what was known last holds")
+		require.Empty(t, a.since(), "what was known last holds")
 		q.change(func() { q.err, hook["me"] = nil, time.Now() })
-		time.Sleep(10 * time.Second)
-		require.Equal(t, []string{"hook 1"}, said())
+		time.Sleep(2 * time.Second)
+		require.Equal(t, []string{"hook 1"}, a.since())
 		stop()
 		wg.Wait()
 	})
+}
+
+func TestAWorkerThatComesSendsNothingUntilTheOthersKnow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		others    map[string]bool
+		seenAfter time.Duration
+		err       error
+		sendsIn   time.Duration
+	}{
+		"alone, at once":                {nil, 0, nil, 0},
+		"alone, when it sees itself":    {nil, 250 * time.Millisecond, nil, 300 * time.Millisecond},
+		"with another, after its look":  {map[string]bool{"other": true}, 0, nil, 2500 * time.Millisecond},
+		"unseen, but not forever":       {nil, time.Hour, nil, 10 * time.Second},
+		"without an answer, not either": {nil, 0, errors.New("away"), 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				hook := map[string]time.Time{}
+				for other := range c.others {
+					hook[other] = time.Now()
+				}
+				q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": hook}, err: c.err}
+				s, a := newShares(q)
+				s.hold()
+				ctx, stop := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				wg.Go(func() { s.watch(ctx) })
+				wg.Go(func() {
+					time.Sleep(c.seenAfter)
+					q.change(func() { hook["me"] = time.Now() })
+				})
+				time.Sleep(max(0, c.sendsIn-time.Millisecond))
+				synctest.Wait()
+				if c.sendsIn > 0 {
+					require.NotContains(t, a.since(), "hook released")
+				}
+				time.Sleep(2 * time.Millisecond)
+				require.Contains(t, a.since(), "hook released")
+				stop()
+				wg.Wait()
+			})
+		})
+	}
+}
+
+func TestManyAccountsAreLookedAtLessOften(t *testing.T) {
+	t.Parallel()
+	for n, every := range map[int]time.Duration{1: 2 * time.Second, 20: 4 * time.Second, 500: 10 * time.Second} {
+		require.Equal(t, every, (&shares{accounts: make([]string, n)}).every())
+	}
 }
 
 func TestWorkersWithoutRatesAskNobody(t *testing.T) {

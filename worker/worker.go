@@ -95,7 +95,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	list := accounts.Accounts()
 	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c})
 	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
-	w.shares = &shares{describe: c, set: acts.Share, identity: w.identity, log: o.Log, counts: map[string]int{}}
+	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}
 	common := common{identity: w.identity, drain: o.Drain, died: w.died}
 	add := func(queue string, options sdk.Options) sdk.Worker {
 		common.fill(&options)
@@ -107,10 +107,14 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
 	for _, a := range list {
 		add(workflows.SendQueue(a.Name), SendOptions(a))
-		add(workflows.GroupQueue(a.Name), GroupOptions(a))
+		groups := GroupOptions(a)
 		if a.Rate > 0 {
+			slots := newSlots(starting(a), groups.MaxConcurrentActivityExecutionSize)
+			groups.Tuner, groups.MaxConcurrentActivityExecutionSize = slots.tuner(), 0
+			acts.Groups(a.Name, slots.begin)
 			w.shares.accounts = append(w.shares.accounts, a.Name)
 		}
+		add(workflows.GroupQueue(a.Name), groups)
 	}
 	return w, nil
 }
@@ -134,7 +138,8 @@ func identity(name string) string {
 // Run starts the workers and serves until ctx ends, then drains: nothing new is
 // taken, and attempts under way may end. It fails when a worker cannot go on.
 func (w *Worker) Run(ctx context.Context) error {
-	w.shares.look(ctx) // before anything is sent
+	w.shares.hold()
+	w.shares.look(ctx)
 	watching, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.shares.watch(watching) })

@@ -53,24 +53,25 @@ func TestAnAccountsWorkerKeepsItsRateAndConcurrency(t *testing.T) {
 	require.Equal(t, 64, o.MaxConcurrentActivityExecutionSize)
 }
 
-func TestAnAccountsGroupsAreFewAndKeepItsRate(t *testing.T) {
+func TestAnAccountsGroupsAreAsManyAsItsConcurrencyNeeds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		account provider.Account
-		size    int
-		rate    float64 // of groups, in a second
+		account         provider.Account
+		groups, pollers int
 	}{
-		"one does not end alone":           {provider.Account{Concurrency: 1}, 8, 0},
-		"enough to use the concurrency up": {provider.Account{Concurrency: 1001}, 21, 0},
-		"a group is five seconds' worth":   {provider.Account{Rate: 20}, 4, 0.25},
-		"a large group is 500 messages":    {provider.Account{Rate: 2000}, 4, 5},
-		"a small group is one message":     {provider.Account{Rate: 0.1}, 4, 0.125},
+		"one does not end alone":             {provider.Account{Concurrency: 1}, 8, 0},
+		"enough to use the concurrency up":   {provider.Account{Concurrency: 1001}, 21, 0},
+		"with a rate, by turns with others":  {provider.Account{Rate: 20}, 64, 1},
+		"a high rate needs more":             {provider.Account{Rate: 2000}, 64, 2},
+		"no more than there may be at all":   {provider.Account{Rate: 1e6}, 64, 32},
+		"a rate below one a second, as well": {provider.Account{Rate: 0.1}, 64, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := worker.GroupOptions(c.account)
-			require.Equal(t, c.size, o.MaxConcurrentActivityExecutionSize)
-			require.InDelta(t, c.rate, o.TaskQueueActivitiesPerSecond, 1e-9)
+			require.Equal(t, c.groups, o.MaxConcurrentActivityExecutionSize)
+			require.Equal(t, c.pollers, o.MaxConcurrentActivityTaskPollers)
+			require.Zero(t, o.TaskQueueActivitiesPerSecond, "small groups count no less than large ones")
 			require.True(t, o.DisableWorkflowWorker)
 		})
 	}

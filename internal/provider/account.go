@@ -83,8 +83,10 @@ func (a Account) Policy() message.Policy {
 const (
 	// largestGroup is how many messages one group has at most.
 	largestGroup = 500
-	// groupSpan is how long a group may take at the account's rate.
-	groupSpan = 5 * time.Second
+	// groupSpan is how long a group may take at the account's rate. Of several workers
+	// each takes as many times longer as there are; the shorter, the more evenly are
+	// groups spread, and the sooner a small batch has its turn behind a large one.
+	groupSpan = 500 * time.Millisecond
 )
 
 // group is how many messages a group of this account has at most.
