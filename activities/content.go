@@ -84,8 +84,11 @@ var errNoStore = errors.New("this worker has no store")
 
 // storeFault tells content that is gone from a store that cannot be reached now.
 func storeFault(err error) *SendResult {
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return lost("the message is not in the store")
+	case errors.Is(err, store.ErrDamaged):
+		return lost("the message is damaged in the store")
 	}
 	return &SendResult{Kind: KindNotStarted, Detail: "the store did not answer"}
 }

@@ -9,14 +9,18 @@ import (
 	"volley/internal/store"
 )
 
-// Open reads the manifest of a large batch. A store without it is a result, a
-// store that does not answer an error, after which it may be asked again.
+// Open reads the manifest of a large batch. A store without it, or with one that is
+// damaged, is a result, a store that does not answer an error, after which it may
+// be asked again.
 func (a *Activities) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 	res := OpenResult{V: message.Version}
 	if a.store == nil {
 		return res, nil
 	}
 	manifest, err := a.store.Manifest(ctx, in.Dir)
+	if errors.Is(err, store.ErrDamaged) {
+		res.Fault = err.Error()
+	}
 	if err != nil {
 		return res, unlessLost(err)
 	}
@@ -25,10 +29,10 @@ func (a *Activities) Open(ctx context.Context, in OpenInput) (OpenResult, error)
 }
 
 // Load reads what a workflow needs to know of its messages. Errors are as with
-// Open.
+// Open, but that a worker without a store is one: another may have it.
 func (a *Activities) Load(ctx context.Context, in LoadInput) (LoadResult, error) {
 	if a.store == nil {
-		return LoadResult{V: message.Version}, nil
+		return LoadResult{V: message.Version}, errNoStore
 	}
 	res, err := a.load(ctx, in)
 	if err != nil {
@@ -124,10 +128,15 @@ func (a *Activities) Close(ctx context.Context, in CloseInput) error {
 	return a.store.KeepResult(ctx, in.Result.Large.Dir, &in.Result)
 }
 
-// unlessLost is the error of reading, and nil for what is not there.
+// unlessLost is the error of reading, and nil for what is not there, or not as it
+// was written.
 func unlessLost(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
+	if isLost(err) {
 		return nil
 	}
 	return err
+}
+
+func isLost(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrDamaged)
 }

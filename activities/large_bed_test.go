@@ -24,9 +24,21 @@ import (
 // before it is added.
 func stored(t testing.TB, n int, edit func(i int, m *message.Message)) (s *store.Store, dir string) {
 	t.Helper()
-	s, err := store.Open(t.Context(), "mem://", store.Options{})
+	s = storeAt(t, "mem://")
+	return s, fill(t, s, n, edit)
+}
+
+func storeAt(t testing.TB, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url, store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// fill puts n messages to the account hook into a store, as a batch.
+func fill(t testing.TB, s *store.Store, n int, edit func(i int, m *message.Message)) (dir string) {
+	t.Helper()
 	header := &message.Batch{
 		V: message.Version, ID: "b", Tenant: "default", CreatedAt: time.Now(), Dialect: "volley", Dispatch: "group",
 		TTL: time.Hour.Milliseconds(), Metadata: json.RawMessage(`{"batch":1}`),
@@ -47,7 +59,7 @@ func stored(t testing.TB, n int, edit func(i int, m *message.Message)) (s *store
 	}
 	_, err = w.Finish(t.Context())
 	require.NoError(t, err)
-	return s, w.Dir()
+	return w.Dir()
 }
 
 // beats is a server that takes heartbeats. It remembers them.

@@ -3,6 +3,8 @@ package activities_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,8 +56,8 @@ func TestAWorkerWithoutAStoreHasNoLargeBatch(t *testing.T) {
 	t.Parallel()
 	a := activities.New(activities.Options{Senders: accounts{"hook": answering(provider.Answer{}, nil)}})
 	require.Equal(t, activities.OpenResult{V: 1}, ask(t, a.Open, activities.OpenInput{Dir: "d"}))
-	res := ask(t, a.Load, activities.LoadInput{Dir: "d", Sources: []activities.Source{{Segment: 1}}})
-	require.False(t, res.Found)
+	_, err := execute(t, bed{}, a.Load, activities.LoadInput{Dir: "d", Sources: []activities.Source{{Segment: 1}}})
+	require.ErrorContains(t, err, "has no store", "another worker may have it")
 	require.Equal(t, activities.LocateResult{V: 1, Found: make([]activities.Located, 2)}, ask(t, a.Locate, activities.LocateInput{Dir: "d", Indexes: []int{1, 2}}))
 	require.ErrorContains(t, do(t, a.Keep, activities.KeepInput{Dir: "d", Number: 1}), "has no store")
 	require.ErrorContains(t, do(t, a.Close, activities.CloseInput{Result: message.Result{Large: &message.Large{Dir: "d"}}}), "has no store")
@@ -154,7 +156,7 @@ func TestCloseKeepsTheEnd(t *testing.T) {
 func TestLocateTellsHowMessagesEnded(t *testing.T) {
 	t.Parallel()
 	a, _, dir := kept(t, 3500, func(i int, m *message.Message) {
-		if i == 3001 {
+		if i == 3001 || i == 2003 {
 			m.Problems.Add(i, "to", message.CodeUnroutable, "no way")
 		}
 	})
@@ -190,6 +192,8 @@ func TestLocateTellsHowMessagesEnded(t *testing.T) {
 	large := message.Large{Dir: dir, Segments: "lrx-", Rest: &message.Rest{State: message.Canceled, Code: "canceled"}}
 	require.Equal(t, []string{"sent", "", "", "", "", "", "no such index"}, located(large, 4, 5, 6, 7, 1500, 3400, 3500))
 	require.Equal(t, []string{"canceled"}, located(large, 2000))
+	require.Equal(t, []string{"", "rejected", "rejected"}, located(message.Large{Dir: dir, Segments: "lr--"}, 2000, 2003, 3001))
+	require.Equal(t, []string{"rejected"}, located(message.Large{Dir: dir}, 2003), "before it is opened")
 
 	large.Segments, large.RestOf = "lr-x", map[int]message.Rest{4: {State: message.Failed}}
 	large.Canceled = []int{3002}
@@ -199,6 +203,36 @@ func TestLocateTellsHowMessagesEnded(t *testing.T) {
 	require.Equal(t, []string{"sent", "expired", "sent", ""}, located(large, 4, 5, 6, 7), "what has not ended says nothing")
 	large.Retries[1].Ended = true
 	require.Equal(t, []string{"sent", "expired", "failed", ""}, located(large, 4, 5, 6, 7))
+
+	large.Retries = []message.Retry{{Number: 9, Segments: []int{1}, Ended: true}}
+	large.RestOf[9], large.Canceled = message.Rest{State: message.Unknown}, []int{7}
+	require.Equal(t, []string{"sent", "unknown", "canceled"}, located(large, 4, 5, 7), "a retry that was lost")
+}
+
+func TestWhatIsDamagedInTheStoreIsLost(t *testing.T) {
+	t.Parallel()
+	spoiled := func(name string) (*activities.Activities, string) {
+		root := t.TempDir()
+		s := storeAt(t, "file://"+root)
+		dir := fill(t, s, 3, nil)
+		path := filepath.Join(root, dir, name)
+		require.NoError(t, os.Chmod(path, 0o600))
+		require.NoError(t, os.WriteFile(path, []byte("no such thing"), 0o600))
+		other := storeAt(t, "file://"+root) // which has not read it before
+		return activities.New(activities.Options{Senders: accounts{"hook": answering(provider.Answer{}, nil)}, Store: other}), dir
+	}
+	a, dir := spoiled("manifest")
+	res := ask(t, a.Open, activities.OpenInput{V: 1, Dir: dir})
+	require.False(t, res.Found)
+	require.Contains(t, res.Fault, "damaged")
+
+	a, dir = spoiled("segments/0001")
+	require.False(t, ask(t, a.Load, activities.LoadInput{V: 1, Dir: dir, Sources: []activities.Source{{Segment: 1}}}).Found)
+	in := question().Send
+	in.Stored = &activities.Stored{Dir: dir, Segment: 1}
+	sent := ask(t, a.Send, in)
+	require.Equal(t, "rejected", sent.Kind)
+	require.Equal(t, message.CodeStore, sent.Code)
 }
 
 func TestAMessageOfALargeBatchComesFromTheStore(t *testing.T) {

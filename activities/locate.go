@@ -2,15 +2,21 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
 	"volley/internal/store"
 )
 
-// Locate finds messages in a large batch, and tells how those ended whose
-// workflow has ended. Errors are as with Open; without a store nothing is found.
+// readAhead is how many segments Locate reads at once.
+const readAhead = 8
+
+// Locate finds messages in a large batch. It tells which ones are rejected, unless
+// a workflow has their segment, and how those ended whose workflow has ended.
+// Errors are as with Open; without a store nothing is found.
 func (a *Activities) Locate(ctx context.Context, in LocateInput) (LocateResult, error) {
 	res := LocateResult{V: message.Version, Found: make([]Located, len(in.Indexes))}
 	if a.store == nil {
@@ -20,20 +26,43 @@ func (a *Activities) Locate(ctx context.Context, in LocateInput) (LocateResult, 
 	if err != nil {
 		return res, unlessLost(err)
 	}
-	l := locator{store: a.store, in: &in, ledgers: map[int]*ledger{}}
+	manifest, err := a.store.Manifest(ctx, in.Dir)
+	if err != nil {
+		return res, unlessLost(err)
+	}
+	l := locator{store: a.store, in: &in, segments: manifest.Segments, ledgers: map[int]*ledger{}}
+	members := map[int][]int{}
 	for i, spot := range spots {
 		res.Found[i] = Located{Segment: spot.Segment, Pos: spot.Pos}
-		if res.Found[i].State, err = l.state(ctx, spot, in.Indexes[i]); err != nil {
-			return LocateResult{V: message.Version}, err
+		if spot.Segment > 0 && spot.Segment <= len(l.segments) {
+			members[spot.Segment] = append(members[spot.Segment], i)
 		}
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(readAhead)
+	for _, some := range members {
+		group.Go(func() (err error) {
+			for _, i := range some {
+				if res.Found[i].State, err = l.state(gctx, spots[i], in.Indexes[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return LocateResult{V: message.Version}, err
 	}
 	return res, nil
 }
 
 // locator reads each ledger once.
 type locator struct {
-	store   *store.Store
-	in      *LocateInput
+	store    *store.Store
+	in       *LocateInput
+	segments []message.Segment
+
+	mu      sync.Mutex
 	ledgers map[int]*ledger
 }
 
@@ -47,12 +76,18 @@ type ledger struct {
 // state is how a message ended; nil when it has not, as far as it is known.
 func (l *locator) state(ctx context.Context, spot message.Spot, index int) (*message.State, error) {
 	large := &l.in.Large
-	if spot.Segment < 1 || spot.Segment > len(large.Segments) {
-		return nil, nil
+	letter := byte(message.SegmentWaiting)
+	if spot.Segment <= len(large.Segments) {
+		letter = large.Segments[spot.Segment-1]
 	}
-	switch large.Segments[spot.Segment-1] {
+	switch letter {
+	case message.SegmentWaiting:
+		return l.rejected(ctx, spot)
 	case message.SegmentNever:
-		return l.never(ctx, spot, index)
+		if s, err := l.rejected(ctx, spot); s != nil || err != nil {
+			return s, err
+		}
+		return l.abandoned(spot.Segment, index), nil
 	case message.SegmentEnded, message.SegmentLeft:
 	default:
 		return nil, nil
@@ -62,9 +97,17 @@ func (l *locator) state(ctx context.Context, spot message.Spot, index int) (*mes
 		if !r.Ended || !slices.Contains(r.Segments, spot.Segment) {
 			continue
 		}
-		if state, covered, err := l.recorded(ctx, r.Number, spot); covered || err != nil {
+		state, covered, err := l.recorded(ctx, r.Number, spot)
+		if covered || err != nil {
 			return state, err
 		}
+		if _, lost := large.RestOf[r.Number]; !lost {
+			continue
+		}
+		if state, _, err := l.recorded(ctx, spot.Segment, spot); state != nil || err != nil {
+			return state, err // it ended before the retry
+		}
+		return l.abandoned(r.Number, index), nil
 	}
 	state, _, err := l.recorded(ctx, spot.Segment, spot)
 	return state, err
@@ -73,19 +116,9 @@ func (l *locator) state(ctx context.Context, spot message.Spot, index int) (*mes
 // recorded is the final state that a ledger has of a message. A ledger that is not
 // there covers none.
 func (l *locator) recorded(ctx context.Context, number int, spot message.Spot) (state *message.State, covered bool, err error) {
-	known, ok := l.ledgers[number]
-	if !ok {
-		read, err := l.store.Ledger(ctx, l.in.Dir, number)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, false, err
-		}
-		known = &ledger{Ledger: read, at: map[message.Spot]int{}}
-		if err == nil {
-			for i := range read.Records {
-				known.at[spotOf(read, number, i)] = i
-			}
-		}
-		l.ledgers[number] = known
+	known, err := l.ledger(ctx, number)
+	if err != nil {
+		return nil, false, err
 	}
 	i, ok := known.at[spot]
 	if !ok {
@@ -97,10 +130,36 @@ func (l *locator) recorded(ctx context.Context, number int, spot message.Spot) (
 	return nil, true, nil
 }
 
-// never is the state of a message whose segment no workflow took up: what was
-// rejected before stays rejected, and what was canceled by name was so before the
-// rest.
-func (l *locator) never(ctx context.Context, spot message.Spot, index int) (*message.State, error) {
+// ledger reads a ledger, or the one that was read before.
+func (l *locator) ledger(ctx context.Context, number int) (*ledger, error) {
+	l.mu.Lock()
+	known := l.ledgers[number]
+	l.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	read, err := l.store.Ledger(ctx, l.in.Dir, number)
+	if unlessLost(err) != nil {
+		return nil, err
+	}
+	known = &ledger{Ledger: read, at: map[message.Spot]int{}}
+	if err == nil {
+		for i := range read.Records {
+			known.at[spotOf(read, number, i)] = i
+		}
+	}
+	l.mu.Lock()
+	l.ledgers[number] = known
+	l.mu.Unlock()
+	return known, nil
+}
+
+// rejected is the state of a message that was rejected before it could have a
+// workflow; nil for others.
+func (l *locator) rejected(ctx context.Context, spot message.Spot) (*message.State, error) {
+	if l.segments[spot.Segment-1].Rejected == 0 {
+		return nil, nil
+	}
 	lines, err := l.store.Lines(ctx, l.in.Dir, spot.Segment)
 	if err != nil {
 		return nil, unlessLost(err)
@@ -108,15 +167,21 @@ func (l *locator) never(ctx context.Context, spot message.Spot, index int) (*mes
 	if spot.Pos < len(lines) && lines[spot.Pos].Code != "" {
 		return new(message.Rejected), nil
 	}
+	return nil, nil
+}
+
+// abandoned is the state of a message that no workflow took up, or whose workflow,
+// with this number, was lost: one that was canceled by name was so before.
+func (l *locator) abandoned(number, index int) *message.State {
 	large := &l.in.Large
 	if slices.Contains(large.Canceled, index) {
-		return new(message.Canceled), nil
+		return new(message.Canceled)
 	}
-	if rest, ok := large.RestOf[spot.Segment]; ok {
-		return &rest.State, nil
+	if rest, ok := large.RestOf[number]; ok {
+		return &rest.State
 	}
 	if large.Rest != nil {
-		return &large.Rest.State, nil
+		return &large.Rest.State
 	}
-	return nil, nil
+	return nil
 }

@@ -23,10 +23,12 @@ type OpenInput struct {
 }
 
 // OpenResult is what a manifest says of the segments. Found false means that the
-// store was read and does not have it.
+// store was read and does not have it, or, with a Fault, that what it has makes no
+// sense.
 type OpenResult struct {
 	V        int               `json:"v"`
 	Found    bool              `json:"found"`
+	Fault    string            `json:"fault,omitempty"`
 	Segments []message.Segment `json:"segments,omitempty"`
 }
 
@@ -83,7 +85,8 @@ type LocateInput struct {
 }
 
 // LocateResult answers in the order of the indexes; an index that the batch does
-// not have has segment 0. State is there for messages whose workflow has ended.
+// not have has segment 0. State is there for messages whose workflow has ended, and
+// for rejected ones that have none yet.
 type LocateResult struct {
 	V     int       `json:"v"`
 	Found []Located `json:"found"`

@@ -29,10 +29,11 @@ func named(key string, err error) error {
 	return fmt.Errorf("%s: %w", key, err)
 }
 
-// errDamaged is what is said of an object that is not as it was written.
-var errDamaged = errors.New("the object is damaged")
+// ErrDamaged means that an object is not as it was written. Errors that wrap it name
+// the object and what is wrong with it.
+var ErrDamaged = errors.New("the object is damaged")
 
-func damaged(key, how string) error { return fmt.Errorf("%s: %w: %s", key, errDamaged, how) }
+func damaged(key, how string) error { return fmt.Errorf("%s: %w: %s", key, ErrDamaged, how) }
 
 // read reads a part of an object, and tells how large it is. A length below 0 is
 // all of it; a part that reaches beyond the end is cut there.
