@@ -24,8 +24,8 @@ const (
 )
 
 // opened waits until a worker has read the batch from the store, or for
-// Options.Wait. It fails only when a worker said that it cannot: then the batch is
-// removed again.
+// Options.Wait. It fails only when workers said that their store does not have it:
+// then the batch is removed again. A store that cannot be read now may be later.
 func (s *Starter) opened(ctx context.Context, ref Ref, dir string) error {
 	wctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
@@ -38,7 +38,7 @@ func (s *Starter) opened(ctx context.Context, ref Ref, dir string) error {
 		switch {
 		case err != nil:
 			s.o.Log.Debug("nobody could say whether the batch was opened", zap.String("batch_id", ref.ID), zap.Error(err))
-		case o.Fault != "":
+		case o.Missing:
 			return s.refuse(ctx, ref, dir, o.Fault)
 		case o.Opened || o.Status.State.Closed():
 			return nil

@@ -149,9 +149,12 @@ func (c *segmentChaos) onGroup(ctx context.Context, in activities.GroupInput) (a
 	info := activity.GetInfo(ctx)
 	g.token, g.began = info.TaskToken, c.b.env.Now()
 	c.live[info.ActivityID] = true
+	if !g.started {
+		c.queued[info.ActivityID] = true
+	}
 	c.b.env.RegisterDelayedCallback(func() {
 		c.mu.Lock()
-		gone := !c.live[info.ActivityID]
+		gone := !c.live[info.ActivityID] || !g.started && g.asked.Err() != nil // taken back
 		c.mu.Unlock()
 		if !gone {
 			g.step()
@@ -321,6 +324,10 @@ func (c *segmentChaos) control() {
 	if c.token++; rnd.IntN(4) > 0 {
 		o.Token = c.token
 		c.orders[o.Token] = o
+	}
+	if len(c.queued) == 0 && rnd.IntN(3) > 0 { // it comes together with what happens next
+		c.b.env.SignalWorkflowSkippingWorkflowTask("order", o)
+		return
 	}
 	c.b.env.SignalWorkflow("order", o)
 }

@@ -55,6 +55,7 @@ type chaos struct {
 	paused   bool
 	down     map[string][2]time.Time
 	live     map[string]bool // activities that may still end, by id
+	queued   map[string]bool // those that can be taken back
 	seg      *segmentChaos   // nil for a small batch
 }
 
@@ -138,12 +139,15 @@ func (c *chaos) bench() *bench {
 	b.env.SetTestTimeout(2 * time.Minute)
 	b.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&chaosIn{c: c}}})
 	b.env.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
-	c.live = map[string]bool{}
+	c.live, c.queued = map[string]bool{}, map[string]bool{}
 	b.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.SendInput) (activities.SendResult, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		now := b.env.Now()
 		f := c.fates[fateKey{in.Index, in.Attempt, false}]
+		if !f.started {
+			c.queued[activity.GetInfo(ctx).ActivityID] = true
+		}
 		res := activities.SendResult{V: 1, Kind: f.kind, At: now.UnixMilli(), Code: "x", Detail: "d " + in.Account}
 		half := c.rnd.IntN(2) == 0
 		leave := func() {
@@ -229,6 +233,7 @@ func (c *chaos) bench() *bench {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.live, aid)
+		delete(c.queued, aid)
 	}
 	b.env.SetOnActivityCompletedListener(func(a *activityInfo, _ value, err error) {
 		if errors.Is(err, activity.ErrResultPending) {

@@ -29,6 +29,7 @@ type conductor struct {
 	running  int  // workflows under way
 	opened   bool // the manifest was read
 	fault    string
+	missing  bool                // the workers' store does not have the batch
 	shut     workflow.CancelFunc // ends the reading of the manifest
 
 	gathered  []*part // segments whose messages wait for a retry to begin
@@ -46,9 +47,8 @@ type conductor struct {
 
 	calls    map[int64]*call // orders whose reports are awaited, by token
 	token    int64
-	rejects  map[int]map[int]bool // messages rejected, by segment and index, as far as was asked
-	locating int                  // named messages are looked for: no workflow may begin
-	handlers int                  // control calls under way
+	locating int // named messages are looked for: no workflow may begin
+	handlers int // control calls under way
 	updates  int
 	wake     workflow.Channel
 
@@ -90,7 +90,7 @@ func newConductor(ctx workflow.Context, in Input) *conductor {
 		root: ctx, work: work, batch: &b, in: *in.Large,
 		key:   message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
 		parts: []*part{all}, segments: 1,
-		retryWait: gatherFirst, calls: map[int64]*call{}, rejects: map[int]map[int]bool{}, wake: workflow.NewBufferedChannel(ctx, 1),
+		retryWait: gatherFirst, calls: map[int64]*call{}, wake: workflow.NewBufferedChannel(ctx, 1),
 	}
 	c.shown, c.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
 	return c

@@ -56,7 +56,7 @@ func (c *conductor) beginSegment(p *part) {
 	if c.batch.Dispatch != "" {
 		in.Dispatch = c.batch.Dispatch
 	}
-	in.Due, in.Canceled, in.Reasons = c.sendAt, p.canceled, p.reasons
+	in.Due, in.Canceled, in.Reasons = c.sendAt, p.canceled, fitReasons(p.reasons)
 	p.letter = message.SegmentRunning
 	c.next++
 	c.firsts++
@@ -110,6 +110,7 @@ func (c *conductor) beginRetry(some []*part) {
 		}
 		s.left, s.taker = message.Counts{}, p
 	}
+	in.Reasons = fitReasons(in.Reasons)
 	p.Count = p.counts.Total()
 	if c.cancel {
 		p.void = true

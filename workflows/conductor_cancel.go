@@ -14,7 +14,7 @@ func (c *conductor) onCancel(ctx workflow.Context, q message.CancelRequest) (mes
 		return c.onCancelAll(ctx, q), nil
 	}
 	targets, _ := c.targets(q.Messages)
-	s := c.newSearch(targets, q.Reason, locatePatience, true)
+	s := c.newSearch(targets, q.Reason, locatePatience)
 	if err := s.run(ctx); err != nil {
 		return message.CancelResult{}, err
 	}
@@ -37,10 +37,16 @@ func (c *conductor) onCancelSignal(q message.CancelRequest) {
 	c.handlers++
 	c.locating++ // from now on, not from when the coroutine runs
 	workflow.Go(c.work, func(ctx workflow.Context) {
-		defer func() { c.handlers--; c.locating--; c.poke() }()
-		if err := c.newSearch(targets, q.Reason, signalPatience, false).run(ctx); err != nil {
+		s := c.newSearch(targets, q.Reason, signalPatience)
+		s.struck = func() { c.locating--; s.struck = nil }
+		if err := s.run(ctx); err != nil {
 			workflow.GetLogger(c.root).Error("messages were not canceled", "error", err)
 		}
+		if s.struck != nil {
+			s.struck()
+		}
+		c.handlers--
+		c.poke()
 	})
 }
 
@@ -68,7 +74,7 @@ func (c *conductor) stop(reason string) {
 // not larger than what one answer can name.
 func (c *conductor) onCancelAll(ctx workflow.Context, q message.CancelRequest) message.CancelResult {
 	q = message.CancelRequest{Reason: message.Clip(q.Reason, message.MaxDetail)}
-	s := c.newSearch(nil, q.Reason, reportWait, true)
+	s := c.newSearch(nil, q.Reason, reportWait)
 	before := make([]message.Counts, len(c.parts))
 	for i, p := range c.parts {
 		before[i] = p.at(c.now())

@@ -27,7 +27,7 @@ func (c *conductor) close() message.Result {
 // keep writes the result to the store, unless workers and starter do not share
 // one.
 func (c *conductor) keep(res message.Result) {
-	if !c.opened && c.fault != "" && !c.cancel {
+	if c.missing {
 		return
 	}
 	ctx := workflow.WithActivityOptions(c.work, patientOptions(closeToClose, closePatience, "keep the result"))

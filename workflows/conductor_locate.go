@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -12,27 +11,56 @@ import (
 )
 
 // locate asks the store where messages are, and how those ended whose workflow
-// has ended. A store that does not know them is not the batch's.
+// has ended, as things stand when it returns: what a workflow had meanwhile that
+// came to its end is asked for again. A store that does not know the messages is
+// not the batch's.
 func (s *search) locate(ctx workflow.Context, indexes []int) ([]activities.Located, error) {
 	until := s.now() + s.patience.Milliseconds()
-	var found []activities.Located
-	for len(found) < len(indexes) {
-		some := indexes[len(found):min(len(found)+maxLocated, len(indexes))]
-		in := activities.LocateInput{V: message.Version, Dir: s.in.Dir, Indexes: some, Large: s.large()}
-		var res activities.LocateResult
-		err := s.consult(ctx, until, LocateName, in, &res)
-		if err == nil && !s.fits(res.Found, len(some)) {
-			if err = s.wait(ctx, until); err == nil {
-				continue
+	found := make([]activities.Located, len(indexes))
+	todo := make([]int, len(indexes)) // as indexes of found
+	for k := range todo {
+		todo[k] = k
+	}
+	for len(todo) > 0 {
+		asked, letters := todo, s.letters()
+		for len(todo) > 0 {
+			some := todo[:min(len(todo), maxLocated)]
+			if err := s.inquire(ctx, until, indexes, some, found); err != nil {
+				return nil, temporal.NewApplicationErrorWithCause(
+					"the store does not say where the messages are: "+cause(err), message.CodeStore, err)
+			}
+			todo = todo[len(some):]
+		}
+		for _, k := range asked {
+			if s.moved(found[k], letters) {
+				todo = append(todo, k)
 			}
 		}
-		if err != nil {
-			return nil, temporal.NewApplicationErrorWithCause(
-				"the store does not say where the messages are: "+cause(err), message.CodeStore, err)
-		}
-		found = append(found, res.Found...)
 	}
-	return found, s.inspect(ctx, until, indexes, found)
+	return found, nil
+}
+
+// inquire asks for some of the messages.
+func (s *search) inquire(ctx workflow.Context, until int64, indexes, some []int, found []activities.Located) error {
+	in := activities.LocateInput{V: message.Version, Dir: s.in.Dir, Indexes: make([]int, len(some)), Large: s.large()}
+	for n, k := range some {
+		in.Indexes[n] = indexes[k]
+	}
+	for {
+		var res activities.LocateResult
+		if err := s.consult(ctx, until, LocateName, in, &res); err != nil {
+			return err
+		}
+		if s.fits(res.Found, len(some)) {
+			for n, k := range some {
+				found[k] = res.Found[n]
+			}
+			return nil
+		}
+		if err := s.wait(ctx, until); err != nil {
+			return err
+		}
+	}
 }
 
 func (s *search) fits(found []activities.Located, n int) bool {
@@ -44,44 +72,31 @@ func (s *search) fits(found []activities.Located, n int) bool {
 	return len(found) == n
 }
 
-// inspect learns which messages are rejected of segments that have not begun, once
-// for each segment.
-func (s *search) inspect(ctx workflow.Context, until int64, indexes []int, found []activities.Located) error {
-	for _, f := range found {
-		p := s.parent(f)
-		if f.State != nil || p.Rejected == 0 || s.opened && !p.waits() || s.rejects[f.Segment] != nil {
-			continue
-		}
-		in := activities.LoadInput{V: message.Version, Dir: s.in.Dir, Sources: []activities.Source{{Segment: f.Segment}}}
-		for {
-			var res activities.LoadResult
-			err := s.consult(ctx, until, LoadName, in, &res)
-			if err == nil && res.Found {
-				bad := map[int]bool{}
-				for _, l := range res.Lines {
-					if l.Code != "" {
-						bad[l.Index] = true
-					}
-				}
-				s.rejects[f.Segment] = bad
-				break
-			}
-			if err == nil {
-				err = s.wait(ctx, until)
-			}
-			if err != nil {
-				return temporal.NewApplicationErrorWithCause(
-					fmt.Sprintf("the store does not say what is in segment %d: %s", f.Segment, cause(err)), message.CodeStore, err)
-			}
-		}
+// letters are those of all parts.
+func (c *conductor) letters() []byte {
+	all := make([]byte, len(c.parts))
+	for i, p := range c.parts {
+		all[i] = p.letter
 	}
-	return nil
+	return all
 }
 
-// isRejected reports whether a message is rejected whose segment has not begun.
-func (s *search) isRejected(at activities.Located, index int) bool {
-	return at.State != nil && *at.State == message.Rejected || s.rejects[at.Segment][index]
+// moved reports whether the workflow that has a message, or had it when the letters
+// were taken, has begun or ended since.
+func (s *search) moved(at activities.Located, letters []byte) bool {
+	if !s.opened {
+		return false
+	}
+	for p := s.parent(at); p != nil; p = p.taker {
+		if p.number > len(letters) || p.letter != letters[p.number-1] {
+			return true
+		}
+	}
+	return false
 }
+
+// isRejected reports whether a message is rejected.
+func isRejected(at activities.Located) bool { return at.State != nil && *at.State == message.Rejected }
 
 // consult runs one of the store's activities until a time in Unix ms at most.
 func (s *search) consult(ctx workflow.Context, until int64, name string, in, out any) error {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -15,8 +16,8 @@ import (
 // noBatch is the fault of workers whose store is not the starter's.
 const noBatch = "the worker's store does not have the batch: starters and workers must be given the same store"
 
-// open reads the manifest. A store that does not have it is asked for a few
-// seconds only, since it is not the one that the starter wrote to; one that cannot
+// open reads the manifest. A store that does not have it, or has it damaged, is
+// asked for a few seconds only, since it is not the one that the starter wrote to; one that cannot
 // be read is asked for as long as the messages may be sent.
 func (c *conductor) open(ctx workflow.Context) {
 	defer c.poke()
@@ -42,7 +43,8 @@ func (c *conductor) open(ctx workflow.Context) {
 				lacking = asked
 			}
 			if c.now()-lacking >= openPatience.Milliseconds() {
-				c.abandon(noBatch)
+				c.missing = res.Fault == ""
+				c.abandon(cmp.Or(res.Fault, noBatch))
 				return
 			}
 			wait = openRetry

@@ -48,6 +48,9 @@ const (
 	maxListed = 1_000
 	// maxLocated is how many messages one activity looks for.
 	maxLocated = 5_000
+	// maxStruck is how many messages may be canceled by name in segments that have not
+	// begun: the batch names them in what it says of itself.
+	maxStruck = 15_000
 	// maxReasons bounds the reasons in what a batch says of itself, in bytes.
 	maxReasons = 64 << 10
 )

@@ -103,6 +103,22 @@ func (p *part) strike(index int, reason string) bool {
 	return true
 }
 
+// fitReasons shortens reasons that take more than maxReasons bytes.
+func fitReasons(all []string) []string {
+	n := 0
+	for _, s := range all {
+		n += len(s)
+	}
+	if n <= maxReasons {
+		return all
+	}
+	short := make([]string, len(all))
+	for i, s := range all {
+		short[i] = message.Clip(s, maxReasons/len(all))
+	}
+	return short
+}
+
 // part finds a part by its number; nil is none.
 func (c *conductor) part(number int) *part {
 	if !c.opened || number < 1 || number > len(c.parts) {

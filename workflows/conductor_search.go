@@ -1,10 +1,12 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"volley/activities"
@@ -22,8 +24,9 @@ const (
 	fateEnded
 )
 
-// rounds is how often messages are looked for whose segments end meanwhile.
-const rounds = 3
+// rounds is how often messages are looked for whose segments end before they have
+// heard of the cancel: that of the segment, that of a retry, and one to spare.
+const rounds = 4
 
 // search cancels single messages, wherever they are, and finds out what became of
 // each of them.
@@ -32,32 +35,34 @@ type search struct {
 	indexes  []int
 	reason   string
 	patience time.Duration  // with the store
-	await    bool           // segments are to report
+	struck   func()         // called once what no workflow has is canceled; nil is nobody
 	fates    map[int]fate   // by index
 	fresh    map[*part]bool // what is canceled there is so by this cancel
 }
 
-func (c *conductor) newSearch(indexes []int, reason string, patience time.Duration, await bool) *search {
+func (c *conductor) newSearch(indexes []int, reason string, patience time.Duration) *search {
 	return &search{
-		conductor: c, indexes: indexes, reason: message.Clip(reason, message.MaxDetail), patience: patience, await: await,
+		conductor: c, indexes: indexes, reason: message.Clip(reason, message.MaxDetail), patience: patience,
 		fates: map[int]fate{}, fresh: map[*part]bool{},
 	}
 }
 
 // run cancels the messages. It fails when the store does not say where they are;
-// then none has been canceled.
+// then those of which it does not have a fate have not been canceled.
 func (s *search) run(ctx workflow.Context) error {
 	todo := s.indexes
 	for round := 0; round < rounds && len(todo) > 0; round++ {
-		asked, again, err := s.strike(ctx, todo)
+		asked, err := s.strike(ctx, todo)
 		if err != nil {
-			if round == 0 {
-				return err
-			}
-			workflow.GetLogger(s.root).Warn("it was not found out how messages ended", "error", err)
-			return nil
+			return err
 		}
-		todo = append(again, s.order(ctx, asked)...)
+		if s.struck != nil {
+			s.struck()
+		}
+		todo = s.order(ctx, asked)
+	}
+	if len(todo) > 0 {
+		return temporal.NewApplicationError("the workflows of some messages ended before they had heard of it: cancel again", ErrLargeType)
 	}
 	return nil
 }
@@ -69,26 +74,28 @@ type errand struct {
 }
 
 // strike finds messages and cancels those that no workflow has. It returns what
-// running ones are to be asked for, and what has to be looked for again. Nothing
-// begins meanwhile.
-func (s *search) strike(ctx workflow.Context, todo []int) (asked []*errand, again []int, err error) {
+// running ones are to be asked for. Nothing begins meanwhile.
+func (s *search) strike(ctx workflow.Context, todo []int) (asked []*errand, err error) {
 	s.locating++
 	defer func() { s.locating--; s.poke() }()
 	_ = workflow.Await(ctx, func() bool { return s.opened || s.next >= s.segments })
 	if !s.opened {
-		return nil, nil, nil // all of the batch has ended, and these with it
+		return nil, nil // all of the batch has ended, and these with it
 	}
 	found, err := s.locate(ctx, todo)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if err := s.bounds(found); err != nil {
+		return nil, err
 	}
 	of := map[*part]*errand{}
 	for k, i := range todo {
 		p, st := s.holder(found[k])
 		switch {
-		case p.waits() || p.letter == message.SegmentLeft && !final(st):
+		case s.idle(p, st):
 			s.fates[i] = fateEnded
-			if !s.isRejected(found[k], i) && p.strike(i, s.reason) {
+			if !isRejected(found[k]) && p.strike(i, s.reason) {
 				s.fates[i] = fateCanceled
 			}
 		case p.runs():
@@ -99,14 +106,38 @@ func (s *search) strike(ctx workflow.Context, todo []int) (asked []*errand, agai
 			of[p].indexes = append(of[p].indexes, i)
 		case final(st):
 			s.fates[i] = s.fateOf(p, i, *st)
-		case p.letter == message.SegmentNever:
+		default: // nothing tells how, but it will not be sent
 			s.fates[i] = fateEnded
-		default:
-			again = append(again, i) // its segment has ended while it was looked for
 		}
 	}
 	s.change()
-	return asked, again, nil
+	return asked, nil
+}
+
+// idle reports whether no workflow has a message that has not ended.
+func (s *search) idle(p *part, st *message.State) bool {
+	return p.waits() || p.letter == message.SegmentLeft && !final(st)
+}
+
+// bounds refuses to cancel more messages by name than the batch can say of itself.
+func (s *search) bounds(found []activities.Located) error {
+	n := 0
+	for _, p := range s.parts {
+		if s.lists(p) {
+			n += len(p.canceled)
+		}
+	}
+	for _, f := range found {
+		if p, st := s.holder(f); s.idle(p, st) {
+			n++
+		}
+	}
+	if n <= maxStruck {
+		return nil
+	}
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+		"%d messages would be canceled by name in segments that have not begun, and a batch remembers %d: cancel all of it, or the others later",
+		n, maxStruck), ErrLargeType, nil)
 }
 
 // holder is the part that has a message, and the state in which it ended if that
@@ -147,12 +178,6 @@ func (s *search) order(ctx workflow.Context, asked []*errand) (again []int) {
 			q.Messages[n] = strconv.Itoa(i)
 		}
 		parts[k], orders[e.part], s.fresh[e.part] = e.part, Order{Cancel: &q}, true
-		if !s.await {
-			s.post(e.part, orders[e.part])
-		}
-	}
-	if !s.await {
-		return nil
 	}
 	s.listen(parts, s.ask(ctx, parts, func(p *part) Order { return orders[p] }))
 	for _, e := range asked {
@@ -210,7 +235,7 @@ func (s *search) complete(ctx workflow.Context) bool {
 	for k, i := range todo {
 		p, st := s.holder(found[k])
 		switch {
-		case s.isRejected(found[k], i):
+		case isRejected(found[k]):
 			s.fates[i] = fateEnded
 		case final(st):
 			s.fates[i] = s.fateOf(s.parent(found[k]), i, *st)

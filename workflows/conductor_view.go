@@ -62,7 +62,7 @@ func (c *conductor) status() message.Status {
 
 // overview answers the query overview.
 func (c *conductor) overview() message.Overview {
-	o := message.Overview{V: message.Version, Status: c.status(), Large: c.large(), Opened: c.opened, Fault: c.fault}
+	o := message.Overview{V: message.Version, Status: c.status(), Large: c.large(), Opened: c.opened, Fault: c.fault, Missing: c.missing}
 	if c.running > 0 {
 		o.Counts = make(map[int]message.Counts, c.running)
 		for _, p := range c.active() {
@@ -93,8 +93,8 @@ func (c *conductor) large() message.Large {
 			}
 			l.RestOf[p.number] = *p.rest
 		}
-		if p.runs() || p.letter == message.SegmentEnded || p.taker != nil {
-			continue // a ledger has, or will have, what was canceled before
+		if !c.lists(p) {
+			continue
 		}
 		for k, index := range p.canceled {
 			reason := p.reasons[k]
@@ -109,6 +109,12 @@ func (c *conductor) large() message.Large {
 		l.Due = c.sendAt
 	}
 	return l
+}
+
+// lists reports whether the batch itself says what was canceled by name in a part:
+// no ledger has it, or will have it.
+func (c *conductor) lists(p *part) bool {
+	return !p.runs() && p.letter != message.SegmentEnded && (p.taker == nil || p.taker.rest != nil)
 }
 
 // show tells the Web UI and the lists how the batch stands, when that changed.

@@ -195,6 +195,10 @@ func (b *largeBench) onLocate(_ context.Context, in activities.LocateInput) (act
 // endOf does what the store's reader does.
 func (b *largeBench) endOf(l message.Large, number, i int) *message.State {
 	switch l.Segments[number-1] {
+	case message.SegmentWaiting:
+		if b.rejected[i] {
+			return new(message.Rejected)
+		}
 	case message.SegmentNever:
 		switch {
 		case b.rejected[i]:

@@ -66,7 +66,7 @@ func (r *run) quiet() bool {
 		return false
 	}
 	yield(r.work)
-	return r.still() && !r.drainSignals()
+	return r.still() && !r.drainSignals() && r.still() && r.telling == 0
 }
 
 func (r *run) still() bool {

@@ -83,7 +83,9 @@ func (r *run) tell(rep Report) {
 		return
 	}
 	f := workflow.SignalExternalWorkflow(r.work, r.seg.parent, "", signalReport, rep)
+	r.telling++
 	workflow.Go(r.work, func(ctx workflow.Context) {
+		defer func() { r.telling--; r.poke() }()
 		if err := f.Get(ctx, nil); err != nil {
 			workflow.GetLogger(r.root).Warn("a report did not reach the batch", "error", err)
 		}

@@ -39,6 +39,7 @@ type run struct {
 	open     map[int]*trip // messages under way
 	running  int           // coroutines that carry one
 	handlers int           // control calls under way
+	telling  int           // reports under way, which end with a run that goes on
 	updates  int
 	draining bool // the run is to continue as new: nothing new starts
 	wake     workflow.Channel

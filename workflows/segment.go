@@ -55,7 +55,10 @@ func SendSegment(ctx workflow.Context, in SegmentInput) (SegmentResult, error) {
 		return SegmentResult{}, err
 	}
 	seg, batch := load(ctx, in)
-	if seg == nil {
+	switch {
+	case seg == nil && in.State != nil:
+		return salvage(ctx, in), nil
+	case seg == nil:
 		return SegmentResult{V: message.Version, Lost: true}, nil
 	}
 	r := newRun(ctx, Input{V: message.Version, Batch: batch}, seg)
@@ -67,8 +70,9 @@ func SendSegment(ctx workflow.Context, in SegmentInput) (SegmentResult, error) {
 			return SegmentResult{}, workflow.NewContinueAsNewError(ctx, SendSegmentName, r.nextSegment())
 		}
 		before := r.rev
-		r.keep()
-		if r.rev == before && r.still() && !r.drainSignals() {
+		keep(r.work, &r.seg.in, r.ledger())
+		yield(r.work) // an order may have come together with the ledger's end
+		if r.rev == before && r.still() && !r.drainSignals() && (r.root.Err() == nil || r.counts.Open() == 0) {
 			return r.segmentResult(), nil
 		}
 		r.reopen()
@@ -270,8 +274,8 @@ func (r *run) tellFirstMade() {
 	r.tell(rep)
 }
 
-// keep puts the ledger into the store.
-func (r *run) keep() {
+// ledger is what is known of the messages.
+func (r *run) ledger() message.Ledger {
 	l := message.Ledger{V: message.Version, Records: r.recs}
 	if r.seg.retries() {
 		l.Spots = make([]message.Spot, len(r.recs))
@@ -279,11 +283,7 @@ func (r *run) keep() {
 			l.Spots[i] = r.seg.lines[i].Spot
 		}
 	}
-	in := activities.KeepInput{V: message.Version, Dir: r.seg.in.Dir, Number: r.seg.in.Number, Ledger: l}
-	ctx := workflow.WithActivityOptions(r.work, storeOptions())
-	if err := workflow.ExecuteActivity(ctx, KeepName, in).Get(ctx, nil); err != nil {
-		workflow.GetLogger(r.root).Error("the ledger of a segment was not kept", "error", err)
-	}
+	return l
 }
 
 func (r *run) segmentResult() SegmentResult {
@@ -305,7 +305,7 @@ func (r *run) nextSegment() SegmentInput {
 	in.Due, in.Canceled, in.Reasons, in.Cancel = 0, nil, nil, nil
 	in.State = &SegmentState{
 		Rev: r.rev, Started: r.started, Paused: r.paused, Cancel: r.cancel, Reason: r.reason, Reported: r.seg.reported,
-		Ledger: message.Ledger{V: message.Version, Records: r.recs}, Breakers: map[string]Breaker{},
+		Ledger: r.ledger(), Breakers: map[string]Breaker{},
 	}
 	for _, l := range r.lanes {
 		if l.Breaker != (Breaker{}) {

@@ -62,8 +62,12 @@ type Overview struct {
 	Status Status `json:"status"`
 	Large  Large  `json:"large"`
 	// Opened is true once a worker has read the manifest; Fault says why none could.
+	// It may yet be read, unless all of the batch has ended.
 	Opened bool   `json:"opened"`
 	Fault  string `json:"fault,omitempty"`
+	// Missing means that the batch was given up because the workers' store does not
+	// have it: it is not the starter's.
+	Missing bool `json:"missing,omitempty"`
 	// Counts are those that Status has of each running workflow, by its number.
 	Counts map[int]Counts `json:"counts,omitempty"`
 }
