@@ -19,12 +19,15 @@ func (a *app) purgeCommand() *cobra.Command {
 		Use:   "purge",
 		Short: "Remove what is old from the store",
 		Long: `Removes from the store what belongs to no open batch and has not changed for
-longer than --older-than, and what starts that were cut off have left there. Small
-batches leave nothing in the store.`,
+longer than --older-than, of all tenants, and what starts that were cut off have
+left there. Small batches leave nothing in the store.`,
 		Example:           "  volley purge --older-than 30d --dry-run",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("tenant") {
+				return usage("--tenant does not limit a purge, which is of the whole store")
+			}
 			age, err := a.age(olderThan)
 			if err != nil {
 				return err

@@ -33,7 +33,10 @@ func TestPurge(t *testing.T) {
 		require.Equal(t, 0, setting{fake: &f}.run(t, args...).code)
 		require.Equal(t, [2]any{want, true}, f.asked)
 	}
-	r := setting{}.run(t, "purge", "--older-than", "soon")
+	r := setting{}.run(t, "purge", "--tenant", "default")
+	require.Equal(t, 2, r.code)
+	require.Equal(t, "volley: --tenant does not limit a purge, which is of the whole store\n", r.stderr)
+	r = setting{}.run(t, "purge", "--older-than", "soon")
 	require.Equal(t, 2, r.code)
 	require.Equal(t, "volley: --older-than \"soon\" must be a duration such as 30s, 15m, 12h or 30d\n", r.stderr)
 	require.Equal(t, 1, with(fake{err: starter.ErrUnreachable})().run(t, "purge").code)
