@@ -78,6 +78,9 @@ func (s *Starter) refuse(ctx context.Context, ref Ref, dir, fault string) error 
 		err = s.remove(cctx, wid, "")
 	}
 	s.forget(ctx, dir)
+	if err == nil {
+		err = s.vanished(cctx, ref)
+	}
 	refused := fmt.Errorf("%w: the worker does not find the batch in the store that this process writes to%s; "+
 		"both need the same store (%s)", ErrStoreNotShared, inStore(s.o.StoreURL), fault)
 	if err != nil {
