@@ -14,8 +14,12 @@ import (
 
 const (
 	defaultConcurrency = 64
-	// maxWindow is how many messages a group's heartbeat lets leave at most.
-	maxWindow = 100
+	// maxWindow is how many messages a group's heartbeat lets leave at most, unless
+	// that is less than what leaves within a second divided by windowParts; then it
+	// is that, up to fastWindow.
+	maxWindow   = 100
+	windowParts = 20
+	fastWindow  = 250
 )
 
 // gate bounds the requests of one account in this process. Single messages and
@@ -202,9 +206,10 @@ func (g *gate) tick(now time.Time) {
 func (g *gate) window(now time.Time) int {
 	g.mu.Lock()
 	g.tick(now)
-	n := max(int64(g.concurrency), g.last, g.current)
+	last, current := g.last, g.current
 	g.mu.Unlock()
-	n = min(n, maxWindow)
+	n := max(int64(g.concurrency), last, current)
+	n = min(n, max(maxWindow, min(max(last, current)/windowParts, fastWindow)))
 	if g.limiter != nil {
 		n = min(n, int64(g.limiter.Limit()))
 	}

@@ -27,6 +27,7 @@ type segmentBench struct {
 	kept   []message.Ledger
 	groups []activities.GroupInput
 	group  func(in activities.GroupInput, n int) (activities.Outcomes, error)
+	policy message.Policy
 }
 
 func newSegmentBench(t *testing.T, n int) *segmentBench {
@@ -63,6 +64,9 @@ func (b *segmentBench) onLoad(_ context.Context, in activities.LoadInput) (activ
 	defer b.mu.Unlock()
 	b.loads++
 	res := activities.LoadResult{V: 1, Found: b.found(b.loads), Lines: b.lines, Batch: batch(0).Batch}
+	if b.policy.Provider != "" {
+		res.Batch.Policies["one"] = b.policy
+	}
 	if in.Sources[0].Left {
 		l := message.Ledger{V: 1, Records: make([]message.Record, len(b.lines))}
 		for i := range l.Records {
@@ -176,6 +180,7 @@ func TestAGroupSendsAndWhatItDoesNotSendGoesOnOneByOne(t *testing.T) {
 	b.ask = func(activities.ReconcileInput, int) activities.ReconcileResult {
 		return activities.ReconcileResult{Verdict: activities.VerdictFound, ProviderID: "found"}
 	}
+	b.policy = message.Policy{Provider: "webhook", Reconciles: true, Settle: 5000, Group: 500}
 	res, l := b.run(segmentInput("group"))
 	require.Len(t, b.groups, 2)
 	require.ElementsMatch(t, [][][2]int{{{0, 500}}, {{500, 1000}}}, [][][2]int{b.groups[0].Spans, b.groups[1].Spans})

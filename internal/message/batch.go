@@ -149,7 +149,7 @@ type Policy struct {
 	RetryMax     int64 `json:"retryMax,omitempty"`
 	// Attempts is the most attempts on this account; 0 is no limit but validity.
 	Attempts int `json:"attempts,omitempty"`
-	// Group is how many messages one group sends at most; 0 is 500.
+	// Group is how many messages one group sends at most; 0 is 1,000.
 	Group int `json:"group,omitempty"`
 	// TwoFactor shortens the default validity to TwoFactorTTL.
 	TwoFactor bool `json:"twoFactor,omitempty"`

@@ -82,8 +82,8 @@ const (
 	largeActions = 5
 	// segmentActions: a child workflow counts twice; Load, Keep and one report.
 	segmentActions = 5
-	// A group has up to 500 messages and makes a heartbeat for about every 100.
-	groupMessages = 500
+	// A group has up to 1,000 messages and makes a heartbeat for about every 100.
+	groupMessages = 1000
 	beatMessages  = 100
 )
 
@@ -92,7 +92,7 @@ const (
 //
 //	small:                 2 + n
 //	large, by message:     5 + 5 × segments + n
-//	large, in groups:      5 + segments × (5 + ⌈m/500⌉ + ⌈m/100⌉), m messages a segment
+//	large, in groups:      5 + segments × (5 + ⌈m/1,000⌉ + ⌈m/100⌉), m messages a segment
 //
 // Timers, questions, controls and retries come on top.
 func Actions(n, segments int, dispatch string) int {

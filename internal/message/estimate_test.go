@@ -135,7 +135,7 @@ func TestActionsCountWhatTemporalCloudCharges(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, 1002, message.Actions(1000, 0, ""))
 	require.Equal(t, 1_005_005, message.Actions(1_000_000, 1000, "message"))
-	require.Equal(t, 5+1000*17, message.Actions(1_000_000, 1000, "group"))
+	require.Equal(t, 5+1000*16, message.Actions(1_000_000, 1000, "group"))
 	require.Equal(t, 5+5+1+1, message.Actions(3, 1, "group"))
 	require.Equal(t, 2, message.Actions(0, 0, ""))
 	require.Equal(t, 10, message.Actions(0, 1, "group"))

@@ -82,7 +82,7 @@ func (a Account) Policy() message.Policy {
 // Groups.
 const (
 	// largestGroup is how many messages one group has at most.
-	largestGroup = 500
+	largestGroup = 1000
 	// groupSpan is how long a group may take at the account's rate. Of several workers
 	// each takes as many times longer as there are; the shorter, the more evenly are
 	// groups spread, and the sooner a small batch has its turn behind a large one.
