@@ -39,7 +39,7 @@ func (c cli) run(t *testing.T, stdin string, args ...string) (stdout, stderr str
 func TestTheCommandLineFromStartToResults(t *testing.T) {
 	t.Parallel()
 	l := shared
-	c := cli{bin: build(t, "../..", "./cmd/volley"), config: l.config(t, "volley", "hook", "blind"), temporal: l.server.Address()}
+	c := cli{bin: volley(t), config: l.config(t, "volley", "hook", "blind"), temporal: l.server.Address()}
 	const batch = `{"account":"hook","text":"Hi ${name}","messages":[
 		{"to":"cli-1","params":{"name":"Ann"},"reference":"r-1"},
 		{"to":"cli-2"},

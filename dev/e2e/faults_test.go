@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,23 @@ func build(t *testing.T, dir, pkg string) string {
 	require.NoError(t, err, "%s", out)
 	return bin
 }
+
+// volley returns the path of the volley binary, which is compiled once.
+func volley(t *testing.T) string {
+	t.Helper()
+	bin, err := compiled()
+	require.NoError(t, err)
+	return bin
+}
+
+var compiled = sync.OnceValues(func() (string, error) {
+	bin := filepath.Join(shared.dir, "bin", "volley")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-C", "../..", "-o", bin, "./cmd/volley").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return bin, nil
+})
 
 // config writes a configuration for the queue, with accounts at the sandbox.
 func (l *lab) config(t *testing.T, queue string, accounts ...string) string {
@@ -74,7 +92,7 @@ func kill(cmd *exec.Cmd) {
 func TestAWorkerThatIsKilledTwiceSendsNothingTwiceAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	l := shared
-	bin := build(t, "../..", "./cmd/volley")
+	bin := volley(t)
 	const queue = "killed"
 	cfg := l.config(t, queue, "killed", "killed-blind")
 	work := func() *exec.Cmd {
@@ -154,7 +172,7 @@ func TestAServerThatIsKilledGoesOnFromItsFile(t *testing.T) {
 		large, err := store.Open(ctx, "file://"+filepath.Join(dir, "store"), store.Options{})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, large.Close()) })
-		return (&lab{client: c, store: large}).newStarter(starter.Options{})
+		return (&lab{client: c, store: large, mode: mode}).newStarter(starter.Options{})
 	}
 
 	first, a := up()
@@ -162,7 +180,7 @@ func TestAServerThatIsKilledGoesOnFromItsFile(t *testing.T) {
 	for i := range 10 {
 		all[i].SendAfter = "8s"
 	}
-	l := &lab{starter: dial(a), url: a.Sandbox}
+	l := &lab{starter: dial(a), url: a.Sandbox, mode: mode}
 	ref := l.start(t, l.starter, "hook", all)
 	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 10 })
 	kill(first)

@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -19,7 +19,6 @@ import (
 
 	"volley/dev/sandbox"
 	"volley/dev/server"
-	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/store"
@@ -40,7 +39,11 @@ type lab struct {
 	// store holds large batches, in the directory dir.
 	store *store.Store
 	dir   string
-	stops []func()
+	// mode is how its batches run; empty is in one workflow where they fit.
+	mode string
+	// served are the accounts of a lab of one test, nil those of the shared one.
+	served []provider.Account
+	stops  []func()
 }
 
 // Modes: how batches run that could run in any way.
@@ -60,6 +63,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8") // most of the time they wait
+	}
 	code := m.Run()
 	shared.close()
 	os.Exit(code)
@@ -68,13 +77,13 @@ func TestMain(m *testing.M) {
 func open() (*lab, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	l := &lab{}
+	l := &lab{mode: mode}
 	var err error
 	if l.server, err = server.Start(ctx, server.Options{Log: zap.NewNop()}); err != nil {
 		return nil, err
 	}
 	l.stops = append(l.stops, func() { _ = l.server.Stop() })
-	l.sandbox = sandbox.New(sandbox.Options{Secret: hookSecret})
+	l.sandbox = sandbox.New(sandbox.Options{Secret: hookSecret, Slow: 8 * time.Second})
 	box := httptest.NewServer(l.sandbox)
 	l.stops = append(l.stops, box.Close)
 	l.url = box.URL
@@ -103,7 +112,7 @@ func open() (*lab, error) {
 // newStarter is a starter with the lab's store, in the mode of the tests.
 func (l *lab) newStarter(o starter.Options) *starter.Starter {
 	o.Store = l.store
-	if mode == segments {
+	if l.mode == segments {
 		o.MaxMessages = 1
 	}
 	return starter.New(l.client, o)
@@ -115,16 +124,27 @@ func (l *lab) close() {
 	}
 }
 
-// accounts are those that the shared worker serves. "idle" is one that no worker
+// accounts are those that the lab's worker serves. "idle" is one that no worker
 // serves, so that its attempts never start.
 func (l *lab) accounts() []provider.Account {
+	if l.served != nil {
+		return l.served
+	}
 	return []provider.Account{
 		l.hook("hook", true),
 		l.hook("blind", false),
 		l.hook("other", true),
 		l.hook("fragile", true),
+		l.patient(),
 		l.locked(),
 	}
+}
+
+// patient is an account whose retries come so late that a segment leaves them.
+func (l *lab) patient() provider.Account {
+	a := l.hook("patient", true)
+	a.RetryInitial = 40 * time.Second
+	return a
 }
 
 // locked is an account that the provider always refuses.
@@ -168,65 +188,6 @@ func (l *lab) router() message.Router {
 	return r
 }
 
-// note is one message of a batch in the volley dialect.
-type note struct {
-	To        string            `json:"to"`
-	Reference string            `json:"reference,omitempty"`
-	Params    map[string]string `json:"params,omitempty"`
-	Text      string            `json:"text,omitempty"`
-	SendAfter string            `json:"sendAfter,omitempty"`
-	TTL       string            `json:"ttl,omitempty"`
-}
-
-// notes are n plain messages to recipients of the test's own.
-func notes(t *testing.T, n int) []note {
-	all := make([]note, n)
-	for i := range all {
-		all[i] = note{To: fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "."), i), Params: map[string]string{"name": "Ann"}}
-	}
-	return all
-}
-
-// start starts a batch under the test's name, through an account, or through two
-// with > between them, the second in case the first one refuses. No notes make an
-// empty batch.
-func (l *lab) start(t *testing.T, s *starter.Starter, account string, all []note) starter.Ref {
-	t.Helper()
-	return l.startText(t, s, account, "Hi ${name}", all)
-}
-
-func (l *lab) startText(t *testing.T, s *starter.Starter, account, text string, all []note) starter.Ref {
-	t.Helper()
-	header := map[string]any{"text": text, "account": account, "messages": all}
-	hops := strings.Split(account, ">")
-	if len(hops) > 1 {
-		delete(header, "account")
-	}
-	body, err := json.Marshal(header)
-	require.NoError(t, err)
-	name := "volley"
-	if len(all) == 0 { // the one dialect in which a batch may be empty
-		name, body = "bluesky", []byte(`{"items":[]}`)
-	}
-	d, err := dialect.Named(name)
-	require.NoError(t, err)
-	b, problems := d.Decode(body, dialect.Options{Now: time.Now()})
-	require.Empty(t, problems)
-	router := l.router()
-	router.Routes = []message.Route{{Hops: hops}}
-	if _, ok := router.Accounts[account]; !ok && len(hops) == 1 {
-		router.Accounts[account] = l.hook(account, !strings.HasSuffix(account, "blind")).Policy()
-	}
-	router.Accept(b, d.Recipient)
-	if mode == groups {
-		b.Dispatch = "group"
-	}
-	ref := starter.Ref{ID: strings.ReplaceAll(t.Name(), "/", ".")}
-	_, err = s.Start(t.Context(), starter.Request{Ref: ref, Body: body, Batch: b})
-	require.NoError(t, err)
-	return ref
-}
-
 // wait waits for the end and checks what must hold for every batch.
 func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row) {
 	t.Helper()
@@ -239,7 +200,7 @@ func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row
 		require.NoError(t, err)
 		rows = append(rows, row)
 	}
-	if mode != "" { // large batches list their messages in the order of due times
+	if l.mode != "" { // large batches list their messages in the order of due times
 		slices.SortFunc(rows, func(a, b message.Row) int { return a.Index - b.Index })
 	}
 	for i, row := range rows {
@@ -261,6 +222,17 @@ func (l *lab) received() map[string]int {
 		times[r.ID]++
 	}
 	return times
+}
+
+// arrived is how many messages to recipients of the test's own the sandbox accepted.
+func (l *lab) arrived(t *testing.T) (n int) {
+	prefix := strings.ReplaceAll(t.Name(), "/", ".") + "-"
+	for _, r := range l.sandbox.Received() {
+		if strings.HasPrefix(r.To, prefix) {
+			n++
+		}
+	}
+	return n
 }
 
 // agree checks the rows against what the sandbox has.
@@ -286,7 +258,7 @@ func (l *lab) until(t *testing.T, ref starter.Ref, is func(message.Status) bool)
 	require.Eventually(t, func() bool {
 		s, err := l.starter.Status(t.Context(), ref)
 		return err == nil && is(s)
-	}, time.Minute, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 }
 
 type env map[string]string
