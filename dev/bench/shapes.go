@@ -65,7 +65,7 @@ const usualShapes = "bare,child,message,large,group"
 // statusEvery is how often a batch is asked where it stands.
 const statusEvery = 250 * time.Millisecond
 
-// asked runs wait while ask is put every 50 ms.
+// asked runs wait while ask is put every statusEvery.
 func asked(ctx context.Context, ask, wait func(context.Context) error) ([]time.Duration, error) {
 	stop := measure.Poll(ctx, statusEvery, ask)
 	err := wait(ctx)

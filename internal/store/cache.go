@@ -14,9 +14,14 @@ import (
 // does not stop the next from trying.
 const loadTimeout = 2 * time.Minute
 
+// idle is how long something is kept that nobody asks for: a segment is read for
+// the seconds in which it is sent, and never again.
+const idle = 10 * time.Second
+
 // cache keeps what was read last, up to a number of bytes.
 type cache struct {
 	limit   int64
+	now     func() time.Time
 	flights singleflight.Group
 
 	mu    sync.Mutex
@@ -31,10 +36,11 @@ type entry struct {
 	key   string
 	value any
 	size  int64
+	used  time.Time
 }
 
 func newCache(limit int64) *cache {
-	return &cache{limit: limit, order: list.New(), at: map[string]*list.Element{}}
+	return &cache{limit: limit, now: time.Now, order: list.New(), at: map[string]*list.Element{}}
 }
 
 // loader reads something and tells about how many bytes it takes in memory.
@@ -82,7 +88,9 @@ func (c *cache) get(key string) any {
 		return nil
 	}
 	c.order.MoveToFront(el)
-	return el.Value.(*entry).value
+	e := el.Value.(*entry)
+	e.used = c.now()
+	return e.value
 }
 
 func (c *cache) drops() int {
@@ -97,9 +105,11 @@ func (c *cache) put(key string, value any, size int64, drops int) {
 	if size > c.limit || c.at[key] != nil || c.dropped != drops {
 		return
 	}
-	c.at[key] = c.order.PushFront(&entry{key, value, size})
-	for c.used += size; c.used > c.limit; {
-		c.remove(c.order.Back())
+	now := c.now()
+	c.at[key] = c.order.PushFront(&entry{key, value, size, now})
+	c.used += size
+	for last := c.order.Back(); c.used > c.limit || now.Sub(last.Value.(*entry).used) > idle; last = c.order.Back() {
+		c.remove(last)
 	}
 }
 
