@@ -81,25 +81,10 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendResult, error)
 }
 
 func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) SendResult {
-	sender, fault := a.sender(in.Account)
-	if fault != nil {
-		return *fault
-	}
-	if in.Expires <= a.now().UnixMilli() {
-		return SendResult{Kind: KindExpired}
-	}
-	patience, cancel := context.WithTimeout(ctx, max(a.left(ctx)-requestLimit-margin, 0))
-	defer cancel()
-	if fault := a.read(patience, &in); fault != nil {
-		return *fault
-	}
-	out, fault := in.outgoing(originOf(ctx))
-	if fault != nil {
-		return *fault
-	}
 	gate := a.gate(in.Account)
-	if gate.enter(patience) != nil {
-		return SendResult{Kind: KindNotStarted}
+	sender, out, fault := a.admit(ctx, gate, in)
+	if fault != nil {
+		return *fault
 	}
 	defer gate.leave()
 	limit := a.limit(out.ExpiresAt)
@@ -113,6 +98,33 @@ func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) S
 		measure.late(a.now().Sub(out.Due))
 	}
 	return a.request(context.WithoutCancel(ctx), sender, out, limit, measure)
+}
+
+// admit fills in the message and waits for its turn. Without a fault, the caller
+// leaves the gate.
+func (a *Activities) admit(ctx context.Context, g *gate, in SendInput) (provider.Sender, message.Outgoing, *SendResult) {
+	g.messages.add(1)
+	defer g.messages.add(-1)
+	var out message.Outgoing
+	sender, fault := a.sender(in.Account)
+	if fault != nil {
+		return nil, out, fault
+	}
+	if in.Expires <= a.now().UnixMilli() {
+		return nil, out, &SendResult{Kind: KindExpired}
+	}
+	patience, cancel := context.WithTimeout(ctx, max(a.left(ctx)-requestLimit-margin, 0))
+	defer cancel()
+	if fault := a.read(patience, &in); fault != nil {
+		return nil, out, fault
+	}
+	if out, fault = in.outgoing(originOf(ctx)); fault != nil {
+		return nil, out, fault
+	}
+	if g.enter(patience) != nil {
+		return nil, out, &SendResult{Kind: KindNotStarted}
+	}
+	return sender, out, nil
 }
 
 func (a *Activities) sender(account string) (provider.Sender, *SendResult) {

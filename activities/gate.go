@@ -40,9 +40,9 @@ type gate struct {
 	mu sync.Mutex
 	// open is closed unless the gate is held.
 	open chan struct{}
-	// groups is how many groups have messages to start; starting hears of it.
-	groups   int
-	starting func(groups int)
+	// groups is how many groups have messages to start, messages how many single ones
+	// have yet to start.
+	groups, messages backlog
 	// second is the one in which current answers have come; before it there were
 	// last.
 	second, current, last int64
@@ -51,7 +51,7 @@ type gate struct {
 func newGate(a provider.Account) *gate {
 	g := &gate{
 		concurrency: a.Concurrency, rate: a.Rate, turn: semaphore.NewWeighted(1),
-		open: make(chan struct{}), starting: func(int) {},
+		open: make(chan struct{}),
 	}
 	close(g.open)
 	if g.concurrency <= 0 {
@@ -121,22 +121,36 @@ func (g *gate) held() bool {
 	}
 }
 
-// Groups has starting called, now and whenever it changes, with how many groups of
-// an account have messages to start in this process. It must not block.
-func (a *Activities) Groups(account string, starting func(groups int)) {
+// Starting has calls made, now and whenever it changes, with how many groups and how
+// many single messages of an account this process has that have something to start,
+// be it that they wait for their turn. They must not block.
+func (a *Activities) Starting(account string, groups, messages func(n int)) {
 	g := a.gate(account)
-	g.mu.Lock()
-	g.starting = starting
-	g.mu.Unlock()
-	g.starts(0)
+	g.groups.tell(groups)
+	g.messages.tell(messages)
 }
 
-// starts counts groups that have messages to start.
-func (g *gate) starts(more int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.groups += more
-	g.starting(g.groups)
+// backlog counts what this process has yet to start.
+type backlog struct {
+	mu   sync.Mutex
+	n    int
+	told func(n int)
+}
+
+func (b *backlog) tell(told func(n int)) {
+	b.mu.Lock()
+	b.told = told
+	b.mu.Unlock()
+	b.add(0)
+}
+
+func (b *backlog) add(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.n += n
+	if b.told != nil {
+		b.told(b.n)
+	}
 }
 
 // enter waits for a turn. After a nil error the caller makes its request and then

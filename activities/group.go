@@ -93,9 +93,9 @@ func (g *group) run(ctx context.Context) {
 		case <-going.Done():
 		}
 	})
-	g.gate.starts(1)
+	g.gate.groups.add(1)
 	g.dispatch(going, context.WithoutCancel(ctx), originOf(ctx))
-	g.gate.starts(-1)
+	g.gate.groups.add(-1)
 	close(g.jobs)
 	g.workers.Wait()
 	stop()

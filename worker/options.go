@@ -26,12 +26,15 @@ const (
 	// storeConcurrency is how many activities read or write the store at once. Each
 	// may hold a segment in memory.
 	storeConcurrency = 16
-	// startingGroups is how many groups of an account with a rate have messages to
+	// leastGroups is how many groups of an account with a rate may have messages to
 	// start in one process at once: one whose turn it is, and one so that its end is
-	// no pause. The others stay in the queue, for the worker that is done first.
-	startingGroups = 2
-	// groupsRate is the rate above which there are more; so much of it for each.
-	groupsRate = 500
+	// no pause. Above groupsRate there are more, one for so much of it.
+	leastGroups = 2
+	groupsRate  = 500
+	// leastMessages is the same of single messages. It takes up to handout from one
+	// that leaves until the server has given the next.
+	leastMessages = 4
+	handout       = 100 * time.Millisecond
 	// ratedGroups is how many groups of such an account one process has at most. All
 	// but the starting ones wait for slow answers.
 	ratedGroups = 64
@@ -77,16 +80,21 @@ func GroupOptions(a provider.Account) sdk.Options {
 		return sdk.Options{
 			DisableWorkflowWorker:              true,
 			MaxConcurrentActivityExecutionSize: ratedGroups,
-			MaxConcurrentActivityTaskPollers:   (starting(a) + 1) / 2,
+			MaxConcurrentActivityTaskPollers:   (startingGroups(a) + 1) / 2,
 		}
 	}
 	return accountOptions(max(8, int(math.Ceil(2*float64(concurrency(a))/100))), 0)
 }
 
-// starting is how many groups of an account with a rate may have messages to start
-// at once.
-func starting(a provider.Account) int {
-	return max(startingGroups, min(ratedGroups, int(math.Ceil(a.Rate/groupsRate))))
+// startingGroups is how many groups of an account with a rate may have messages to
+// start at once.
+func startingGroups(a provider.Account) int {
+	return max(leastGroups, int(min(ratedGroups, math.Ceil(a.Rate/groupsRate))))
+}
+
+// startingMessages is how many single messages of it may wait for their turn.
+func startingMessages(a provider.Account) int {
+	return max(leastMessages, int(min(float64(concurrency(a)), math.Ceil(a.Rate*handout.Seconds()))))
 }
 
 func accountOptions(size int, rate float64) sdk.Options {

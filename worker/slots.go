@@ -7,18 +7,20 @@ import (
 	sdk "go.temporal.io/sdk/worker"
 )
 
-// slots are those of the groups of one account with a rate. The worker polls for a
-// group only while few of those that it has still start messages; one that only
-// waits for its last answers keeps nobody from the next.
+// slots are those of one queue of an account with a rate. The worker polls for a task,
+// a group or a single message, only while few of those that it has have something to
+// start; one that only waits for answers keeps nobody from the next. So what cannot
+// leave yet stays with the server, which knows what comes first, and goes to the
+// worker that has time.
 type slots struct {
-	// starting is how many groups may have messages to start, polls among them, most
-	// how many groups there may be at all.
+	// starting is how many tasks may have something to start, polls among them, most
+	// how many tasks there may be at all.
 	starting, most int
 
 	mu sync.Mutex
-	// polls, taken and begun are the slots that wait for a group, those that have
-	// one, and the groups that start messages; fresh are those taken that have yet to
-	// begin.
+	// polls, taken and begun are the slots that wait for a task, those that have one,
+	// and the tasks that have something to start; fresh are those taken that have yet
+	// to begin.
 	polls, taken, begun, fresh int
 	// changed is closed and made anew when there may be a slot.
 	changed chan struct{}
@@ -30,7 +32,15 @@ func newSlots(starting, most int) *slots {
 	return &slots{starting: starting, most: most, changed: make(chan struct{})}
 }
 
-// tuner is all slots of a worker that runs nothing but groups.
+// slotted gives a worker such slots, as many as it would have had, and returns what
+// hears how many tasks have something to start.
+func slotted(o *sdk.Options, starting int) (begin func(n int)) {
+	s := newSlots(min(starting, o.MaxConcurrentActivityExecutionSize), o.MaxConcurrentActivityExecutionSize)
+	o.Tuner, o.MaxConcurrentActivityExecutionSize = s.tuner(), 0
+	return s.begin
+}
+
+// tuner is all slots of a worker that runs nothing but activities.
 func (s *slots) tuner() sdk.WorkerTuner { return tuner{s} }
 
 type tuner struct{ *slots }
@@ -41,13 +51,15 @@ func (t tuner) GetLocalActivitySlotSupplier() sdk.SlotSupplier   { return t.slot
 func (t tuner) GetNexusSlotSupplier() sdk.SlotSupplier           { return t.slots }
 func (t tuner) GetSessionActivitySlotSupplier() sdk.SlotSupplier { return t.slots }
 
-// begin notes how many groups start messages.
-func (s *slots) begin(groups int) {
+// begin notes how many tasks have something to start.
+func (s *slots) begin(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fresh = max(0, s.fresh-max(0, groups-s.begun))
-	s.begun = groups
-	s.wake()
+	s.fresh = max(0, s.fresh-max(0, n-s.begun))
+	if n < s.begun {
+		defer s.wake()
+	}
+	s.begun = n
 }
 
 func (s *slots) wake() {
@@ -80,10 +92,10 @@ func (s *slots) take() (p *sdk.SlotPermit, changed <-chan struct{}) {
 	return &sdk.SlotPermit{}, nil
 }
 
-// TryReserveSlot is for what does not come by a poll; no group does.
+// TryReserveSlot is for what does not come by a poll; no attempt does.
 func (s *slots) TryReserveSlot(sdk.SlotReservationInfo) *sdk.SlotPermit { return nil }
 
-// MarkSlotUsed notes that a poll has brought a group.
+// MarkSlotUsed notes that a poll has brought a task.
 func (s *slots) MarkSlotUsed(info sdk.SlotMarkUsedInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +105,7 @@ func (s *slots) MarkSlotUsed(info sdk.SlotMarkUsedInfo) {
 	s.fresh++
 }
 
-// ReleaseSlot notes that a group has ended, or that a poll has brought none.
+// ReleaseSlot notes that a task has ended, or that a poll has brought none.
 func (s *slots) ReleaseSlot(info sdk.SlotReleaseInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

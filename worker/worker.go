@@ -106,14 +106,12 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	}
 	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
 	for _, a := range list {
-		add(workflows.SendQueue(a.Name), SendOptions(a))
-		groups := GroupOptions(a)
+		sends, groups := SendOptions(a), GroupOptions(a)
 		if a.Rate > 0 {
-			slots := newSlots(starting(a), groups.MaxConcurrentActivityExecutionSize)
-			groups.Tuner, groups.MaxConcurrentActivityExecutionSize = slots.tuner(), 0
-			acts.Groups(a.Name, slots.begin)
+			acts.Starting(a.Name, slotted(&groups, startingGroups(a)), slotted(&sends, startingMessages(a)))
 			w.shares.accounts = append(w.shares.accounts, a.Name)
 		}
+		add(workflows.SendQueue(a.Name), sends)
 		add(workflows.GroupQueue(a.Name), groups)
 	}
 	return w, nil
