@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"volley/internal/message"
+	"volley/internal/store"
 )
 
 // redriveLarge starts a batch out of messages of a large batch that has ended.
@@ -77,7 +78,13 @@ func (v *view) chosen(ctx context.Context, states []message.State, code string, 
 			return nil, false, err
 		case !ok(&p.row):
 			continue
-		case len(spots) == limit:
+		}
+		if _, err := v.stored(ctx, p.Spot); store.Lost(err) {
+			continue // it cannot be sent again
+		} else if err != nil {
+			return nil, false, err
+		}
+		if len(spots) == limit {
 			return spots, true, nil
 		}
 		spots = append(spots, p.Spot)
@@ -118,8 +125,12 @@ func (in *again) Next(m *message.Message) bool {
 		case err != nil:
 			in.err = err
 		case in.selects(&p.row):
-			*m, in.err = in.view.redrivable(in.ctx, p.Spot)
-			return in.err == nil
+			*m, err = in.view.redrivable(in.ctx, p.Spot)
+			if store.Lost(err) {
+				continue
+			}
+			in.err = err
+			return err == nil
 		}
 	}
 	return false

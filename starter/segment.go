@@ -31,9 +31,9 @@ func (v *view) rowsOf(ctx context.Context, number int, q filter) (*rows, error) 
 	if err != nil {
 		return nil, err
 	}
-	lines, err := v.s.o.Store.Lines(ctx, v.large.Dir, number)
+	lines, err := v.lines(ctx, m, number)
 	if err != nil {
-		return nil, v.s.storeError("batch "+v.ref.ID, err)
+		return nil, err
 	}
 	r := &rows{view: v, number: number, batch: m.Batch}
 	r.batch.Messages = make([]message.Message, len(lines))

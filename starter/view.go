@@ -23,14 +23,16 @@ type view struct {
 	large  message.Large
 	// counts are those that status has of each running workflow.
 	counts map[int]message.Counts
-	// taken caches what retries took over, by their number.
+	// taken caches what retries took over, by their number, and lost why segments
+	// cannot be read.
 	mu    sync.Mutex
 	taken map[int]*taken
+	lost  map[int]error
 }
 
 func (s *Starter) newView(ref Ref) *view {
 	wid := WorkflowID(ref)
-	return &view{s: s, ref: ref, wid: wid, key: message.KeyOf(wid), taken: map[int]*taken{}}
+	return &view{s: s, ref: ref, wid: wid, key: message.KeyOf(wid), taken: map[int]*taken{}, lost: map[int]error{}}
 }
 
 // viewOf asks a large batch for its overview, or reads how it ended.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/workflows"
 )
 
@@ -176,10 +177,14 @@ func (v *view) results(ctx context.Context, q message.PageQuery, yield func(mess
 	}
 }
 
-// show fills in what only the message itself tells.
+// show fills in what only the message itself tells. That stays empty where the store
+// has lost the message.
 func (v *view) show(ctx context.Context, p *placed) error {
 	m, err := v.stored(ctx, p.Spot)
-	if err != nil {
+	switch {
+	case store.Lost(err):
+		return nil
+	case err != nil:
 		return err
 	}
 	p.row.To, p.row.Reference = m.To, nil
@@ -190,19 +195,6 @@ func (v *view) show(ctx context.Context, p *placed) error {
 		p.row.Channel = m.Channels[0]
 	}
 	return nil
-}
-
-// stored reads a message.
-func (v *view) stored(ctx context.Context, at message.Spot) (message.Message, error) {
-	g, err := v.s.o.Store.Segment(ctx, v.large.Dir, at.Segment)
-	if err != nil {
-		return message.Message{}, v.s.storeError("batch "+v.ref.ID, err)
-	}
-	_, m, err := g.Message(at.Pos)
-	if err != nil {
-		return message.Message{}, v.s.storeError("batch "+v.ref.ID, err)
-	}
-	return m, nil
 }
 
 // message is one message with its trail; what names it in errors.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -26,6 +27,10 @@ func named(key string, err error) error {
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		return fmt.Errorf("%s: %w", key, ErrNotFound)
 	}
+	// The bucket's own wrapper names the key once more, and a code that says nothing.
+	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), "blob (key ") {
+		err = inner
+	}
 	return fmt.Errorf("%s: %w", key, err)
 }
 
@@ -34,6 +39,10 @@ func named(key string, err error) error {
 var ErrDamaged = errors.New("the object is damaged")
 
 func damaged(key, how string) error { return fmt.Errorf("%s: %w: %s", key, ErrDamaged, how) }
+
+// Lost reports whether an error of reading means that the object will not come back
+// by itself: it is not there, or damaged.
+func Lost(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) }
 
 // read reads a part of an object, and tells how large it is. A length below 0 is
 // all of it; a part that reaches beyond the end is cut there.
