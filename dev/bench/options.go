@@ -59,7 +59,7 @@ func parse(name string, args []string) (options, error) {
 		f.Float64Var(&o.rate, "rate", defaultRate(name), "the account's rate, messages a second; 0 is no limit")
 	}
 	if name == "pacing" {
-		f.DurationVar(&o.settle, "settle", 12*time.Second, "how long both workers run before; each looks how many there are every ten seconds")
+		f.DurationVar(&o.settle, "settle", 0, "how long both workers run before")
 	}
 	if err := f.Parse(args); err != nil {
 		return o, err
