@@ -38,11 +38,24 @@ func TestStoredHistoriesReplay(t *testing.T) {
 			require.NoError(t, r.ReplayWorkflowHistory(nil, history))
 		})
 	}
-	for _, must := range []string{
+	must := []string{
 		"sent", "rejected-failed-expired", "retried", "doubtful", "failed-over", "breaker", "scheduled", "empty",
 		"canceled-by-update", "canceled-by-signal", "canceled-through-temporal", "canceled-in-flight", "canceled-single",
 		"paused-and-resumed", "rescheduled", "continued-as-new.1", "continued-as-new.2",
-	} {
-		require.True(t, names[must], "the history %s is missing", must)
+		"segments.continued-as-new~1.1", "segments.continued-as-new~1.2", "group.lost-worker", "group.lost-worker~1",
+	}
+	// Of a large batch, in message and in group dispatch, with its segments. What
+	// segments left is in the second workflow of the stragglers.
+	for _, way := range []string{"segments", "group"} {
+		must = append(must, way+".stragglers~2")
+		for _, name := range []string{
+			"sent", "rejected-failed-expired", "doubtful", "breaker", "stragglers", "canceled-by-update",
+			"canceled-in-flight", "canceled-single", "paused-and-resumed", "rescheduled",
+		} {
+			must = append(must, way+"."+name, way+"."+name+"~1")
+		}
+	}
+	for _, name := range must {
+		require.True(t, names[name], "the history %s is missing", name)
 	}
 }

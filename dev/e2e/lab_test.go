@@ -133,11 +133,18 @@ func (l *lab) accounts() []provider.Account {
 	return []provider.Account{
 		l.hook("hook", true),
 		l.hook("blind", false),
-		l.hook("other", true),
+		l.unhurried(),
 		l.hook("fragile", true),
 		l.patient(),
 		l.locked(),
 	}
+}
+
+// unhurried is an account that is not asked about doubtful messages for a while.
+func (l *lab) unhurried() provider.Account {
+	a := l.hook("other", true)
+	a.Settle = 6 * time.Second
+	return a
 }
 
 // patient is an account whose retries come so late that a segment leaves them.

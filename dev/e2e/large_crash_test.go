@@ -123,5 +123,5 @@ func TestLargeGroupThatIsLostIsDoubtedAndSentAgain(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, found, 20, "what had left was asked for")
-	l.replayLarge(t, "group.lost-worker", starter.WorkflowID(ref))
+	l.replayLarge(t, "group.lost-worker", "group.lost-worker", starter.WorkflowID(ref))
 }

@@ -30,15 +30,15 @@ func (l *lab) children(t *testing.T, workflowID string) (n int) {
 	return n
 }
 
-// replayLarge replays a large batch and its segments, and stores them under a name
-// unless that is empty.
-func (l *lab) replayLarge(t *testing.T, name, workflowID string) {
+// replayLarge replays a large batch and its segments, and stores them under names
+// unless these are empty.
+func (l *lab) replayLarge(t *testing.T, own, parts, workflowID string) {
 	t.Helper()
-	l.replay(t, name, workflowID)
+	l.replay(t, own, workflowID)
 	for n := 1; n <= l.children(t, workflowID); n++ {
-		file := name
+		file := parts
 		if file != "" {
-			file = fmt.Sprintf("%s~%d", name, n)
+			file = fmt.Sprintf("%s~%d", parts, n)
 		}
 		l.replay(t, file, fmt.Sprintf("%s~%04d", workflowID, n))
 	}
