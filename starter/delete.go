@@ -24,7 +24,7 @@ import (
 // A folder that may be that of a start under way, one without a manifest and
 // younger than a day, stays; what is left of a cut-off start is for Purge.
 //
-// Errors: ErrNotFound, ErrInvalid (it still runs), ErrUnreachable. After an error
+// Errors: ErrNotFound, ErrRuns, ErrUnreachable. After an error
 // Delete can be repeated.
 func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	d, err := s.describe(ctx, ref)
@@ -33,7 +33,7 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	}
 	there := err == nil
 	if d.open {
-		return invalid("batch %s still runs, cancel it first", ref.ID)
+		return fmt.Errorf("delete batch %s: %w, cancel it first", ref.ID, ErrRuns)
 	}
 	dirs, err := s.folders(ctx, ref, d)
 	if err != nil {

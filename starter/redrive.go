@@ -20,8 +20,8 @@ import (
 // with the batch that is there and sends nothing twice. Queries that overlap, or
 // another q.ID, do send again what they share.
 //
-// Errors: ErrNotFound (no such batch, or nothing in it is selected), ErrInvalid
-// (it still runs; a state that cannot be sent again), and those of Start.
+// Errors: ErrNotFound (no such batch, or nothing in it is selected), ErrRuns,
+// ErrInvalid (a state that cannot be sent again), and those of Start.
 func (s *Starter) Redrive(ctx context.Context, ref Ref, q RedriveQuery) (Started, error) {
 	states, err := redriveStates(q.States)
 	if err != nil {

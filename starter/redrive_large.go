@@ -59,7 +59,7 @@ func (s *Starter) redriveLarge(ctx context.Context, ref Ref, v *view, q RedriveQ
 }
 
 func stillRuns(ref Ref) error {
-	return invalid("batch %s still runs, only one that has ended can be redriven", ref.ID)
+	return fmt.Errorf("redrive batch %s: %w, only one that has ended can be redriven", ref.ID, ErrRuns)
 }
 
 func selects(states []message.State, code string) func(row *message.Row) bool {

@@ -100,7 +100,6 @@ func TestRedriveRefuses(t *testing.T) {
 
 	open, _, _ := openBatch(t, 5)
 	_, err = open.Redrive(t.Context(), a, starter.RedriveQuery{})
-	require.ErrorIs(t, err, starter.ErrInvalid)
-	require.ErrorContains(t, err, "still runs")
+	require.ErrorIs(t, err, starter.ErrRuns)
 	require.Len(t, f.flows, 1)
 }

@@ -26,6 +26,8 @@ var (
 	ErrNoWorker = errors.New("no worker answered in time")
 	// ErrEnded: the batch has ended, so that there is nothing to control.
 	ErrEnded = errors.New("the batch has ended")
+	// ErrRuns: the batch still runs, which keeps it from being deleted or redriven.
+	ErrRuns = errors.New("the batch still runs")
 	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
 	ErrInvalid = errors.New("invalid")
 	// ErrStoreNotShared: the worker does not see the store that large batches are

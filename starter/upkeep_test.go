@@ -53,8 +53,8 @@ func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	t.Parallel()
 	open, _ := halfway(t)
 	err := open.Delete(t.Context(), a)
-	require.ErrorIs(t, err, starter.ErrInvalid)
-	require.EqualError(t, err, "batch a still runs, cancel it first")
+	require.ErrorIs(t, err, starter.ErrRuns)
+	require.EqualError(t, err, "delete batch a: the batch still runs, cancel it first")
 	require.Equal(t, 1, open.folders(t))
 
 	b, _ := ended(t)

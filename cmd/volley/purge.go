@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
@@ -106,9 +105,6 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 			}
 			return a.on(cmd.Context(), func(b batches) error {
 				err := b.Delete(cmd.Context(), a.ref(args[0]))
-				if errors.Is(err, starter.ErrInvalid) {
-					return &exitError{code: exitFailed, err: err} // it still runs
-				}
 				if err != nil {
 					return err
 				}
