@@ -54,3 +54,11 @@ func (v *view) stored(ctx context.Context, at message.Spot) (message.Message, er
 	}
 	return m, nil
 }
+
+// anyLost is why one of the segments cannot be read that were asked for.
+func (v *view) anyLost() error {
+	for _, err := range v.lost {
+		return err
+	}
+	return nil
+}

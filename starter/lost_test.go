@@ -57,5 +57,12 @@ func TestWhatTheStoreHasLost(t *testing.T) {
 		got, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed"}})
 		require.NoError(t, err)
 		require.Equal(t, 1499, got.Total)
+		for _, name := range []string{"0001", "0004"} {
+			require.NoError(t, os.Remove(filepath.Join(segments, name)))
+		}
+		fresh := starter.New(b.fake.client, starter.Options{Store: newStore(t, "file://"+root)})
+		_, err = fresh.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed"}})
+		require.ErrorContains(t, err, "no message that is failed can be read from the store any more")
+		require.NotErrorIs(t, err, starter.ErrNotFound)
 	})
 }

@@ -26,6 +26,8 @@ func (s *Starter) redriveLarge(ctx context.Context, ref Ref, v *view, q RedriveQ
 	switch {
 	case err != nil:
 		return Started{}, err
+	case len(spots) == 0 && len(v.lost) > 0:
+		return Started{}, fmt.Errorf("batch %s: no message that is %s can be read from the store any more: %w", ref.ID, wanted(states, q.Code), v.anyLost())
 	case len(spots) == 0:
 		return Started{}, fmt.Errorf("batch %s has no message that is %s: %w", ref.ID, wanted(states, q.Code), ErrNotFound)
 	}
