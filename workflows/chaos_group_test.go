@@ -71,7 +71,7 @@ func (x *chaosOut) GetInfo(ctx workflow.Context) *workflow.Info {
 // SignalExternalWorkflow is how a report leaves.
 func (x *chaosOut) SignalExternalWorkflow(ctx workflow.Context, _, _, _ string, arg any) workflow.Future {
 	f, set := workflow.NewFuture(ctx)
-	x.c.seg.hear(arg.(workflows.Report))
+	x.c.told(arg.(workflows.Report))
 	set.Set(nil, nil)
 	return f
 }
@@ -355,7 +355,7 @@ func newSegmentChaos(t *testing.T, seed uint64) *segmentChaos {
 		lines: make(message.Lines, n), head: batch(0).Batch, final: map[int]message.Record{}, fails: rnd.IntN(6),
 		orders: map[int64]workflows.Order{}, groups: map[string]*groupFate{}, flying: map[int]time.Time{},
 	}
-	c.seg = c
+	c.seg, c.told = c, c.hear
 	c.head.Hops, c.head.Policies = nil, map[string]message.Policy{}
 	accounts := 1 + rnd.IntN(4)
 	for a := range accounts {

@@ -57,6 +57,7 @@ type chaos struct {
 	live     map[string]bool // activities that may still end, by id
 	queued   map[string]bool // those that can be taken back
 	seg      *segmentChaos   // nil for a small batch
+	told     func(workflows.Report)
 }
 
 func (c *chaos) leaves(i int, now time.Time) {

@@ -31,6 +31,8 @@ const (
 	// groupAgain is the wait before messages that a group did not come to are
 	// grouped anew.
 	groupAgain = int64(1_000)
+	// groupAgainMax is that wait at the longest.
+	groupAgainMax = int64(30_000)
 	// groupVerdict is how long a control waits for groups to stop.
 	groupVerdict = 2 * time.Second
 )
@@ -113,17 +115,33 @@ func (r *run) sendGroup(ctx workflow.Context, t *trip) {
 
 // groupEnded deals with what a group reported.
 func (r *run) groupEnded(t *trip, outcomes activities.Outcomes) {
-	again := groupAgain
-	if t.recalled {
-		again = 1
-	}
+	again := r.groupWait(t, outcomes)
 	for k, i := range t.group {
-		if outcomes[k].Kind == activities.KindNotStarted {
+		switch outcomes[k].Kind {
+		case activities.KindNotStarted:
 			r.withdrawn(i, again)
-			continue
+		case "": // which is no outcome
+			r.doubt(i, "lost", "the worker did not report what became of the attempt")
+		default:
+			r.answered(i, outcomes[k], false)
 		}
-		r.answered(i, outcomes[k], false)
 	}
+}
+
+// groupWait is the wait, in ms, before messages are grouped anew that a group did
+// not come to. It grows while groups come back with nothing done.
+func (r *run) groupWait(t *trip, outcomes activities.Outcomes) int64 {
+	l := r.lane(t.i)
+	idle := !slices.ContainsFunc(outcomes, func(o activities.SendResult) bool { return o.Kind != activities.KindNotStarted })
+	switch {
+	case t.recalled:
+		return 1
+	case !idle:
+		l.idle = 0
+		return groupAgain
+	}
+	l.idle++
+	return min(groupAgain<<min(max(l.idle-maxGroups, 0), 5), groupAgainMax)
 }
 
 // groupLost deals with a group that did not come to its end: its last heartbeat
@@ -144,11 +162,15 @@ func (r *run) groupLost(t *trip, err error) {
 		}
 	}
 	for k, i := range t.group {
+		kind := ""
+		if k < len(outcomes) {
+			kind = outcomes[k].Kind
+		}
 		switch {
-		case k < len(outcomes) && outcomes[k].Kind != "" && outcomes[k].Kind != activities.KindNotStarted:
-			r.answered(i, outcomes[k], false)
-		case k >= watermark:
+		case kind == activities.KindNotStarted, kind == "" && k >= watermark:
 			r.withdrawn(i, groupAgain)
+		case kind != "":
+			r.answered(i, outcomes[k], false)
 		default:
 			r.doubt(i, "lost", "the worker did not report what became of the attempt")
 			if rec := &r.recs[i]; !rec.State.Final() {

@@ -16,6 +16,7 @@ type lane struct {
 	load   int   // messages of it that have not ended
 	flying int   // of those, the ones under way, groups aside
 	groups int   // groups under way
+	idle   int   // groups in a row that came back with nothing done
 }
 
 // lane is the account that the message's next attempt goes through; nil is none.

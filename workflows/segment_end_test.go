@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -53,7 +52,7 @@ func TestASegmentThatIsLostBetweenTwoRunsKeepsItsEnds(t *testing.T) {
 	first.at(6*time.Second, func() { first.env.SignalWorkflow("order", workflows.Order{Resume: true}) })
 	first.env.ExecuteWorkflow(workflows.SendSegmentName, segmentInput("message"))
 	var again *workflow.ContinueAsNewError
-	require.True(t, errors.As(first.env.GetWorkflowError(), &again))
+	require.ErrorAs(t, first.env.GetWorkflowError(), &again)
 	var in workflows.SegmentInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 
@@ -66,4 +65,20 @@ func TestASegmentThatIsLostBetweenTwoRunsKeepsItsEnds(t *testing.T) {
 	require.Equal(t, message.Failed, l.Records[4].State)
 	require.Equal(t, message.CodeStore, l.Records[4].Code)
 	require.Greater(t, l.Records[4].Rev, in.State.Rev)
+}
+
+// A store that is away for ten minutes is not asked every second.
+func TestGroupsThatDoNothingWaitLongerAndLonger(t *testing.T) {
+	t.Parallel()
+	b := newSegmentBench(t, 10)
+	b.group = func(in activities.GroupInput, _ int) (activities.Outcomes, error) {
+		if b.env.Now().Before(start.Add(10 * time.Minute)) {
+			return b.all(in, activities.KindNotStarted), nil
+		}
+		return b.all(in, activities.KindSent), nil
+	}
+	res, _ := b.run(segmentInput("group"))
+	require.Equal(t, 10, res.Counts[message.Sent])
+	require.Less(t, len(b.groups), 40)
+	require.WithinDuration(t, start.Add(10*time.Minute), b.env.Now(), time.Minute)
 }
