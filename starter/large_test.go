@@ -166,7 +166,9 @@ func TestAFailedLargeStartLeavesNothing(t *testing.T) {
 			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, starter.ErrInvalid) },
 		},
 		"the worker sees another store": {
-			func(_ *stream, b *big) { b.fake.onStart(message.Overview{V: 1, Fault: "it is not there", Missing: true}) },
+			func(_ *stream, b *big) {
+				b.fake.onStart(message.Overview{V: 1, Fault: "it is not there", Missing: true})
+			},
 			func(t *testing.T, err error) {
 				t.Helper()
 				require.ErrorIs(t, err, starter.ErrStoreNotShared)
