@@ -17,7 +17,7 @@ import (
 const (
 	// groupSize is how many messages a group has at most; an account's policy may
 	// say fewer.
-	groupSize = 1000
+	groupSize = message.LargestGroup
 	// maxGroups is how many groups of one account a segment has under way: one that
 	// sends and others that wait for their turn, so that the end of one is no pause.
 	maxGroups = 4

@@ -59,7 +59,16 @@ func (e *Estimator) Add(account string, due, expires int64) {
 // Estimate foretells the batch of the messages that were added. segments is 0 for
 // one that runs without the store; dispatch is "message", also when empty, or "group".
 func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
-	out := Estimate{Messages: e.n, Segments: segments, Actions: Actions(e.n, segments, dispatch)}
+	out := Estimate{Messages: e.n, Segments: segments, Actions: smallActions + e.n}
+	switch {
+	case segments > 0 && dispatch == "group":
+		out.Actions = largeActions + segmentActions*segments
+		for account, q := range e.queues {
+			out.Actions += groupActions(q.n, segments, GroupSize(e.rates[account]))
+		}
+	case segments > 0:
+		out.Actions = largeActions + segmentActions*segments + e.n
+	}
 	out.Dollars = float64(out.Actions) * e.price / 1e6
 	if e.n == 0 {
 		return out
@@ -74,7 +83,14 @@ func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
 	return out
 }
 
-// Actions of Temporal Cloud that do not depend on how many messages there are.
+// Actions of Temporal Cloud that do not depend on how many messages there are. With
+// n messages of which none is tried twice a batch takes about
+//
+//	small:                 2 + n
+//	large, by message:     5 + 5 × segments + n
+//	large, in groups:      5 + 5 × segments + groups + heartbeats
+//
+// Timers, questions, controls and retries come on top.
 const (
 	// smallActions: the start, and one change of the search attributes.
 	smallActions = 2
@@ -82,29 +98,36 @@ const (
 	largeActions = 5
 	// segmentActions: a child workflow counts twice; Load, Keep and one report.
 	segmentActions = 5
-	// A group has up to 1,000 messages and makes a heartbeat for about every 100.
-	groupMessages = 1000
-	beatMessages  = 100
+	// beatMessages is for how many messages a group makes a heartbeat.
+	beatMessages = 100
 )
 
-// Actions is about how many actions Temporal Cloud counts for a batch of n messages
-// of which none is tried twice:
-//
-//	small:                 2 + n
-//	large, by message:     5 + 5 × segments + n
-//	large, in groups:      5 + segments × (5 + ⌈m/1,000⌉ + ⌈m/100⌉), m messages a segment
-//
-// Timers, questions, controls and retries come on top.
-func Actions(n, segments int, dispatch string) int {
-	if segments <= 0 {
-		return smallActions + n
+// groupActions are those of the groups, and their heartbeats, that send n messages
+// of one account, spread over segments; a group has at most size messages.
+func groupActions(n, segments, size int) int {
+	each := (n + segments - 1) / segments
+	size = max(min(size, each), 1)
+	groups := segments * ((each + size - 1) / size)
+	return groups * (1 + (size+beatMessages-1)/beatMessages)
+}
+
+// Groups.
+const (
+	// LargestGroup is how many messages one group has at most.
+	LargestGroup = 1000
+	// groupSpan is how long a group may take at the account's rate. Of several workers
+	// each takes as many times longer as there are; the shorter, the more evenly are
+	// groups spread, and the sooner a small batch has its turn behind a large one.
+	groupSpan = 500 * time.Millisecond
+)
+
+// GroupSize is how many messages a group of an account has at most that may send so
+// many messages a second; 0 is no limit.
+func GroupSize(rate float64) int {
+	if rate <= 0 {
+		return LargestGroup
 	}
-	fixed := largeActions + segmentActions*segments
-	if dispatch != "group" {
-		return fixed + n
-	}
-	m := (n + segments - 1) / segments
-	return fixed + segments*((m+groupMessages-1)/groupMessages+(m+beatMessages-1)/beatMessages)
+	return int(max(1, min(LargestGroup, rate*groupSpan.Seconds())))
 }
 
 // Bounds of what an Estimator holds for an account.
@@ -122,6 +145,7 @@ type turns struct {
 	width   int64
 	rough   bool // validities are rounded
 	waiting map[turn]int
+	n       int
 	last    int64
 }
 
@@ -129,6 +153,7 @@ type turn struct{ step, ttl int64 }
 
 func (q *turns) add(due, ttl int64) {
 	q.last = max(q.last, due)
+	q.n++
 	q.waiting[turn{due / q.width, q.round(ttl)}]++
 	for len(q.waiting) > maxTurns {
 		q.coarsen()

@@ -133,12 +133,20 @@ func TestAMillionTimesStayExactEnough(t *testing.T) {
 
 func TestActionsCountWhatTemporalCloudCharges(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, 1002, message.Actions(1000, 0, ""))
-	require.Equal(t, 1_005_005, message.Actions(1_000_000, 1000, "message"))
-	require.Equal(t, 5+1000*16, message.Actions(1_000_000, 1000, "group"))
-	require.Equal(t, 5+5+1+1, message.Actions(3, 1, "group"))
-	require.Equal(t, 2, message.Actions(0, 0, ""))
-	require.Equal(t, 10, message.Actions(0, 1, "group"))
+	actions := func(n, segments int, dispatch string, rate float64) int {
+		e := message.NewEstimator(map[string]float64{"a": rate}, 50, began)
+		for range n {
+			e.Add("a", in(0), in(100*time.Hour))
+		}
+		return e.Estimate(segments, dispatch).Actions
+	}
+	require.Equal(t, 1002, actions(1000, 0, "", 0))
+	require.Equal(t, 100_505, actions(100_000, 100, "message", 0))
+	require.Equal(t, 5+100*(5+11), actions(100_000, 100, "group", 0))
+	require.Equal(t, 5+100*(5+20*2), actions(100_000, 100, "group", 100), "a group is half a second's worth")
+	require.Equal(t, 5+5+2, actions(3, 1, "group", 0))
+	require.Equal(t, 2, actions(0, 0, "", 0))
+	require.Equal(t, 10, actions(0, 1, "group", 0))
 
 	e := message.NewEstimator(nil, 50, began)
 	for range 998 {

@@ -75,24 +75,6 @@ func (a Account) Policy() message.Policy {
 		RetryMax:     a.RetryMax.Milliseconds(),
 		Attempts:     a.Attempts,
 		TwoFactor:    a.TwoFactor,
-		Group:        a.group(),
+		Group:        message.GroupSize(a.Rate),
 	}
-}
-
-// Groups.
-const (
-	// largestGroup is how many messages one group has at most.
-	largestGroup = 1000
-	// groupSpan is how long a group may take at the account's rate. Of several workers
-	// each takes as many times longer as there are; the shorter, the more evenly are
-	// groups spread, and the sooner a small batch has its turn behind a large one.
-	groupSpan = 500 * time.Millisecond
-)
-
-// group is how many messages a group of this account has at most.
-func (a Account) group() int {
-	if a.Rate <= 0 {
-		return largestGroup
-	}
-	return int(max(1, min(largestGroup, a.Rate*groupSpan.Seconds())))
 }
