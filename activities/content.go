@@ -67,9 +67,13 @@ func (a *Activities) read(ctx context.Context, in *SendInput) *SendResult {
 // stored reads the segment of a large batch.
 func (a *Activities) stored(ctx context.Context, dir string, number int) (*message.Manifest, *store.Segment, *SendResult) {
 	if a.store == nil {
-		return nil, nil, &SendResult{Kind: KindNotStarted, Detail: errNoStore.Error()}
+		return nil, nil, elsewhere(errNoStore.Error())
 	}
 	manifest, err := a.store.Manifest(ctx, dir)
+	if errors.Is(err, store.ErrNotFound) {
+		// Some worker has read it, so this one sees another store.
+		return nil, nil, elsewhere("this worker's store does not have the batch")
+	}
 	if err != nil {
 		return nil, nil, storeFault(err)
 	}
@@ -90,7 +94,16 @@ func storeFault(err error) *SendResult {
 	case errors.Is(err, store.ErrDamaged):
 		return lost("the message is damaged in the store")
 	}
-	return &SendResult{Kind: KindNotStarted, Detail: "the store did not answer"}
+	return elsewhere("the store did not answer")
+}
+
+// storeAgain is the wait before a message is tried again that could not be read.
+const storeAgain = 5 * time.Second
+
+// elsewhere is the answer of a worker that cannot read a message which another one,
+// or it itself at another time, may read.
+func elsewhere(detail string) *SendResult {
+	return &SendResult{Kind: KindNotStarted, Detail: detail, RetryAfter: storeAgain.Milliseconds()}
 }
 
 // lost is the end of a message whose content is gone.

@@ -256,11 +256,14 @@ func TestAMessageOfALargeBatchComesFromTheStore(t *testing.T) {
 	require.Equal(t, activities.VerdictAbsent, ask(t, a.Reconcile, q).Verdict)
 	require.Equal(t, s.seen[0], asked.Message)
 
+	in.Stored = &activities.Stored{Dir: "default/2026-01-01/other~00000000", Segment: 1}
+	res := ask(t, a.Send, *in)
+	require.Equal(t, activities.KindNotStarted, res.Kind, "another worker has seen the batch, in another store")
+	require.Positive(t, res.RetryAfter)
 	for name, spoil := range map[string]activities.Stored{
 		"another message":  {Dir: dir, Segment: 2, Pos: 4},
 		"no message":       {Dir: dir, Segment: 2, Pos: 100},
 		"no segment":       {Dir: dir, Segment: 3},
-		"no batch at all":  {Dir: "default/2026-01-01/other~00000000", Segment: 1},
 		"no position ever": {Dir: dir, Segment: 2, Pos: -1},
 	} {
 		in.Stored = &spoil

@@ -44,7 +44,7 @@ func (r *run) answered(i int, res activities.SendResult, probe bool) {
 		r.expire(i)
 	case activities.KindNotStarted:
 		// A worker that has too little time now will have no more at once.
-		r.withdrawn(i, max(backoff(r.batch.Policies[r.account(i)], rec.HopAttempts, r.id(i)), retryInitial.Milliseconds()))
+		r.withdrawn(i, max(backoff(r.batch.Policies[r.account(i)], rec.HopAttempts, r.id(i)), retryInitial.Milliseconds(), res.RetryAfter))
 	case "throttled", "unavailable":
 		if res.Kind == "unavailable" {
 			r.unavailable(l, probe)
