@@ -27,12 +27,15 @@ type log struct {
 	// position of a provider's id or of a webhook's message id.
 	scopes map[string][]int
 	byID   map[string]int
+	// beyond holds, by either id, account and provider's id of records that are not
+	// kept: a message that was accepted is found, however many there are.
+	beyond map[string][2]string
 	file   *os.File
 	err    error
 }
 
 func openLog(keep int, path string) *log {
-	l := &log{keep: keep, times: map[string]int{}, scopes: map[string][]int{}, byID: map[string]int{}}
+	l := &log{keep: keep, times: map[string]int{}, scopes: map[string][]int{}, byID: map[string]int{}, beyond: map[string][2]string{}}
 	if path == "" {
 		return l
 	}
@@ -115,6 +118,11 @@ func (l *log) add(now func() time.Time, records ...*Record) error {
 func (l *log) insert(r Record) {
 	l.total++
 	if len(l.records) >= l.keep {
+		for _, id := range []string{r.ProviderID, r.ID} {
+			if id != "" {
+				l.beyond[r.Provider+"\x00"+id] = [2]string{r.Account, r.ProviderID}
+			}
+		}
 		return
 	}
 	at := len(l.records)
@@ -136,10 +144,11 @@ func (l *log) find(provider, id string) (Record, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	at, ok := l.byID[provider+"\x00"+id]
-	if !ok || id == "" {
-		return Record{}, false
+	if ok && id != "" {
+		return l.records[at], true
 	}
-	return l.records[at], true
+	b, ok := l.beyond[provider+"\x00"+id]
+	return Record{Provider: provider, Account: b[0], ProviderID: b[1]}, ok && id != ""
 }
 
 // newest returns the records of a scope in [since, until), newest first: at most

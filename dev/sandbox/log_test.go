@@ -75,6 +75,21 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Len(t, b.Received(), 3)
 }
 
+// A sender that asks for a message which was accepted and not kept must not be told
+// that it is absent: it would send it again.
+func TestWhatIsNotKeptIsFoundNevertheless(t *testing.T) {
+	t.Parallel()
+	b := start(t, sandbox.Options{Keep: 1})
+	hook := doors()[4]
+	for i := range 3 {
+		require.Equal(t, 202, b.post(t, "/webhook/acme", nil, hook.body("x", fmt.Sprint(i))).status)
+	}
+	require.Equal(t, http.StatusOK, b.get(t, "/webhook/acme?id=2", nil).status)
+	require.NotEmpty(t, b.get(t, "/webhook/acme?id=2", nil).field("id"))
+	require.Equal(t, http.StatusNotFound, b.get(t, "/webhook/acme?id=3", nil).status)
+	require.Equal(t, http.StatusNotFound, b.get(t, "/webhook?id=2", nil).status, "another hook")
+}
+
 func TestManySendersAtOnce(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{Journal: filepath.Join(t.TempDir(), "j")})
