@@ -97,15 +97,22 @@ check-tidy:
 	@$(GO) -C dev mod tidy -diff
 
 # The layering of imports, the replay of every stored history and the seeds of
-# every fuzz test are plain tests.
+# every fuzz test are plain tests. The end-to-end tests run with small batches
+# first, then with every batch in segments and in groups; those of large batches
+# choose for themselves, so once is enough. Without a cache every task replays its
+# history.
 .PHONY: check-tests
 check-tests:
 	@echo "== go test -race ./..."
 	@$(GO) test -race ./...
 	@echo "== go test ./... in dev"
 	@$(GO) -C dev test ./...
-	@echo "== the end-to-end tests without a cache of workflows: every task replays its history"
-	@VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test ./e2e
+	@echo "== the end-to-end tests, every batch in segments"
+	@VOLLEY_MODE=segments $(GO) -C dev test -skip '^TestLarge' ./e2e
+	@echo "== the end-to-end tests, every batch in groups"
+	@VOLLEY_MODE=group $(GO) -C dev test -skip '^TestLarge' ./e2e
+	@echo "== the same without a cache of workflows: every task replays its history"
+	@VOLLEY_MODE=group VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test -skip '^TestLarge' ./e2e
 
 FUZZTIME ?= 5s
 .PHONY: check-fuzz

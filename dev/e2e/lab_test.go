@@ -29,6 +29,10 @@ import (
 
 const hookSecret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
 
+// busy is how long a worker may take to answer that has all the other tests to do,
+// perhaps without a cache.
+const busy = 30 * time.Second
+
 // lab is one Temporal server with a worker and a sandbox, shared by all tests.
 type lab struct {
 	server  *server.Server
@@ -100,7 +104,7 @@ func open() (*lab, error) {
 		return nil, err
 	}
 	l.stops = append(l.stops, func() { _ = l.store.Close() })
-	l.starter = l.newStarter(starter.Options{InFlight: 100})
+	l.starter = l.newStarter(starter.Options{InFlight: 100, Wait: busy})
 	stop, err := l.work("", l.accounts())
 	if err != nil {
 		return nil, err

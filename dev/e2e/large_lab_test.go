@@ -43,7 +43,7 @@ func (l *lab) own(t *testing.T, way string, slow time.Duration) *lab {
 	o.store, err = store.Open(t.Context(), "file://"+o.dir, store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, o.store.Close()) })
-	o.starter = o.newStarter(starter.Options{TaskQueue: queueOf(t), InFlight: 100})
+	o.starter = o.newStarter(starter.Options{TaskQueue: queueOf(t), InFlight: 100, Wait: busy})
 	o.served = []provider.Account{o.hook(queueOf(t), true)}
 	return o
 }
