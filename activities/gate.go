@@ -20,6 +20,9 @@ const (
 	maxWindow   = 100
 	windowParts = 20
 	fastWindow  = 250
+	// blindWindow is that of an account whose provider cannot be asked what became of
+	// a message: whatever is in doubt there stays unknown.
+	blindWindow = 20
 )
 
 // gate bounds the requests of one account in this process. Single messages and
@@ -28,6 +31,7 @@ const (
 // of the gates that does.
 type gate struct {
 	concurrency int
+	blind       bool // its provider cannot be asked
 	slots       *semaphore.Weighted
 	// rate is the account's over all processes; without one, limiter is nil.
 	rate    float64
@@ -50,7 +54,7 @@ type gate struct {
 
 func newGate(a provider.Account) *gate {
 	g := &gate{
-		concurrency: a.Concurrency, rate: a.Rate, turn: semaphore.NewWeighted(1),
+		concurrency: a.Concurrency, rate: a.Rate, blind: !a.Policy().Reconciles, turn: semaphore.NewWeighted(1),
 		open: make(chan struct{}),
 	}
 	close(g.open)
@@ -224,6 +228,9 @@ func (g *gate) window(now time.Time) int {
 	g.mu.Unlock()
 	n := max(int64(g.concurrency), last, current)
 	n = min(n, max(maxWindow, min(max(last, current)/windowParts, fastWindow)))
+	if g.blind {
+		n = min(n, blindWindow)
+	}
 	if g.limiter != nil {
 		n = min(n, int64(g.limiter.Limit()))
 	}

@@ -62,7 +62,7 @@ func (r Role) String() string {
 func (r Role) Account() provider.Account {
 	return provider.Account{
 		Name: AccountName, Provider: "webhook", URL: r.URL, Secret: secret,
-		AllowPrivate: true, Concurrency: r.InFlight, Rate: r.Rate,
+		AllowPrivate: true, Reconcile: true, Concurrency: r.InFlight, Rate: r.Rate,
 	}
 }
 
