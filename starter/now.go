@@ -15,7 +15,7 @@ const (
 	// maxAsked is how many running segments a status asks, all at once, and askWait
 	// how long they may take: a busy one is counted by its last report.
 	maxAsked = 32
-	askWait  = 100 * time.Millisecond
+	askWait  = 50 * time.Millisecond
 )
 
 // now is the status of a large batch with the counts that its running segments

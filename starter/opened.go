@@ -19,7 +19,7 @@ import (
 
 // Pauses between two looks at whether a worker has opened a batch.
 const (
-	firstLook = 100 * time.Millisecond
+	firstLook = 20 * time.Millisecond
 	maxLook   = time.Second
 )
 
