@@ -22,11 +22,17 @@ import (
 //
 // Errors: ErrNotFound, ErrNoWorker, ErrUnreachable, ErrInvalid (a bad id).
 func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
+	if s.large.has(ref) {
+		if v, err := s.viewOf(ctx, ref); err == nil {
+			return v.now(ctx), nil
+		}
+	}
 	l, err := s.locate(ctx, ref)
 	if err != nil {
 		return message.Status{}, err
 	}
 	if l.view != nil {
+		s.large.add(ref)
 		return l.view.now(ctx), nil
 	}
 	var st message.Status

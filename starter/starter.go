@@ -92,6 +92,9 @@ const (
 type Starter struct {
 	c client.Client
 	o Options
+	// large are batches that were seen to be large, so that asking one again takes
+	// one call less.
+	large known
 }
 
 // New returns a Starter on a client, which stays the caller's to close.

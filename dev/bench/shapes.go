@@ -63,7 +63,7 @@ func shapeNames() []string {
 const usualShapes = "bare,child,message,large,group"
 
 // statusEvery is how often a batch is asked where it stands.
-const statusEvery = 250 * time.Millisecond
+const statusEvery = 500 * time.Millisecond
 
 // asked runs wait while ask is put every statusEvery.
 func asked(ctx context.Context, ask, wait func(context.Context) error) ([]time.Duration, error) {

@@ -16,7 +16,7 @@ const loadTimeout = 2 * time.Minute
 
 // idle is how long something is kept that nobody asks for: a segment is read for
 // the seconds in which it is sent, and never again.
-const idle = 10 * time.Second
+const idle = 3 * time.Second
 
 // cache keeps what was read last, up to a number of bytes.
 type cache struct {
