@@ -21,20 +21,24 @@ import (
 const (
 	firstLook = 20 * time.Millisecond
 	maxLook   = time.Second
+	// busyWait is how much longer a worker may take that has said that it looks.
+	busyWait = 10 * time.Second
 )
 
 // opened waits until a worker has read the batch from the store, or for
 // Options.Wait. It fails only when workers said that their store does not have it:
 // then the batch is removed again. A store that cannot be read now may be later.
 func (s *Starter) opened(ctx context.Context, ref Ref, dir string) error {
-	wctx, cancel := context.WithTimeout(ctx, s.o.Wait)
-	defer cancel()
+	patience := s.o.Wait
+	began := time.Now()
 	timer := time.NewTimer(firstLook)
 	defer timer.Stop()
 	for pause := firstLook; ; pause = min(2*pause, maxLook) {
 		timer.Reset(pause)
+		wctx, cancel := context.WithTimeout(ctx, patience-time.Since(began))
 		var o message.Overview
 		err := s.look(wctx, ref, &o)
+		cancel()
 		switch {
 		case err != nil:
 			s.o.Log.Debug("nobody could say whether the batch was opened", zap.String("batch_id", ref.ID), zap.Error(err))
@@ -42,11 +46,16 @@ func (s *Starter) opened(ctx context.Context, ref Ref, dir string) error {
 			return s.refuse(ctx, ref, dir, o.Fault)
 		case o.Opened || o.Status.State.Closed():
 			return nil
+		default: // a worker is there, and still looks for the batch
+			patience = s.o.Wait + busyWait
 		}
 		select {
-		case <-wctx.Done():
+		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+		}
+		if time.Since(began) >= patience {
+			return nil
 		}
 	}
 }

@@ -29,7 +29,7 @@ const (
 const (
 	openToClose = 10 * time.Second
 	// openPatience is how long a store may say that it does not have the batch.
-	openPatience = 8 * time.Second
+	openPatience = 6 * time.Second
 	openRetry    = time.Second
 	openRetryMax = 30 * time.Second
 	// locatePatience is how long a call waits for the store, signalPatience how long

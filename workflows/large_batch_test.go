@@ -131,7 +131,7 @@ func TestABatchWhoseStoreIsNotSharedFails(t *testing.T) {
 	require.Contains(t, res.Large.Rest.Detail, "same store")
 	require.Empty(t, b.order)
 	require.Equal(t, 9, b.opens)
-	require.WithinDuration(t, start.Add(8*time.Second), *res.Status.FinishedAt, time.Second)
+	require.WithinDuration(t, start.Add(6*time.Second), *res.Status.FinishedAt, time.Second)
 }
 
 func TestABatchWaitsForAStoreThatCannotBeRead(t *testing.T) {
