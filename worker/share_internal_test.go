@@ -129,6 +129,9 @@ func TestAWorkerThatComesSendsNothingUntilTheOthersKnow(t *testing.T) {
 					hook[other] = time.Now()
 				}
 				q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": hook}, err: c.err}
+				if c.seenAfter == 0 {
+					hook["me"] = time.Now()
+				}
 				s, a := newShares(q)
 				s.hold()
 				ctx, stop := context.WithCancel(t.Context())

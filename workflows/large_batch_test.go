@@ -130,7 +130,7 @@ func TestABatchWhoseStoreIsNotSharedFails(t *testing.T) {
 	require.Equal(t, message.CodeStore, res.Large.Rest.Code)
 	require.Contains(t, res.Large.Rest.Detail, "same store")
 	require.Empty(t, b.order)
-	require.Equal(t, 9, b.opens)
+	require.Equal(t, 7, b.opens)
 	require.WithinDuration(t, start.Add(6*time.Second), *res.Status.FinishedAt, time.Second)
 }
 
