@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
@@ -33,17 +34,24 @@ func (s *Starter) rebuildLarge(ctx context.Context, ref Ref, in workflows.Input,
 	case !errors.Is(err, store.ErrNotFound):
 		return message.Result{}, s.storeError("batch "+ref.ID, err)
 	}
-	r := &ruin{view: s.newView(ref), in: in, children: map[int]child{}, left: map[message.Spot]message.Record{}}
-	r.view.large.Dir = in.Large.Dir
-	r.tell(first)
+	all := []*historypb.HistoryEvent{first}
 	for events.HasNext() {
 		e, err := events.Next()
 		if err != nil {
 			return message.Result{}, s.translate(ctx, "batch "+ref.ID, err)
 		}
-		r.tell(e)
+		all = append(all, e)
 	}
-	if err := r.gather(ctx); err != nil {
+	r, err := s.ruinOf(ctx, ref, in, all)
+	for began := time.Now(); err == nil && r.open && time.Since(began) < s.o.Wait; {
+		select { // the server ends the segments a moment after the batch
+		case <-ctx.Done():
+			return message.Result{}, ctx.Err()
+		case <-time.After(ruinLook):
+		}
+		r, err = s.ruinOf(ctx, ref, in, all)
+	}
+	if err != nil {
 		return message.Result{}, err
 	}
 	end := r.result()
@@ -53,6 +61,21 @@ func (s *Starter) rebuildLarge(ctx context.Context, ref Ref, in workflows.Input,
 		}
 	}
 	return end, nil
+}
+
+// ruinLook is the time between two looks at whether the segments of a batch that
+// Temporal ended have ended with it. After Options.Wait the answer is how things
+// stand.
+const ruinLook = 200 * time.Millisecond
+
+// ruinOf puts a batch together once.
+func (s *Starter) ruinOf(ctx context.Context, ref Ref, in workflows.Input, all []*historypb.HistoryEvent) (*ruin, error) {
+	r := &ruin{view: s.newView(ref), in: in, children: map[int]child{}, left: map[message.Spot]message.Record{}}
+	r.view.large.Dir = in.Large.Dir
+	for _, e := range all {
+		r.tell(e)
+	}
+	return r, r.gather(ctx)
 }
 
 // ruin is a large batch that Temporal ended, as it is put together again.
