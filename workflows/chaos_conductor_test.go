@@ -363,10 +363,10 @@ func (c *largeChaos) answered(q message.CancelRequest, r message.CancelResult, e
 }
 
 // TestUnderChaosALargeBatchAddsUp tries the seeds from CHAOS_FROM to CHAOS_TO, or the
-// first twenty.
+// first forty.
 func TestUnderChaosALargeBatchAddsUp(t *testing.T) {
 	t.Parallel()
-	for s := seed("CHAOS_FROM", 0); s < seed("CHAOS_TO", 20); s++ {
+	for s := seed("CHAOS_FROM", 0); s < seed("CHAOS_TO", 40); s++ {
 		t.Run(strconv.Itoa(s), func(t *testing.T) {
 			t.Parallel()
 			newLargeChaos(t, uint64(s)).all()
