@@ -61,10 +61,11 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "internal/store", "activities", "workflows"},
 			powers: []string{temporal, client, json},
 		},
-		"internal/config": {ours: []string{"internal/message", "internal/dialect", "internal/provider"}},
+		"internal/intake": {ours: []string{"internal/message", "internal/dialect"}},
+		"internal/config": {ours: []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider"}},
 		"cmd/volley": {
 			ours: []string{
-				"internal/config", "internal/dialect", "internal/message", "internal/provider",
+				"internal/config", "internal/dialect", "internal/intake", "internal/message", "internal/provider",
 				"internal/store", "internal/temporalclient", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},

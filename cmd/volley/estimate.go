@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"volley/internal/config"
+	"volley/internal/intake"
 	"volley/internal/message"
 )
 
@@ -134,18 +135,18 @@ func (f *foreteller) estimate(b *message.Batch, total int, size int64, large boo
 }
 
 // whole estimates a batch that is in memory; nil where there is nothing to start.
-func (f *foreteller) whole(d *decoded) *message.Estimate {
-	if d.valid() == 0 {
+func (f *foreteller) whole(d *intake.Whole) *message.Estimate {
+	if d.Valid() == 0 {
 		return nil
 	}
-	for i := range d.batch.Messages {
-		f.add(d.batch, i)
+	for i := range d.Batch.Messages {
+		f.add(d.Batch, i)
 	}
 	size := 0
-	if raw, err := json.Marshal(d.batch); err == nil {
+	if raw, err := json.Marshal(d.Batch); err == nil {
 		size = len(raw)
 	}
-	return f.estimate(d.batch, d.total(), int64(size), size > f.limits.InlineBytes)
+	return f.estimate(d.Batch, d.Total(), int64(size), size > f.limits.InlineBytes)
 }
 
 func ceil(n, size int64) int { return int((n + size - 1) / size) }

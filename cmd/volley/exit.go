@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"volley/internal/config"
+	"volley/internal/intake"
 	"volley/starter"
 )
 
@@ -43,7 +44,7 @@ func usage(format string, args ...any) error {
 func exitCode(err error) int {
 	var e *exitError
 	var c *config.Error
-	var r *refusalError
+	var r *intake.RefusalError
 	switch {
 	case err == nil:
 		return exitDone

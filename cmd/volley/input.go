@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"volley/internal/config"
 	"volley/internal/dialect"
+	"volley/internal/intake"
 	"volley/internal/message"
 )
 
@@ -55,71 +55,12 @@ func given(f *pflag.FlagSet) map[string]string {
 	return out
 }
 
-// decoded is a request that has been read.
-type decoded struct {
-	dialect dialect.Dialect
-	body    []byte
-	batch   *message.Batch
-	// problems are all of them; whole means that none of the request may run.
-	problems message.Problems
-	whole    bool
-}
-
-// total and valid count messages; a request that cannot be read has none.
-func (d *decoded) total() int {
-	if d.batch == nil {
-		return 0
-	}
-	return len(d.batch.Messages)
-}
-
-func (d *decoded) valid() int {
-	if d.whole || d.batch == nil {
-		return 0
-	}
-	return d.total() - d.batch.Rejected()
-}
-
-// decode reads a request that is in memory and decides its ways unless c has none
-// to decide by.
-func (a *app) decode(r *request, body []byte, c *config.Config, routed bool) *decoded {
-	out := &decoded{dialect: r.dialect, body: body}
-	out.batch, out.problems = r.dialect.Decode(body, r.options)
-	out.whole = out.problems.Whole() || out.batch == nil
-	if out.batch == nil {
-		return out
-	}
-	if routed && !out.whole {
-		c.Router(a.tenant).Accept(out.batch, r.dialect.Recipient)
-	}
-	out.whole = out.whole || r.allOrNothing() && out.batch.Rejected() > 0
-	out.problems = append(out.problems, out.batch.Problems()...)
-	a.complete(out.batch, r, c)
-	return out
-}
-
-// allOrNothing is true for a bluesky call: it is refused also where an item has
-// no way out.
-func (r *request) allOrNothing() bool { return r.dialect.Name == "bluesky" }
-
-// complete lays what flags and tenant say over a batch.
-func (a *app) complete(b *message.Batch, r *request, c *config.Config) {
-	if b.Priority == 0 {
-		b.Priority = c.Tenants[a.tenant].Priority
-	}
-	if r.dispatch != "" {
-		b.Dispatch = r.dispatch
-	}
-}
-
 // forCSV refuses flags that stand for the header of a CSV file beside a request
 // that has a header of its own: they would change nothing, without a word.
-func (in *input) forCSV(dialect string, body []byte) error {
-	text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
-	if dialect == "volley" && len(text) > 0 && text[0] != '{' && text[0] != '[' {
-		return nil
-	}
+func (in *input) forCSV(isCSV bool) error {
 	switch {
+	case isCSV:
+		return nil
 	case in.text != "":
 		return usage("--text is for CSV files, the request has texts of its own")
 	case in.channel != "":
@@ -140,40 +81,38 @@ func (in *input) check() error {
 	return usage("--dispatch %q, expected message or group", in.dispatch)
 }
 
-func (a *app) options(in input, c *config.Config) (dialect.Dialect, dialect.Options, error) {
+func (a *app) options(in input, c *config.Config) (o intake.Options, err error) {
 	if in.dialect == "" {
-		return dialect.Dialect{}, dialect.Options{}, usage("--dialect is missing, expected one of %v", dialectNames())
+		return o, usage("--dialect is missing, expected one of %v", dialectNames())
 	}
 	d, err := dialect.Named(in.dialect)
 	if err != nil {
-		return d, dialect.Options{}, usage("--dialect: %w", err)
+		return o, usage("--dialect: %w", err)
 	}
 	tenant, known := c.Tenants[a.tenant]
 	if !known && a.tenant != "default" {
-		return d, dialect.Options{}, usage("tenant %q is not in the configuration", a.tenant)
+		return o, usage("tenant %q is not in the configuration", a.tenant)
 	}
 	if tenant.Dialects != nil && !slices.Contains(tenant.Dialects, d.Name) {
-		return d, dialect.Options{}, usage("tenant %q may not use the dialect %s", a.tenant, d.Name)
+		return o, usage("tenant %q may not use the dialect %s", a.tenant, d.Name)
 	}
-	o := dialect.Options{
-		Now: a.now(), Account: in.account, Channel: in.channel, Text: in.text,
-		MaySetSender: tenant.MaySetSender, IMKITParas: c.Limits.IMKITParas, MaxMessages: c.Limits.BatchMessages,
-	}
+	o = intake.Options{Dialect: d, Dispatch: in.dispatch}
+	o.Now, o.Account, o.Channel, o.Text = a.now(), in.account, in.channel, in.text
 	if o.Metadata, err = in.pairs(); err != nil {
-		return d, o, err
+		return o, err
 	}
 	if o.Priority = in.priority; o.Priority < 0 || o.Priority > 5 {
-		return d, o, usage("--priority %d: expected 1 (first) to 5", o.Priority)
+		return o, usage("--priority %d: expected 1 (first) to 5", o.Priority)
 	}
 	if in.sendAfter != "" {
 		if o.SendAfter, err = parseTime("send-after", in.sendAfter, o.Now); err != nil {
-			return d, o, err
+			return o, err
 		}
 	}
 	if in.ttl != "" {
 		o.TTL, err = parseSpan("ttl", in.ttl)
 	}
-	return d, o, err
+	return o, err
 }
 
 // pairs is the metadata of the flags as an object; none is nil.

@@ -34,7 +34,8 @@ type problemLog struct {
 	kept  spool
 }
 
-func (l *problemLog) add(problems ...message.Problem) error {
+// Add takes problems in.
+func (l *problemLog) Add(problems ...message.Problem) error {
 	for _, p := range problems {
 		l.found++
 		if l.limit >= 0 && l.found > l.limit {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"volley/internal/intake"
 	"volley/internal/message"
 )
 
@@ -18,13 +19,13 @@ type rendered struct {
 
 // render shows every message of a batch. A content that cannot be filled in is
 // one more problem.
-func (a *app) render(d *decoded) []rendered {
-	out := make([]rendered, len(d.batch.Messages))
+func (a *app) render(d *intake.Whole, recipient func(int) string) []rendered {
+	out := make([]rendered, len(d.Batch.Messages))
 	for i := range out {
-		m := &d.batch.Messages[i]
+		m := &d.Batch.Messages[i]
 		before := len(m.Problems)
-		out[i] = a.renderOne(d.batch, i, i, d.dialect.Recipient)
-		d.problems = append(d.problems, m.Problems[before:]...)
+		out[i] = a.renderOne(d.Batch, i, i, recipient)
+		d.Problems = append(d.Problems, m.Problems[before:]...)
 	}
 	return out
 }

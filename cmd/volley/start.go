@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
+	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -86,16 +87,16 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 	if !found {
 		a.note("no configuration was found (--config, VOLLEY_CONFIG or ./volley.yaml), so there are no accounts")
 	}
-	r, err := a.request(f.input, file, c)
+	r, err := a.request(f.input, f.strict, file, c, true)
 	if err != nil {
 		return err
 	}
-	defer r.source.close()
-	if !r.source.whole {
+	defer r.close()
+	if !r.Small() {
 		return a.startLarge(cmd, f, r, c)
 	}
-	d := a.decode(r, r.source.head, c, true)
-	if err := refusal(d.whole, f.strict, d.total(), d.valid()); err != nil {
+	d := r.Whole()
+	if err := d.Refusal(); err != nil {
 		return a.refused(f, d, err)
 	}
 	ctx := cmd.Context()
@@ -104,7 +105,7 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		return err
 	}
 	defer done()
-	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.body, Flags: given(cmd.Flags()), Batch: d.batch})
+	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.Body, Flags: given(cmd.Flags()), Batch: d.Batch})
 	if err != nil {
 		return err
 	}
@@ -112,23 +113,22 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		s.Estimate = a.foretell(c).whole(d)
 	}
 	if s.Segments > 0 || !s.Existing {
-		s.Problems = d.problems // a large batch answers with its first ones only
+		s.Problems = d.Problems // a large batch answers with its first ones only
 	}
-	return a.started(ctx, b, s, f, &outlook{limited: limited(d.batch, c.Rates())})
+	return a.started(ctx, b, s, f, &outlook{limited: limited(d.Batch, c.Rates())})
 }
 
 // startLarge starts a request that is read message by message.
 func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config.Config) error {
 	log := a.problemLog(f.limit)
 	defer log.close()
-	in, err := a.incoming(r, c, true, log)
+	in, err := a.incoming(r, log)
 	if err != nil {
 		return err
 	}
-	defer in.close()
-	in.strict = f.strict
-	if in.header == nil {
-		return a.refusedLarge(f, in)
+	defer in.Close()
+	if in.Header() == nil {
+		return a.refusedLarge(f, in, log)
 	}
 	ctx := cmd.Context()
 	b, done, err := a.open(ctx, a, c)
@@ -137,13 +137,13 @@ func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config
 	}
 	defer done()
 	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Flags: given(cmd.Flags())}, in)
-	if err != nil && in.refused() {
-		return a.refusedLarge(f, in)
+	if err != nil && in.Refused() {
+		return a.refusedLarge(f, in, log)
 	}
 	if err != nil {
 		return err
 	}
-	return a.started(ctx, b, s, f, &outlook{limited: limited(in.header, c.Rates()), log: log})
+	return a.started(ctx, b, s, f, &outlook{limited: limited(in.Header(), c.Rates()), log: log})
 }
 
 // problemLog keeps problems for a document, or shows them as they are found.
@@ -156,30 +156,30 @@ func (a *app) problemLog(limit int) *problemLog {
 }
 
 // refused shows the problems of a request that does not start.
-func (a *app) refused(f startFlags, d *decoded, why error) error {
+func (a *app) refused(f startFlags, d *intake.Whole, why error) error {
 	if !a.json() {
-		a.showProblems(d.problems, f.limit)
+		a.showProblems(d.Problems, f.limit)
 		return why
 	}
 	doc := startDocument{Started: starter.Started{
-		ID: f.id, Total: d.total(), Rejected: d.total() - d.valid(), Problems: clipped(d.problems, f.limit),
+		ID: f.id, Total: d.Total(), Rejected: d.Total() - d.Valid(), Problems: clipped(d.Problems, f.limit),
 	}}
 	return errors.Join(why, a.print(doc))
 }
 
 // refusedLarge does that for one that is read message by message, to its end.
-func (a *app) refusedLarge(f startFlags, in *incoming) error {
-	if err := in.rest(); err != nil {
+func (a *app) refusedLarge(f startFlags, in *intake.Incoming, log *problemLog) error {
+	if err := in.Rest(); err != nil {
 		return err
 	}
-	why := in.refusal()
+	why := in.Refusal()
 	if !a.json() {
-		in.log.flush()
-		a.unshown(in.log.unshown())
+		log.flush()
+		a.unshown(log.unshown())
 		return why
 	}
-	doc := startDocument{Started: starter.Started{ID: f.id, Total: in.total, Rejected: in.total - in.valid(), Problems: message.Problems{}}}
-	return errors.Join(why, a.printWith(doc, in.log))
+	doc := startDocument{Started: starter.Started{ID: f.id, Total: in.Total(), Rejected: in.Total() - in.Valid(), Problems: message.Problems{}}}
+	return errors.Join(why, a.printWith(doc, log))
 }
 
 // outlook is what is known of a start beside the starter's answer.

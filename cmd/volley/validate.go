@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
+	"volley/internal/intake"
 	"volley/internal/message"
 )
 
@@ -54,28 +55,28 @@ func (a *app) validate(in input, file string, render bool) error {
 	if !found {
 		a.note("no configuration was found, so routing is not checked and defaults apply")
 	}
-	r, err := a.request(in, file, c)
+	r, err := a.request(in, false, file, c, found)
 	if err != nil {
 		return err
 	}
-	defer r.source.close()
-	if !r.source.whole {
+	defer r.close()
+	if !r.Small() {
 		return a.validateLarge(r, c, found, render)
 	}
-	d := a.decode(r, r.source.head, c, found)
-	doc := validateDocument{Total: d.total()}
+	d := r.Whole()
+	doc := validateDocument{Total: d.Total()}
 	if render {
 		rows := []rendered{}
-		if d.batch != nil && !d.whole {
-			rows = a.render(d)
+		if d.Batch != nil && !d.None {
+			rows = a.render(d, r.Dialect().Recipient)
 		}
 		doc.Messages = &rows
 	}
-	doc.Valid, doc.Problems, doc.Estimate = d.valid(), clipped(d.problems, -1), a.foretell(c).whole(d)
+	doc.Valid, doc.Problems, doc.Estimate = d.Valid(), clipped(d.Problems, -1), a.foretell(c).whole(d)
 	if a.json() {
 		err = a.print(doc)
 	} else {
-		a.showValidation(doc, func() { a.validatedEstimate(doc, d.batch, c, found) })
+		a.showValidation(doc, func() { a.validatedEstimate(doc, d.Batch, c, found) })
 	}
 	return errors.Join(invalid(len(doc.Problems)), err)
 }
@@ -92,23 +93,23 @@ func invalid(problems int) error {
 func (a *app) validateLarge(r *request, c *config.Config, routed, render bool) error {
 	log := a.problemLog(-1)
 	defer log.close()
-	in, err := a.incoming(r, c, routed, log)
+	in, err := a.incoming(r, log)
 	if err != nil {
 		return err
 	}
-	defer in.close()
+	defer in.Close()
 	w := bufio.NewWriterSize(a.stdout, 64<<10)
 	if a.json() && render {
 		_, _ = w.WriteString(`{"messages":[`) // Flush tells of every error
 	}
-	foretold, err := a.readThrough(in, c, w, render)
+	foretold, err := a.readThrough(in, r.Dialect().Recipient, c, w, render)
 	if err != nil {
 		_ = w.Flush() // the first error counts
 		return err
 	}
-	doc := validateDocument{Total: in.total, Valid: in.valid(), Problems: message.Problems{}}
+	doc := validateDocument{Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}}
 	if doc.Valid > 0 {
-		doc.Estimate = foretold.estimate(in.header, in.total, in.source.read, true)
+		doc.Estimate = foretold.estimate(in.Header(), in.Total(), in.Bytes(), true)
 	}
 	if a.json() {
 		if err := a.endDocument(w, doc, log, render); err != nil {
@@ -121,7 +122,7 @@ func (a *app) validateLarge(r *request, c *config.Config, routed, render bool) e
 	}
 	log.flush()
 	a.validated(doc, log.found)
-	a.validatedEstimate(doc, in.header, c, routed)
+	a.validatedEstimate(doc, in.Header(), c, routed)
 	return invalid(log.found)
 }
 
@@ -138,34 +139,33 @@ func (a *app) endDocument(w *bufio.Writer, doc validateDocument, log *problemLog
 
 // readThrough reads all messages, shows them where they are wanted, and foretells
 // the batch.
-func (a *app) readThrough(in *incoming, c *config.Config, w io.Writer, render bool) (*foreteller, error) {
+func (a *app) readThrough(in *intake.Incoming, recipient func(int) string, c *config.Config, w io.Writer, render bool) (*foreteller, error) {
 	foretold := a.foretell(c)
-	if in.header == nil {
-		return foretold, in.rest()
+	if in.Header() == nil {
+		return foretold, in.Rest()
 	}
 	one := []message.Message{{}}
-	for in.read(&one[0]) {
-		i := in.total - 1
-		b := *in.header
+	for in.Read(&one[0]) {
+		i := in.Total() - 1
+		b := *in.Header()
 		b.Messages = one
 		if render {
-			if err := a.renderNext(in, &b, i, w); err != nil {
+			if err := a.renderNext(in, recipient, &b, i, w); err != nil {
 				return nil, err
 			}
 		}
 		foretold.add(&b, 0)
 		one[0] = message.Message{}
 	}
-	return foretold, in.rest()
+	return foretold, in.Rest()
 }
 
 // renderNext shows the only message of b, which has the index i.
-func (a *app) renderNext(in *incoming, b *message.Batch, i int, w io.Writer) error {
+func (a *app) renderNext(in *intake.Incoming, recipient func(int) string, b *message.Batch, i int, w io.Writer) error {
 	sound := len(b.Messages[0].Problems) == 0
-	row := a.renderOne(b, 0, i, in.dialect.Recipient)
+	row := a.renderOne(b, 0, i, recipient)
 	if sound && row.State == message.Rejected {
-		in.rejected++
-		if err := in.log.add(b.Messages[0].Problems...); err != nil {
+		if err := in.Reject(b.Messages[0].Problems); err != nil {
 			return err
 		}
 	}

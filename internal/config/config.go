@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"volley/internal/dialect"
+	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/internal/provider"
 )
@@ -206,6 +207,24 @@ func (c *Config) Router(tenant string) message.Router {
 		r.Allowed = []string{}
 	}
 	return r
+}
+
+// Caller is a tenant as requests are read for it.
+func (c *Config) Caller(tenant string) intake.Caller {
+	router := c.Router(tenant)
+	t := c.Tenants[tenant]
+	caller := intake.Caller{
+		Tenant: tenant, Router: &router, Priority: t.Priority, MaySetSender: t.MaySetSender, Signs: !t.CallbackSecret.IsZero(),
+	}
+	if caller.Signs {
+		caller.Callbacks = &message.Callbacks{URL: t.CallbackURL, Format: t.CallbackFormat, Messages: t.CallbackMessages}
+	}
+	return caller
+}
+
+// Intake bounds the requests that are read.
+func (c *Config) Intake() intake.Limits {
+	return intake.Limits{BodyBytes: c.Limits.BodyBytes, IMKITParas: c.Limits.IMKITParas, Messages: c.Limits.BatchMessages}
 }
 
 // Rates are the messages a second of the accounts that have a rate, by name.

@@ -1,6 +1,11 @@
 package config
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"volley/internal/message"
+)
 
 // Tenant is one caller, with what it may use.
 type Tenant struct {
@@ -20,9 +25,14 @@ type Tenant struct {
 	BirdWorkspaces []string
 	SinchProjects  []string
 	// CallbackURL is where its events go, signed with CallbackSecret; empty is
-	// nowhere.
+	// nowhere, unless a request names an address of its own.
 	CallbackURL    string
 	CallbackSecret Secret
+	// CallbackFormat is one of message's Callback constants; empty follows from a
+	// batch's dialect.
+	CallbackFormat string
+	// CallbackMessages asks for message events also above 1,000 messages.
+	CallbackMessages bool
 }
 
 func (c *Config) readTenants(r *reader, o *object) {
@@ -59,13 +69,23 @@ func (c *Config) readTenant(r *reader, o *object, seen map[string]bool) Tenant {
 	sinch.finish()
 	if _, ok := o.field("callbacks"); ok {
 		cb := o.child("callbacks")
-		cb.require("url", "secret")
+		cb.require("secret")
 		cb.address("url", &t.CallbackURL)
 		cb.secret("secret", &t.CallbackSecret)
+		parsed(cb, "format", &t.CallbackFormat, checkFormat)
+		cb.boolean("messages", &t.CallbackMessages)
 		cb.finish()
 	}
 	o.finish()
 	return t
+}
+
+func checkFormat(s string) (string, error) {
+	switch s {
+	case message.CallbackVolley, message.CallbackSinch, message.CallbackBird:
+		return s, nil
+	}
+	return "", errors.New("must be volley, sinch or bird")
 }
 
 // readKeys reads keys, none of which two tenants may share.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -251,6 +252,27 @@ func (r *reader) integer(n node) (int64, bool) {
 	}
 	return v, true
 }
+
+// callback reads an address to which events are posted.
+func (r *reader) callback(n node) string {
+	s, ok := r.filled(n)
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "":
+		r.add(n.path, message.CodeFormat, "expected an address such as https://example.com/events, without a password or a fragment")
+	case len(s) > maxCallback:
+		r.add(n.path, message.CodeTooLong, "an address has at most %d bytes, got %d", maxCallback, len(s))
+	default:
+		return s
+	}
+	return ""
+}
+
+// maxCallback is the longest address for events.
+const maxCallback = 2000
 
 // required is take with a problem where the key is absent or null.
 func (r *reader) required(o *object, key string) (node, bool) {

@@ -28,6 +28,9 @@ type Options struct {
 	Priority int
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
+	// TakeCallbacks makes the callback_url of a sinch request ours: events of the
+	// batch go there. Else it goes on to Sinch, which then calls it itself.
+	TakeCallbacks bool
 	// IMKITParas is the most paras of an imkit request; 0 is 1,000.
 	IMKITParas int
 	// MaxMessages bounds the dialects that have no bound of their own; 0 is none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,7 @@ type goldenBatch struct {
 	TTL          string          `json:"ttl,omitempty"`
 	Horizon      string          `json:"horizon,omitempty"`
 	AwaitReports string          `json:"awaitReports,omitempty"`
+	Callbacks    string          `json:"callbacks,omitempty"`
 	Metadata     json.RawMessage `json:"metadata,omitempty"`
 	Syntax       message.Syntax  `json:"syntax,omitempty"`
 	Scope        []string        `json:"scope,omitempty"`
@@ -122,6 +124,9 @@ func show(t *testing.T, b *message.Batch, whole message.Problems) []byte {
 		for i := range b.Messages {
 			g.Messages = append(g.Messages, showMessage(t, b, i))
 		}
+	}
+	if g.Batch != nil && b.Callbacks != nil {
+		g.Batch.Callbacks = fmt.Sprintf("%s to %s, messages %t", b.Callbacks.Path, b.Callbacks.URL, b.Callbacks.Messages)
 	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,8 +95,10 @@ func (s *sinch) envelope(request *object) {
 	if n, ok := request.take("correlation_id"); ok {
 		s.upTo(n, sinchCorrelation)
 	}
-	if n, ok := request.take("callback_url"); ok {
-		s.address(n)
+	if n, ok := request.take(sinchCallback); ok {
+		if address := s.callback(n); s.options.TakeCallbacks && address != "" {
+			s.batch.Callbacks = &message.Callbacks{URL: address, Path: n.path}
+		}
 	}
 	if n, ok := request.take("batch_metadata"); ok {
 		if o := s.metadataObject(n, sinchBatchID); o != nil {
@@ -140,16 +141,8 @@ func (s *sinch) properties(n node) {
 	}
 }
 
-func (s *sinch) address(n node) {
-	text, ok := s.text(n)
-	if !ok {
-		return
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		s.add(n.path, message.CodeFormat, "expected an http or https address")
-	}
-}
+// sinchCallback is the key of the address that hears of the batch.
+const sinchCallback = "callback_url"
 
 // sendAfter reads when the batch is due (Sinch, batch: send_after). A time that
 // is less than a minute ahead stays, in whole seconds; a later one moves up to
@@ -248,7 +241,7 @@ func (s *sinch) template(request *object) {
 	}
 	var shared builder
 	for _, f := range request.fields {
-		if slices.Contains(sinchOwn, f.key) || f.isNull() || f.key == "ttl" && s.options.TTL > 0 {
+		if slices.Contains(sinchOwn, f.key) || f.isNull() || f.key == "ttl" && s.options.TTL > 0 || f.key == sinchCallback && s.options.TakeCallbacks {
 			continue
 		}
 		shared.add(f.key, f.raw)

@@ -125,11 +125,13 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 		b.Dispatch, _ = r.oneOf(n, "message", "group")
 	}
 	b.readAwaitReports(doc)
+	b.readCallbacks(doc)
 	r.problems = append(r.problems, ownTimes(b.Batch, o)...)
 }
 
-// readAwaitReports refuses every wait: delivery reports reach nobody yet, and a
-// wait that is silently left out would change which hops are tried.
+// maxAwait is the longest that a message waits for its delivery report.
+const maxAwait = 72 * time.Hour
+
 func (b *volleyBatch) readAwaitReports(doc *object) {
 	wait := give(doc, "awaitReports", b.whole.text)
 	if !wait.ok {
@@ -138,10 +140,33 @@ func (b *volleyBatch) readAwaitReports(doc *object) {
 	d, err := time.ParseDuration(wait.value)
 	switch {
 	case err != nil:
-		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s", wait.value)
-	case d != 0:
-		b.whole.add(b.whole.place(wait.key), message.CodeRange, "no message waits for its delivery report; only 0s is possible, got %s", wait.value)
+		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", wait.value)
+	case d < 0 || d > maxAwait:
+		b.whole.add(b.whole.place(wait.key), message.CodeRange, "expected 0s (no wait) to %s, got %s", maxAwait, wait.value)
+	default:
+		b.AwaitReports = spanMillis(d)
 	}
+}
+
+// readCallbacks reads where the batch's events are to go: {"url","messages"}.
+func (b *volleyBatch) readCallbacks(doc *object) {
+	n, ok := doc.take("callbacks")
+	if !ok {
+		return
+	}
+	o, ok := b.whole.object(n)
+	if !ok {
+		return
+	}
+	c := &message.Callbacks{Path: n.path}
+	if n, ok := o.take("url"); ok {
+		c.URL, c.Path = b.whole.callback(n), n.path
+	}
+	if n, ok := o.take("messages"); ok {
+		c.Messages, _ = b.whole.boolean(n)
+	}
+	b.whole.refuseUnknown(o)
+	b.Callbacks = c
 }
 
 func newVolleyBatch(o Options) *volleyBatch {

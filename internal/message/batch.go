@@ -46,6 +46,8 @@ type Batch struct {
 	// AwaitReports is how long a sent message waits for its report before the
 	// next hop, in ms; 0 is not at all.
 	AwaitReports int64 `json:"awaitReports,omitempty"`
+	// Callbacks is where the batch's events go; nil is nowhere.
+	Callbacks *Callbacks `json:"callbacks,omitempty"`
 	// Metadata is the caller's own object, echoed in the status.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// RedriveOf is the batch that this one repeats a part of.

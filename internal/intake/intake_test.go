@@ -1,0 +1,163 @@
+package intake_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/dialect"
+	"volley/internal/intake"
+	"volley/internal/message"
+)
+
+var router = message.Router{
+	Routes:   []message.Route{{Hops: []string{"hook"}}},
+	Accounts: map[string]message.Policy{"hook": {Provider: "webhook"}},
+}
+
+// open opens a request of Volley's own dialect.
+func open(t *testing.T, r io.Reader, c intake.Caller, o intake.Options) *intake.Request {
+	t.Helper()
+	var err error
+	if o.Dialect, err = dialect.Named("volley"); err != nil {
+		t.Fatal(err)
+	}
+	o.Now = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	if c.Tenant == "" {
+		c.Tenant, c.Router = "acme", &router
+	}
+	q, err := intake.Open(r, c, intake.Limits{BodyBytes: 64 << 20}, o)
+	require.NoError(t, err)
+	return q
+}
+
+// problemList is a Log.
+type problemList message.Problems
+
+func (l *problemList) Add(problems ...message.Problem) error {
+	*l = append(*l, problems...)
+	return nil
+}
+
+const two = `{"text":"hi"}
+{"to":"+15550001111"}
+{"text":"nobody"}
+`
+
+func TestAWholeRequestAndAStreamedOneMeanTheSame(t *testing.T) {
+	t.Parallel()
+	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Whole()
+	require.NoError(t, w.Refusal())
+	require.Equal(t, 2, w.Total())
+	require.Equal(t, 1, w.Valid())
+	require.Len(t, w.Problems, 1)
+
+	var log problemList
+	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Incoming(&log)
+	require.NoError(t, err)
+	defer in.Close()
+	var all []message.Message
+	for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
+		all = append(all, m)
+	}
+	sum, err := in.End()
+	require.NoError(t, err)
+	require.Len(t, sum, 32)
+	require.Equal(t, w.Batch.Messages, all)
+	require.Equal(t, w.Problems, message.Problems(log))
+	require.Equal(t, w.Batch.Hops, in.Header().Hops)
+	require.EqualValues(t, len(two), in.Bytes())
+}
+
+func TestAStrictRequestStartsNothingForOneProblem(t *testing.T) {
+	t.Parallel()
+	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Whole()
+	require.EqualError(t, w.Refusal(), "1 message is rejected and --strict was given, nothing was started")
+
+	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Incoming(&problemList{})
+	require.NoError(t, err)
+	defer in.Close()
+	var m message.Message
+	require.True(t, in.Next(&m))
+	m = message.Message{}
+	require.False(t, in.Next(&m))
+	require.True(t, in.Refused())
+	require.NoError(t, in.Rest())
+	require.EqualError(t, in.Refusal(), "1 message is rejected and --strict was given, nothing was started")
+}
+
+func TestALargeRequestIsNotReadAsAWhole(t *testing.T) {
+	t.Parallel()
+	row := `{"to":"+15550001111"}` + "\n"
+	body := io.MultiReader(strings.NewReader(`{"text":"hi"}`+"\n"), strings.NewReader(strings.Repeat(row, 300_000)))
+	q := open(t, body, intake.Caller{}, intake.Options{})
+	require.False(t, q.Small())
+	in, err := q.Incoming(&problemList{})
+	require.NoError(t, err)
+	defer in.Close()
+	require.NoError(t, in.Rest())
+	require.Equal(t, 300_000, in.Valid())
+}
+
+func TestWhatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the line broke")
+	d, err := dialect.Named("volley")
+	require.NoError(t, err)
+	_, err = intake.Open(iotest.ErrReader(broken), intake.Caller{}, intake.Limits{BodyBytes: 1 << 20}, intake.Options{Dialect: d})
+	require.ErrorIs(t, err, broken)
+}
+
+func TestOnlyACSVFileHasNoHeader(t *testing.T) {
+	t.Parallel()
+	for body, is := range map[string]bool{"to,name\n+15550001111,Ann\n": true, two: false, " [1]": false, "": false} {
+		require.Equal(t, is, open(t, strings.NewReader(body), intake.Caller{}, intake.Options{}).IsCSV(), "%q", body)
+	}
+}
+
+func TestWhereEventsGo(t *testing.T) {
+	t.Parallel()
+	own := &message.Callbacks{URL: "https://acme.example.com/events"}
+	for i, c := range []struct {
+		request string // callbacks of the request
+		tenant  *message.Callbacks
+		signs   bool
+		want    *message.Callbacks
+		problem string
+	}{
+		{want: nil},
+		{tenant: own, signs: true, want: &message.Callbacks{URL: own.URL, Format: "volley"}},
+		{tenant: &message.Callbacks{}, signs: true, want: nil},
+		{
+			request: `"callbacks":{"url":"https://other.example.com","messages":true},`, tenant: own, signs: true,
+			want: &message.Callbacks{URL: "https://other.example.com", Format: "volley", Messages: true},
+		},
+		{
+			request: `"callbacks":{"url":"https://other.example.com"},`, tenant: &message.Callbacks{Format: "sinch"}, signs: true,
+			want: &message.Callbacks{URL: "https://other.example.com", Format: "sinch"},
+		},
+		{request: `"callbacks":{"url":"https://other.example.com"},`, problem: "callbacks.url"},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			body := `{` + c.request + `"text":"hi","messages":[{"to":"+15550001111"}]}`
+			caller := intake.Caller{Tenant: "acme", Router: &router, Callbacks: c.tenant, Signs: c.signs}
+			w := open(t, strings.NewReader(body), caller, intake.Options{}).Whole()
+			if c.problem != "" {
+				require.Len(t, w.Problems, 1)
+				require.Equal(t, c.problem, w.Problems[0].Path)
+				require.Equal(t, message.CodeConflict, w.Problems[0].Code)
+				require.Error(t, w.Refusal())
+				return
+			}
+			require.NoError(t, w.Refusal())
+			require.Equal(t, c.want, w.Batch.Callbacks)
+		})
+	}
+}

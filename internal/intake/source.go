@@ -1,0 +1,59 @@
+package intake
+
+import (
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+)
+
+// source is the bytes of a request, of which the first are there already.
+type source struct {
+	head []byte
+	// whole means that head is all there is.
+	whole bool
+	rest  io.Reader
+	sum   hash.Hash
+	read  int64
+}
+
+func newSource(r io.Reader) *source { return &source{rest: r, sum: sha256.New()} }
+
+// firstHead is how much is read of a request before it is known to have more.
+const firstHead = 64 << 10
+
+// begin reads the first bytes, at most limit and one more.
+func (s *source) begin(limit int64) error {
+	// Most requests are small, and memory for the largest is zeroed for nothing.
+	for size := min(int64(firstHead), limit+1); ; size = min(8*size, limit+1) {
+		have := len(s.head)
+		grown := make([]byte, size)
+		copy(grown, s.head)
+		n, err := io.ReadFull(s.rest, grown[have:])
+		s.head = grown[:have+n]
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			s.whole = int64(len(s.head)) <= limit
+			return nil
+		case err != nil:
+			return err
+		case size == limit+1:
+			return nil
+		}
+	}
+}
+
+// Read reads the request from its first byte on and adds to its sum.
+func (s *source) Read(p []byte) (n int, err error) {
+	if len(s.head) > 0 {
+		n = copy(p, s.head)
+		if s.head = s.head[n:]; len(s.head) == 0 {
+			s.head = nil // megabytes
+		}
+	} else {
+		n, err = s.rest.Read(p)
+	}
+	s.read += int64(n)
+	_, _ = s.sum.Write(p[:n]) // never fails
+	return n, err
+}
