@@ -27,6 +27,9 @@ const (
 	ControlResume     = "resume"
 	ControlReschedule = "reschedule"
 
+	// SignalReports brings Reports to a small batch, or to a segment.
+	SignalReports = "reports"
+
 	// signalOrder goes from a large batch to its segments, signalReport back.
 	signalOrder  = "order"
 	signalReport = "report"
