@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -33,6 +34,9 @@ var (
 	// ErrStoreNotShared: the worker does not see the store that large batches are
 	// written to. Nothing was started.
 	ErrStoreNotShared = errors.New("the store is not shared")
+	// ErrNoStore: a report came after its batch had ended, and there is no store to
+	// keep it in.
+	ErrNoStore = errors.New("there is no store to keep late reports in")
 )
 
 // DefaultTenant is the tenant of callers that name none.
@@ -72,6 +76,10 @@ type Options struct {
 	SearchMetadata []string
 	// NoSummaries leaves out the line that each activity shows in the Web UI.
 	NoSummaries bool
+	// Renotify is told when late reports were kept of a batch whose workflow, or a part
+	// of it, has ended, so that callbacks can go out; nil is nobody. It may be told of
+	// the same reports again, and after an error it is.
+	Renotify func(ctx context.Context, ref Ref) error
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Wait is how long a worker may take to answer; 0 is 10 s.

@@ -35,6 +35,9 @@ type Options struct {
 	// Store holds large batches; nil is none, and every large batch is then one
 	// that the store does not have.
 	Store *store.Store
+	// Reports brings delivery reports that come late to where they belong; nil is
+	// nobody, and they wait for a worker that has it.
+	Reports activities.ReportRouter
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
@@ -57,6 +60,7 @@ type Worker struct {
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
+	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: workflows.KeepReportsName})
 }
 
 // RegisterActivities does the same for the activities. Every part of a worker
@@ -74,6 +78,7 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{workflows.KeepName, a.Keep},
 		{workflows.CloseName, a.Close},
 		{workflows.LocateName, a.Locate},
+		{workflows.RouteName, a.RouteReports},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -93,7 +98,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	setStickyCache(o.StickyCache)
 
 	list := accounts.Accounts()
-	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c})
+	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports})
 	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
 	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}
 	common := common{identity: w.identity, drain: o.Drain, died: w.died}

@@ -7,6 +7,7 @@ import "volley/internal/message"
 const (
 	SendBatchName   = "SendBatch"
 	SendSegmentName = "SendSegment"
+	KeepReportsName = "KeepReports"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -16,6 +17,7 @@ const (
 	KeepName      = "Keep"
 	CloseName     = "Close"
 	LocateName    = "Locate"
+	RouteName     = "RouteReports"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -27,7 +29,7 @@ const (
 	ControlResume     = "resume"
 	ControlReschedule = "reschedule"
 
-	// SignalReports brings Reports to a small batch, or to a segment.
+	// SignalReports brings Reports to a small batch, to a segment, or to KeepReports.
 	SignalReports = "reports"
 
 	// signalOrder goes from a large batch to its segments, signalReport back.

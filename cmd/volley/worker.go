@@ -77,7 +77,6 @@ func (a *app) worker(ctx context.Context, listen string) error {
 		return err
 	}
 	defer tc.Close()
-	warnMissing(ctx, starter.New(tc, starterOptions(c, settings.Namespace, log)), log)
 	st, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -85,8 +84,12 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	if st != nil {
 		defer st.Close()
 	}
+	so := starterOptions(c, settings.Namespace, log)
+	so.Store = st
+	router := starter.New(tc, so)
+	warnMissing(ctx, router, log)
 	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Identity: settings.Identity, Log: log, Drain: drain,
+		TaskQueue: c.TaskQueue, Store: st, Reports: router, Identity: settings.Identity, Log: log, Drain: drain,
 	})
 	if err != nil {
 		return err

@@ -84,19 +84,22 @@ func (s *Store) Reported(ctx context.Context, dir string) (Reported, error) {
 // readTries is how often a summary is read whose objects were merged meanwhile.
 const readTries = 5
 
-// Late reads the late reports of the messages of some segments, by the index of the
-// message; those of a small batch are in segment 0. It reads the summary anew.
-func (s *Store) Late(ctx context.Context, dir string, segments ...int) (map[int]message.Late, error) {
+// LateOf reads the late reports of the messages of some segments, by the index of
+// the message, as a summary has them; those of a small batch are in segment 0. Where
+// objects that the summary names were merged meanwhile it reads a new one. It returns
+// the summary that the reports are of.
+func (s *Store) LateOf(ctx context.Context, dir string, r Reported, segments ...int) (map[int]message.Late, Reported, error) {
+	if _, err := folderOf(dir); err != nil {
+		return nil, r, err
+	}
 	for try := 1; ; try++ {
-		r, err := s.Reported(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
 		found, err := s.lateOf(ctx, dir, &r, segments)
-		if errors.Is(err, ErrNotFound) && try < readTries {
-			continue
+		if !errors.Is(err, ErrNotFound) || try == readTries {
+			return found, r, err
 		}
-		return found, err
+		if r, err = s.Reported(ctx, dir); err != nil {
+			return nil, r, err
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func TestABatchWithoutLateReportsHasNone(t *testing.T) {
 	r, err := s.Reported(t.Context(), lateDir)
 	require.NoError(t, err)
 	require.Zero(t, r)
-	found, err := s.Late(t.Context(), lateDir, 1)
+	found, _, err := s.LateOf(t.Context(), lateDir, r, 1)
 	require.NoError(t, err)
 	require.Empty(t, found)
 	_, err = s.Reported(t.Context(), "../x")
@@ -49,7 +49,7 @@ func TestLateReportsAreReadAsTheyWereKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, r, again)
 
-	found, err := s.Late(t.Context(), lateDir, 1)
+	found, _, err := s.LateOf(t.Context(), lateDir, r, 1)
 	require.NoError(t, err)
 	want3, want4 := lateOf(3, message.Delivered), lateOf(4, message.Delivered)
 	want3.Rev, want4.Rev = 100, 102
@@ -85,7 +85,7 @@ func TestManyLateReportsStayFewObjects(t *testing.T) {
 	require.Len(t, r.Blocks, 2)
 	revs := map[int64]bool{}
 	for segment := 1; segment <= n/10; segment++ {
-		found, err := s.Late(t.Context(), lateDir, segment)
+		found, _, err := s.LateOf(t.Context(), lateDir, r, segment)
 		require.NoError(t, err)
 		require.Len(t, found, 10)
 		for i, l := range found {
