@@ -76,6 +76,11 @@ type Options struct {
 	SearchMetadata []string
 	// NoSummaries leaves out the line that each activity shows in the Web UI.
 	NoSummaries bool
+	// ReportLag is how long the list of batches may lag behind: a report counts as
+	// unknown only after it. 0 is 3.5 s.
+	ReportLag time.Duration
+	// ReportGather is how long a Reporter gathers the reports of a batch; 0 is 1 s.
+	ReportGather time.Duration
 	// Renotify is told when late reports were kept of a batch whose workflow, or a part
 	// of it, has ended, so that callbacks can go out; nil is nobody. It may be told of
 	// the same reports again, and after an error it is.
@@ -94,6 +99,8 @@ const (
 	defaultMaxMessages = 1000
 	defaultMaxBytes    = 1 << 20
 	defaultWait        = 10 * time.Second
+	defaultLag         = 3500 * time.Millisecond
+	defaultGather      = time.Second
 )
 
 // Starter starts, reads and controls batches. It is safe for concurrent use.
@@ -103,6 +110,8 @@ type Starter struct {
 	// large are batches that were seen to be large, so that asking one again takes
 	// one call less.
 	large known
+	// home are batches that reports were for.
+	home homes
 }
 
 // New returns a Starter on a client, which stays the caller's to close.
@@ -130,6 +139,12 @@ func New(c client.Client, o Options) *Starter {
 	}
 	if o.Wait <= 0 {
 		o.Wait = defaultWait
+	}
+	if o.ReportLag <= 0 {
+		o.ReportLag = defaultLag
+	}
+	if o.ReportGather <= 0 {
+		o.ReportGather = defaultGather
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
