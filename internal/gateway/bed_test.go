@@ -233,7 +233,9 @@ func (f *fake) Find(_ context.Context, tenant, messageID string) (starter.Ref, e
 	return starter.Ref{}, fmt.Errorf("message %s: %w", messageID, starter.ErrNotFound)
 }
 
-func (f *fake) Accepted(_ context.Context, ref starter.Ref) (*message.Batch, error) { return f.there(ref) }
+func (f *fake) Accepted(_ context.Context, ref starter.Ref) (*message.Batch, error) {
+	return f.there(ref)
+}
 
 func (f *fake) Wait(ctx context.Context, ref starter.Ref) (message.Status, error) {
 	if f.wait != nil {
