@@ -5,30 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
-	"go.uber.org/zap"
 
 	"volley/internal/config"
 	"volley/internal/gateway"
 	"volley/internal/temporalclient"
 	"volley/starter"
-)
-
-// Times of the gateway's server.
-const (
-	// headerWait is how long the head of a request may take.
-	headerWait = 10 * time.Second
-	idleWait   = 2 * time.Minute
-	// leaveWait is how long requests under way may take to end.
-	leaveWait = 30 * time.Second
-	// maxHeader bounds the head of a request, in bytes.
-	maxHeader = 64 << 10
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -58,7 +45,7 @@ func (a *app) gateway(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	tenants := gatewayTenants(c)
+	tenants := c.Callers()
 	if len(tenants) == 0 {
 		return usage("a gateway needs tenants with keys: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
 	}
@@ -89,26 +76,11 @@ func (a *app) gateway(ctx context.Context, listen string) error {
 		Batches: st, Tenants: tenants, Accounts: c.Accounts(), Limits: c.Intake(), BlueskyWait: c.BlueskyWait,
 		Ready: healthy(tc), Metrics: page, Observe: observe(metrics), Log: log,
 	})
-	return serveGateway(ctx, listen, g, log)
-}
-
-// gatewayTenants are the tenants that can use a gateway: those with a key.
-func gatewayTenants(c *config.Config) []gateway.Tenant {
-	var all []gateway.Tenant
-	for name, t := range c.Tenants {
-		if len(t.Keys) == 0 {
-			continue
-		}
-		out := gateway.Tenant{
-			Caller: c.Caller(name), Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate,
-			BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
-		}
-		for _, key := range t.Keys {
-			out.Keys = append(out.Keys, gateway.HashKey(key.Reveal()))
-		}
-		all = append(all, out)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
 	}
-	return all
+	return g.Serve(ctx, l)
 }
 
 // healthy is ready as long as the Temporal server answers.
@@ -132,33 +104,4 @@ func observe(m client.MetricsHandler) func(route string, status int, took time.D
 		h.Counter("volley_http_requests").Inc(1)
 		h.Timer("volley_http_request_latency").Record(took)
 	}
-}
-
-// serveGateway serves until ctx ends, and then lets requests under way end.
-func serveGateway(ctx context.Context, address string, g *gateway.Gateway, log *zap.Logger) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	s := &http.Server{
-		Handler: g, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,
-		ErrorLog: zap.NewStdLog(log.Named("http")),
-	}
-	s.RegisterOnShutdown(g.Leave)
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
-	log.Info("gateway serves", zap.String("address", l.Addr().String()))
-	select {
-	case err := <-failed:
-		return fmt.Errorf("gateway: %w", err)
-	case <-ctx.Done():
-	}
-	log.Info("gateway drains")
-	lctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
-	defer cancel()
-	if err := s.Shutdown(lctx); err != nil {
-		_ = s.Close() // the first error counts
-		return fmt.Errorf("requests under way were cut: %w", err)
-	}
-	return nil
 }

@@ -302,14 +302,12 @@ func hook() message.Router {
 func newBed(t *testing.T, change func(*gateway.Options)) *bed {
 	t.Helper()
 	router := hook()
-	tenant := func(name, key string) gateway.Tenant {
-		return gateway.Tenant{
-			Caller: intake.Caller{Tenant: name, Router: &router}, Keys: [][32]byte{gateway.HashKey(key)},
-		}
+	tenant := func(name, key string) intake.Caller {
+		return intake.Caller{Tenant: name, Router: &router, Keys: [][32]byte{intake.HashKey(key)}}
 	}
 	b := &bed{fake: newFake(), t: t}
 	o := gateway.Options{
-		Batches: b.fake, Tenants: []gateway.Tenant{tenant("acme", acmeKey), tenant("other", otherKey)},
+		Batches: b.fake, Tenants: []intake.Caller{tenant("acme", acmeKey), tenant("other", otherKey)},
 		Limits: intake.Limits{BodyBytes: 1 << 20, IMKITParas: 1000, Messages: 100_000}, Now: func() time.Time { return now },
 		Accounts: []provider.Account{
 			{Name: "bird-main", Provider: "bird", Workspace: workspace, Channel: channel},

@@ -39,7 +39,7 @@ var _ Batches = (*starter.Starter)(nil)
 // needed.
 type Options struct {
 	Batches Batches
-	Tenants []Tenant
+	Tenants []intake.Caller
 	// Accounts are those of the configuration: which workspace, channel, project and
 	// app is which account's. Their credentials are not used.
 	Accounts []provider.Account
@@ -116,10 +116,6 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	g.mux.ServeHTTP(rec, r)
 }
-
-// Leave ends the streams that would go on by themselves, so that a server can shut
-// down. It is called once.
-func (g *Gateway) Leave() { close(g.leaving) }
 
 // Patterns lists what the gateway serves, as patterns of http.ServeMux.
 func (g *Gateway) Patterns() []string { return g.patterns }

@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,11 +203,13 @@ func TestAStreamEndsWhenTheGatewayLeaves(t *testing.T) {
 	b := newBed(t, nil)
 	b.acme("POST", "/v1/batches?id=b1", one)
 	b.states[starter.Ref{Tenant: "acme", ID: "b1"}] = message.BatchRunning
-	server := httptest.NewServer(b.g)
-	defer server.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/batches/b1/events", nil)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	served := make(chan error, 1)
+	go func() { served <- b.g.Serve(ctx, l) }()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/v1/batches/b1/events", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+acmeKey)
 	res, err := http.DefaultClient.Do(req)
@@ -215,10 +217,11 @@ func TestAStreamEndsWhenTheGatewayLeaves(t *testing.T) {
 	defer res.Body.Close()
 	lines := bufio.NewScanner(res.Body)
 	require.True(t, lines.Scan())
-	b.g.Leave()
+	leave()
 	for lines.Scan() {
 		continue
 	}
 	require.NoError(t, lines.Err())
+	require.NoError(t, <-served)
 	require.Equal(t, http.StatusServiceUnavailable, b.call("GET", "/readyz", "").Code)
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
 	"slices"
@@ -13,38 +12,24 @@ import (
 	"volley/internal/intake"
 )
 
-// Tenant is one caller, with what it may use.
+// Tenant is a caller of this gateway.
 type Tenant struct {
 	intake.Caller
-	// Keys are the hashes of its credentials, as HashKey makes them.
-	Keys [][sha256.Size]byte
-	// Dialects it may use; nil is all.
-	Dialects []string
-	// Accounts it may use; nil is all.
-	Accounts []string
-	// Rate is the most submits a second at one gateway; 0 is no limit.
-	Rate float64
-	// BirdWorkspaces and SinchProjects are the ids in paths that are its own; nil is
-	// those of the accounts that it may use.
-	BirdWorkspaces []string
-	SinchProjects  []string
 
 	limiter *rate.Limiter
 }
 
-// HashKey is how a credential is kept in memory.
-func HashKey(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
-
 // tenants finds callers by their keys.
 type tenants struct{ all []*Tenant }
 
-func newTenants(list []Tenant) *tenants {
+func newTenants(list []intake.Caller) *tenants {
 	out := &tenants{}
-	for _, t := range list {
+	for _, c := range list {
+		t := &Tenant{Caller: c}
 		if t.Rate > 0 {
 			t.limiter = rate.NewLimiter(rate.Limit(t.Rate), max(1, int(t.Rate)))
 		}
-		out.all = append(out.all, &t)
+		out.all = append(out.all, t)
 	}
 	return out
 }
@@ -55,7 +40,7 @@ func (ts *tenants) of(key string) *Tenant {
 	if key == "" {
 		return nil
 	}
-	given := HashKey(key)
+	given := intake.HashKey(key)
 	var found *Tenant
 	for _, t := range ts.all {
 		for i := range t.Keys {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 
@@ -24,7 +25,24 @@ type Caller struct {
 	// Signs is true where there is a secret to sign callbacks with. Without one a
 	// request cannot ask for any.
 	Signs bool
+
+	// The rest is what the gateway lets it do.
+
+	// Keys are the hashes of its credentials, as HashKey makes them.
+	Keys [][sha256.Size]byte
+	// Dialects and Accounts it may use; nil is all.
+	Dialects []string
+	Accounts []string
+	// Rate is the most submits a second at one gateway; 0 is no limit.
+	Rate float64
+	// BirdWorkspaces and SinchProjects are the ids in paths that are its own; nil is
+	// those of the accounts that it may use.
+	BirdWorkspaces []string
+	SinchProjects  []string
 }
+
+// HashKey is how a credential is kept in memory.
+func HashKey(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
 
 // Limits bound every request.
 type Limits struct {
