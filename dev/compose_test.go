@@ -151,7 +151,7 @@ func TestTheImageIsStaticAndNotRoot(t *testing.T) {
 	require.True(t, ok, "the final image holds nothing but static files")
 	require.Contains(t, final, "\nUSER 65532:65532\n")
 	require.Contains(t, final, "\nENTRYPOINT [\"/volley\"]\n")
-	require.Contains(t, string(text), "CGO_ENABLED=0 go build -trimpath")
+	require.Contains(t, string(text), "CGO_ENABLED=0 go build -trimpath -tags disable_grpc_modules ")
 }
 
 func TestTheBuildContextHoldsEveryPackageOfTheBinary(t *testing.T) {
