@@ -59,4 +59,3 @@ func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error)
 	b := m.Batch
 	return &b, nil
 }
-

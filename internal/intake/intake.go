@@ -62,6 +62,8 @@ type Options struct {
 	Dispatch string
 	// Strict refuses the whole request for one message with a problem.
 	Strict bool
+	// Size is how many bytes the request has, where that is known; 0 is that it is not.
+	Size int64
 }
 
 // wholeBytes is the largest request that is decoded as a whole, whatever its
@@ -81,7 +83,11 @@ func Open(r io.Reader, c Caller, l Limits, o Options) (*Request, error) {
 	o.MaySetSender, o.IMKITParas, o.MaxMessages = c.MaySetSender, l.IMKITParas, l.Messages
 	o.TakeCallbacks = c.Signs
 	q := &Request{o: o, caller: c, limits: l, source: newSource(r)}
-	return q, q.source.begin(min(wholeBytes, l.BodyBytes))
+	limit := min(wholeBytes, l.BodyBytes)
+	if o.Size > limit {
+		limit = firstHead // it is not whole anyway
+	}
+	return q, q.source.begin(limit)
 }
 
 // Dialect is the request's.

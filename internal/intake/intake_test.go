@@ -96,13 +96,27 @@ func TestALargeRequestIsNotReadAsAWhole(t *testing.T) {
 	t.Parallel()
 	row := `{"to":"+15550001111"}` + "\n"
 	body := io.MultiReader(strings.NewReader(`{"text":"hi"}`+"\n"), strings.NewReader(strings.Repeat(row, 300_000)))
-	q := open(t, body, intake.Caller{}, intake.Options{})
+	seen := &counted{r: body}
+	q := open(t, seen, intake.Caller{}, intake.Options{Size: 300_000 * int64(len(row))})
 	require.False(t, q.Small())
+	require.Less(t, seen.n, 100<<10, "of a large request only the first bytes are read at once")
 	in, err := q.Incoming(&problemList{})
 	require.NoError(t, err)
 	defer in.Close()
 	require.NoError(t, in.Rest())
 	require.Equal(t, 300_000, in.Valid())
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
 }
 
 func TestWhatCannotBeReadIsAnError(t *testing.T) {
