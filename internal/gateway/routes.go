@@ -21,6 +21,7 @@ func (g *Gateway) routes() {
 	g.operations()
 	g.own()
 	g.bird()
+	g.imkit()
 }
 
 // operations are what those ask who run the gateway.
