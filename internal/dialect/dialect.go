@@ -24,7 +24,8 @@ type Options struct {
 	// Channel and Text stand for the header of a CSV file, which has none.
 	Channel string
 	Text    string
-	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same.
+	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same. Metadata is
+	// also that of a bird batch.
 	Metadata json.RawMessage
 	Priority int
 	// MaySetSender allows imkit requests to name a sender.

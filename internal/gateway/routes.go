@@ -20,6 +20,8 @@ const readyWait = 3 * time.Second
 func (g *Gateway) routes() {
 	g.operations()
 	g.own()
+	g.bird()
+	g.imkit()
 }
 
 // operations are what those ask who run the gateway.
