@@ -15,8 +15,6 @@ const (
 	fresh = 250 * time.Millisecond
 	// patience bounds a question, which goes on when those who asked have gone.
 	patience = 25 * time.Second
-	// maxShared is how many answers are kept.
-	maxShared = 10_000
 )
 
 // pageKey is a page of a batch as it stands at a rev of the batch or later: an answer
@@ -39,7 +37,6 @@ type answer[V any] struct {
 	done  chan struct{} // closed once the rest is there
 	value V
 	err   error
-	until time.Time
 }
 
 func newShared[K comparable, V any](ask func(context.Context, K) (V, error)) *shared[K, V] {
@@ -62,12 +59,8 @@ func (s *shared[K, V]) get(ctx context.Context, k K) (V, error) {
 func (s *shared[K, V]) join(ctx context.Context, k K) *answer[V] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if a := s.kept[k]; a != nil && (a.until.IsZero() || now.Before(a.until)) {
+	if a := s.kept[k]; a != nil {
 		return a
-	}
-	if len(s.kept) >= maxShared {
-		s.clear(now)
 	}
 	a := &answer[V]{done: make(chan struct{})}
 	s.kept[k] = a
@@ -75,28 +68,19 @@ func (s *shared[K, V]) join(ctx context.Context, k K) *answer[V] {
 	return a
 }
 
+// fetch asks, and forgets the answer once it is no longer fresh: pages may be large.
 func (s *shared[K, V]) fetch(ctx context.Context, k K, a *answer[V]) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	a.value, a.err = s.ask(ctx, k)
-	s.mu.Lock()
-	a.until = time.Now().Add(fresh)
-	s.mu.Unlock()
 	close(a.done)
-}
-
-// clear forgets answers that serve nobody any more, or all that have come.
-func (s *shared[K, V]) clear(now time.Time) {
-	for _, all := range []bool{false, true} {
-		for k, a := range s.kept {
-			if !a.until.IsZero() && (all || now.After(a.until)) {
-				delete(s.kept, k)
-			}
+	time.AfterFunc(fresh, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.kept[k] == a {
+			delete(s.kept, k)
 		}
-		if len(s.kept) < maxShared {
-			return
-		}
-	}
+	})
 }
 
 // forget makes the next question a new one: what it would say has just changed.
