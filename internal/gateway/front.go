@@ -14,6 +14,8 @@ type front struct {
 	dialect string
 	// key finds the caller's credential; empty is none.
 	key func(*http.Request) string
+	// who finds the caller where a key alone does not; nil is the one with the key.
+	who func(*http.Request) (*Tenant, error)
 	// fail writes a failure in the dialect's shape.
 	fail func(w http.ResponseWriter, f *failure)
 }
@@ -31,9 +33,9 @@ type handler func(w http.ResponseWriter, r asked) error
 // handle registers a handler.
 func (g *Gateway) handle(pattern string, f front, h handler) {
 	g.plain(pattern, func(w http.ResponseWriter, r *http.Request) {
-		tenant := g.tenants.of(f.key(r))
-		if tenant == nil {
-			f.answer(w, unauthorized())
+		tenant, err := g.caller(f, r)
+		if err != nil {
+			f.answer(w, g.failureOf(r, err))
 			return
 		}
 		if f.dialect != "" && !tenant.uses(f.dialect) {
@@ -44,6 +46,17 @@ func (g *Gateway) handle(pattern string, f front, h handler) {
 			f.answer(w, g.failureOf(r, err))
 		}
 	})
+}
+
+// caller finds the tenant whose request it is.
+func (g *Gateway) caller(f front, r *http.Request) (*Tenant, error) {
+	if f.who != nil {
+		return f.who(r)
+	}
+	if t := g.tenants.of(f.key(r)); t != nil {
+		return t, nil
+	}
+	return nil, unauthorized()
 }
 
 // plain registers a handler that knows no tenant.

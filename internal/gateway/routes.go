@@ -20,6 +20,8 @@ const readyWait = 3 * time.Second
 func (g *Gateway) routes() {
 	g.operations()
 	g.own()
+	g.sinch()
+	g.bluesky()
 }
 
 // operations are what those ask who run the gateway.
