@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 
 	"volley/internal/dialect"
 	"volley/internal/message"
@@ -50,9 +53,9 @@ func (g *Gateway) wrongVerb(nsid, verb string) {
 // long enough is told so, and the batch goes on.
 func (g *Gateway) blueskySend(w http.ResponseWriter, r asked, nsid string) error {
 	s := submission{dialect: "bluesky", flags: map[string]string{"nsid": nsid}}
-	s.before = func(s *submission) error {
-		body, err := g.blueskyInput(w, r)
-		if err != nil {
+	var body []byte
+	s.before = func(s *submission) (err error) {
+		if body, err = g.blueskyInput(w, r); err != nil {
 			return err
 		}
 		if nsid == nsidMessage {
@@ -65,7 +68,7 @@ func (g *Gateway) blueskySend(w http.ResponseWriter, r asked, nsid string) error
 	if err != nil {
 		return err
 	}
-	views, err := g.blueskyViews(r, started)
+	views, err := g.blueskyViews(r, started, body)
 	if err != nil {
 		f := g.failureOf(r.Request, err)
 		if f.batch == "" {
@@ -105,8 +108,9 @@ func (g *Gateway) blueskyInput(w http.ResponseWriter, r asked) ([]byte, error) {
 }
 
 // blueskyViews waits for a batch and shows its messages, all of which were sent; else
-// the error says what became of them.
-func (g *Gateway) blueskyViews(r asked, s *submitted) ([]dialect.BlueskyView, error) {
+// the error says what became of them. What they said stands in the request, which is
+// the same for a batch that was there.
+func (g *Gateway) blueskyViews(r asked, s *submitted, body []byte) ([]dialect.BlueskyView, error) {
 	if err := g.blueskyWait(r, s); err != nil {
 		return nil, err
 	}
@@ -114,13 +118,22 @@ func (g *Gateway) blueskyViews(r asked, s *submitted) ([]dialect.BlueskyView, er
 	if err != nil {
 		return nil, err
 	}
+	if len(page.Messages) != s.Total {
+		return nil, fmt.Errorf("batch %s has %d messages and shows %d", s.ID, s.Total, len(page.Messages))
+	}
+	slices.SortFunc(page.Messages, func(a, b message.Row) int { return cmp.Compare(a.Index, b.Index) })
 	if f := blueskyOutcome(s.ID, page.Messages); f != nil {
 		return nil, f
 	}
 	b := s.batch
-	if len(b.Messages) != len(page.Messages) { // it was read bit by bit
-		if b, err = g.o.Batches.Accepted(r.Context(), s.ref); err != nil {
+	if len(b.Messages) != s.Total { // it was read bit by bit
+		d, err := dialect.Named("bluesky")
+		if err != nil {
 			return nil, err
+		}
+		var problems message.Problems
+		if b, problems = d.Decode(body, dialect.Options{Now: g.o.Now()}); len(problems) > 0 {
+			return nil, problems
 		}
 	}
 	views := []dialect.BlueskyView{}
