@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -163,7 +164,7 @@ func (g *Gateway) blueskyWait(r asked, s *submitted) error {
 		}
 	}()
 	_, err := g.o.Batches.Wait(ctx, s.ref)
-	if err == nil || r.Context().Err() != nil || ctx.Err() == nil {
+	if err == nil || r.Context().Err() != nil || ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	f := fail(http.StatusGatewayTimeout, codeTimeout, "batch "+s.ID+" has not ended yet and goes on; ")
