@@ -20,6 +20,7 @@ import (
 type failure struct {
 	status int
 	code   string // one of the code constants
+	name   string // the dialect's own for it; empty is the one that goes with status
 	detail string
 	// problems are those of a request; there may be more of them.
 	problems message.Problems

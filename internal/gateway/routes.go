@@ -22,6 +22,8 @@ func (g *Gateway) routes() {
 	g.own()
 	g.bird()
 	g.imkit()
+	g.sinch()
+	g.bluesky()
 }
 
 // operations are what those ask who run the gateway.

@@ -37,6 +37,10 @@ type submission struct {
 	keepInvalid bool
 	// body is read once; nil is the request's own.
 	body io.Reader
+	// before completes the submission once the tenant's rate has let it in; nil is
+	// nothing. Problems that it finds refuse the request, along with the body's own.
+	before   func(*submission) error
+	problems message.Problems
 }
 
 // submitted is a batch that was started, or was there.
@@ -63,6 +67,11 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 		f.retryAfter = wait
 		return nil, f
 	}
+	if s.before != nil {
+		if err := s.before(&s); err != nil {
+			return nil, err
+		}
+	}
 	q, err := g.open(w, r, &s)
 	if err != nil {
 		return nil, err
@@ -72,7 +81,7 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 	if q.Small() {
 		err = g.startWhole(r.Context(), q, ask, s, out)
 	} else {
-		err = g.startIncoming(r.Context(), q, ask, out)
+		err = g.startIncoming(r.Context(), q, ask, s, out)
 	}
 	if err != nil {
 		return nil, err
@@ -105,6 +114,9 @@ func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.R
 
 func (g *Gateway) startWhole(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
 	whole := q.Whole()
+	if len(s.problems) > 0 {
+		return refused(errRefused, append(s.problems, whole.Problems...))
+	}
 	if err := whole.Refusal(); err != nil && (whole.None || s.options.Strict || !s.keepInvalid) {
 		return refused(err, whole.Problems)
 	}
@@ -120,14 +132,14 @@ func (g *Gateway) startWhole(ctx context.Context, q *intake.Request, ask starter
 }
 
 // startIncoming starts a batch of which only a part is in memory.
-func (g *Gateway) startIncoming(ctx context.Context, q *intake.Request, ask starter.Request, out *submitted) error {
-	var log firstProblems
+func (g *Gateway) startIncoming(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+	log := firstProblems{list: s.problems}
 	in, err := q.Incoming(&log)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if in.Header() == nil {
+	if in.Header() == nil || len(s.problems) > 0 {
 		return g.refusedIncoming(in, &log)
 	}
 	out.Started, err = g.o.Batches.StartLarge(ctx, ask, in)
@@ -148,10 +160,13 @@ func (g *Gateway) refusedIncoming(in *intake.Incoming, log *firstProblems) error
 	}
 	why := in.Refusal()
 	if why == nil {
-		why = errors.New("the request is refused, nothing was started")
+		why = errRefused
 	}
 	return refused(why, log.list)
 }
+
+// errRefused says no more than that a request has problems.
+var errRefused = errors.New("the request is refused, nothing was started")
 
 // firstProblems keeps the first problems of a request.
 type firstProblems struct{ list message.Problems }

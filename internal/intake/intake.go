@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 
 	"volley/internal/dialect"
 	"volley/internal/message"
@@ -64,6 +65,9 @@ type Options struct {
 	Strict bool
 	// Size is how many bytes the request has, where that is known; 0 is that it is not.
 	Size int64
+	// WellFormed does the same for one that is malformed. A message that lacks a
+	// parameter, or has no way out, is rejected alone.
+	WellFormed bool
 }
 
 // wholeBytes is the largest request that is decoded as a whole, whatever its
@@ -107,6 +111,14 @@ func (q *Request) IsCSV() bool {
 // allOrNothing is true for a bluesky call: it is refused also where an item has
 // no way out.
 func (q *Request) allOrNothing() bool { return q.o.Dialect.Name == "bluesky" }
+
+// refuses reports whether the problems of one message refuse the whole request.
+func (o Options) refuses(problems message.Problems) bool {
+	malformed := func(p message.Problem) bool {
+		return p.Code != message.CodeParameter && p.Code != message.CodeUnroutable
+	}
+	return o.WellFormed && slices.ContainsFunc(problems, malformed)
+}
 
 // complete lays what was asked for beside the request, and the tenant's settings,
 // over a batch. It returns what is wrong with the two together.
