@@ -29,6 +29,7 @@ type largeChaos struct {
 	*bench
 	*server
 	t        *testing.T
+	env      *testsuite.TestWorkflowEnvironment
 	rnd      *rand.Rand
 	n, size  int
 	lines    message.Lines
@@ -141,9 +142,9 @@ func newLargeChaos(t *testing.T, seed uint64) *largeChaos {
 	n := 1 + rnd.IntN(300)
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
 	c := &largeChaos{
-		bench:  &bench{t: t, env: suite.NewTestWorkflowEnvironment()},
-		server: &server{t: t, rnd: rnd}, t: t, rnd: rnd,
+		bench: &bench{t: t, env: env}, server: &server{t: t, env: env, rnd: rnd}, env: env, t: t, rnd: rnd,
 		n: n, size: max(n/(1+rnd.IntN(40)), 1), lines: make(message.Lines, n), head: batch(0).Batch,
 		ledgers: map[int]message.Ledger{}, accepted: make([]int, n), canceled: map[int]bool{}, opens: rnd.IntN(5),
 	}

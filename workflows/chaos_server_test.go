@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"volley/workflows"
@@ -20,12 +22,13 @@ import (
 // server and its workers do with activities, children and signals. The environment
 // takes back an activity that has started, forgets an end that a cancel overtakes, and
 // runs activities beside its clock. Here an activity lives in coroutines of the
-// workflow that asked for it, so a seed is a run: while it waits in its queue a cancel
-// takes it back, reported within 50 ms; once it has begun it comes to its end, and
-// that end is told.
+// workflow that asked for it, and no time passes while a child starts, so a seed is a
+// run. While an activity waits in its queue a cancel takes it back, reported within
+// 50 ms; once it has begun it comes to its end, and that end is told.
 type server struct {
 	interceptor.WorkerInterceptorBase
 	t   *testing.T
+	env *testsuite.TestWorkflowEnvironment
 	rnd *rand.Rand
 	// queue is the longest time that an activity waits for a worker, by name.
 	queue map[string]time.Duration
@@ -175,6 +178,7 @@ func (s *serverOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args
 		s.pass(ctx, 200*time.Millisecond)
 		_ = workflow.Await(ctx, func() bool { return !s.starting })
 		s.starting = true
+		s.hold()
 		f := s.Next.ExecuteChildWorkflow(ctx, name, in)
 		var at workflow.Execution
 		err := f.GetChildWorkflowExecution().Get(ctx, &at)
@@ -185,4 +189,12 @@ func (s *serverOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args
 		setEnd.Set(res, err)
 	})
 	return child{end, begun}
+}
+
+// hold keeps the environment from letting time pass while a child is being started.
+func (s *server) hold() {
+	if s.starting {
+		runtime.Gosched()
+		s.env.RegisterDelayedCallback(s.hold, 0)
+	}
 }
