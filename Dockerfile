@@ -8,7 +8,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/volley ./cmd/volley \
+    CGO_ENABLED=0 go build -trimpath -tags disable_grpc_modules -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/volley ./cmd/volley \
  && mkdir -p /out/store
 
 # One static file that asks over HTTP, for health checks: there is no shell.

@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 GO   ?= go
 BIN  := $(CURDIR)/bin
 DB   ?=
+# Google Cloud Storage is reached over HTTP; its library leaves out what only its
+# gRPC API needs, 20 MB of the binary and 8 MB of memory.
+TAGS := disable_grpc_modules
 ARGS ?=
 
 # Tools, pinned. A change here is a change of what `make check` demands.
@@ -46,7 +49,7 @@ build-dev:
 .PHONY: build
 build: ## build bin/volley
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/volley ./cmd/volley
+	@CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -o $(BIN)/volley ./cmd/volley
 
 .PHONY: test
 test: ## every test of both modules, the end-to-end ones included

@@ -62,10 +62,14 @@ func places() map[string]place {
 			powers: []string{temporal, client, json},
 		},
 		"internal/intake": {ours: []string{"internal/message", "internal/dialect"}},
+		"internal/gateway": {
+			ours:   []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider", "starter"},
+			powers: []string{http, json},
+		},
 		"internal/config": {ours: []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider"}},
 		"cmd/volley": {
 			ours: []string{
-				"internal/config", "internal/dialect", "internal/intake", "internal/message", "internal/provider",
+				"internal/config", "internal/dialect", "internal/gateway", "internal/intake", "internal/message", "internal/provider",
 				"internal/store", "internal/temporalclient", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},

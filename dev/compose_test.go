@@ -46,6 +46,7 @@ func TestComposeStartsTheServicesInOrder(t *testing.T) {
 		"temporal-namespace": {"temporal": healthy},
 		"volley-setup":       {"temporal-namespace": done},
 		"worker":             {"volley-setup": done},
+		"gateway":            {"volley-setup": done},
 		"temporal-ui":        {"temporal": healthy},
 	}
 	got := map[string]map[string]string{}
@@ -93,7 +94,7 @@ func required(t *testing.T, module string) string {
 func TestComposeKeepsStateInNamedVolumes(t *testing.T) {
 	t.Parallel()
 	p := compose(t)
-	for name, target := range map[string]string{"postgres": "/var/lib/postgresql/data", "worker": "/var/lib/volley"} {
+	for name, target := range map[string]string{"postgres": "/var/lib/postgresql/data", "worker": "/var/lib/volley", "gateway": "/var/lib/volley"} {
 		i := slices.IndexFunc(p.Services[name].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == target })
 		require.GreaterOrEqual(t, i, 0, "%s keeps %s", name, target)
 		v := p.Services[name].Volumes[i]
@@ -151,7 +152,7 @@ func TestTheImageIsStaticAndNotRoot(t *testing.T) {
 	require.True(t, ok, "the final image holds nothing but static files")
 	require.Contains(t, final, "\nUSER 65532:65532\n")
 	require.Contains(t, final, "\nENTRYPOINT [\"/volley\"]\n")
-	require.Contains(t, string(text), "CGO_ENABLED=0 go build -trimpath")
+	require.Contains(t, string(text), "CGO_ENABLED=0 go build -trimpath -tags disable_grpc_modules ")
 }
 
 func TestTheBuildContextHoldsEveryPackageOfTheBinary(t *testing.T) {
@@ -168,7 +169,7 @@ func TestTheBuildContextHoldsEveryPackageOfTheBinary(t *testing.T) {
 	}
 }
 
-func TestTheWorkerOfComposeRunsAgainstTheEmbeddedServer(t *testing.T) {
+func TestWorkerAndGatewayOfComposeRunAgainstTheEmbeddedServer(t *testing.T) {
 	t.Parallel()
 	p := compose(t)
 	binary := staticBinary(t)
@@ -180,14 +181,21 @@ func TestTheWorkerOfComposeRunsAgainstTheEmbeddedServer(t *testing.T) {
 	out, err := setup.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	worker := p.Services["worker"]
-	at := slices.Index(worker.Command, "--listen") + 1
+	for _, name := range []string{"worker", "gateway"} {
+		t.Run(name, func(t *testing.T) { servesAndEnds(t, binary, p.Services[name], s.Address()) })
+	}
+}
+
+// servesAndEnds runs a service until it is ready, and ends it as Docker does.
+func servesAndEnds(t *testing.T, binary string, service types.ServiceConfig, temporal string) {
+	t.Helper()
+	at := slices.Index(service.Command, "--listen") + 1
 	require.Positive(t, at)
-	require.Contains(t, worker.HealthCheck.Test[len(worker.HealthCheck.Test)-1], "127.0.0.1"+worker.Command[at]+"/readyz",
-		"the health check asks where the worker listens")
-	worker.Command = slices.Clone(worker.Command)
-	worker.Command[at] = "127.0.0.1:0"
-	cmd := inContainer(t, binary, worker, s.Address())
+	require.Contains(t, service.HealthCheck.Test[len(service.HealthCheck.Test)-1], "127.0.0.1"+service.Command[at]+"/readyz",
+		"the health check asks where it listens")
+	service.Command = slices.Clone(service.Command)
+	service.Command[at] = "127.0.0.1:0"
+	cmd := inContainer(t, binary, service, temporal)
 	cmd.Args = append(cmd.Args, "--log-format", "json")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -205,7 +213,7 @@ func TestTheWorkerOfComposeRunsAgainstTheEmbeddedServer(t *testing.T) {
 func staticBinary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "volley")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./cmd/volley")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "disable_grpc_modules", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./cmd/volley")
 	build.Dir = ".."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()

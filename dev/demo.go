@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"volley/dev/sandbox"
-	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -24,7 +25,6 @@ const demoTimeout = 90 * time.Second
 type played struct {
 	example example
 	ref     starter.Ref
-	total   int
 	took    time.Duration
 	status  message.Status
 	rows    []message.Row
@@ -35,21 +35,18 @@ type played struct {
 func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	st := starter.New(s.client, starter.Options{
-		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, InFlight: s.cfg.Limits.InFlight,
-		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes,
-		SearchMetadata: s.cfg.SearchMetadata, Log: s.log,
-	})
-	fmt.Fprintf(stderr, "\nSending the examples of %s:\n", s.o.examples)
+	fmt.Fprintf(stderr, "\nSending the examples of %s, each as its own clients would:\n", s.o.examples)
 	batches := make([]*played, 0, len(examples()))
 	for _, e := range examples() {
-		b, err := submit(ctx, s, st, e)
+		c := e.call(s.gateway)
+		fmt.Fprintf(stderr, "  %s\n", c.curl(s.o.examples, true))
+		b, err := submit(ctx, s, e, c)
 		if err != nil {
 			return fmt.Errorf("demo: %s: %w", e.file, err)
 		}
 		batches = append(batches, b)
 	}
-	if err := follow(ctx, s, st, batches, stderr); err != nil {
+	if err := follow(ctx, s, batches, stderr); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	wrong := report(stdout, batches)
@@ -82,41 +79,46 @@ func compare(c sandbox.Counts, batches []*played) (wrong []string) {
 	return wrong
 }
 
-// submit hands a batch in the way `volley start` does.
-func submit(ctx context.Context, s *stack, st *starter.Starter, e example) (*played, error) {
-	body, err := os.ReadFile(filepath.Join(s.o.examples, e.file))
+// submit posts a batch. A call that waits for its messages, as Bluesky's, may answer
+// that one of them failed; the batch was started nevertheless.
+func submit(ctx context.Context, s *stack, e example, c call) (*played, error) {
+	body, err := os.Open(filepath.Join(s.o.examples, e.file))
 	if err != nil {
 		return nil, err
 	}
-	d, err := dialect.Named(e.dialect)
+	defer body.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body)
 	if err != nil {
 		return nil, err
 	}
-	b, problems := d.Decode(body, dialect.Options{
-		Now: time.Now(), Channel: e.channel, Text: e.text,
-		IMKITParas: s.cfg.Limits.IMKITParas, MaxMessages: s.cfg.Limits.BatchMessages,
-	})
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("refused: %w", problems)
+	for _, h := range append(c.headers, c.once()) {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
 	}
-	s.cfg.Router(starter.DefaultTenant).Accept(b, d.Recipient)
-	started, err := st.Start(ctx, starter.Request{
-		Ref: starter.Ref{ID: "demo-" + filepath.Base(e.file)}, Body: body, Batch: b,
-	})
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
 	}
-	return &played{example: e, ref: starter.Ref{ID: started.ID}, total: started.Total}, nil
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	id := res.Header.Get("Volley-Batch-Id")
+	if id == "" {
+		return nil, fmt.Errorf("refused: %s: %s", res.Status, bytes.TrimSpace(answer))
+	}
+	return &played{example: e, ref: starter.Ref{ID: id}}, nil
 }
 
 // follow waits for all batches, says once a second how far they are, and reads
 // what became of every message.
-func follow(ctx context.Context, s *stack, st *starter.Starter, batches []*played, stderr io.Writer) error {
+func follow(ctx context.Context, s *stack, batches []*played, stderr io.Writer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	begin := time.Now()
 	for _, b := range batches {
 		g.Go(func() error {
-			if err := b.finish(ctx, st, begin); err != nil {
+			if err := b.finish(ctx, s.starter, begin); err != nil {
 				return fmt.Errorf("%s: %w", b.example.file, err)
 			}
 			return nil
@@ -133,7 +135,7 @@ func follow(ctx context.Context, s *stack, st *starter.Starter, batches []*playe
 		case err := <-s.failed:
 			return err
 		case <-tick.C:
-			progress(ctx, st, batches, begin, stderr)
+			progress(ctx, s.starter, batches, begin, stderr)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	s, err := start(ctx, o, stderr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; --temporal-port, --ui-port and --sandbox-port choose others, and 0 picks a free one", err)
+		return fmt.Errorf("%w; --temporal-port, --ui-port, --gateway-port and --sandbox-port choose others, and 0 picks a free one", err)
 	}
 	if err != nil {
 		return err

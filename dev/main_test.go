@@ -23,7 +23,7 @@ import (
 )
 
 func free(args ...string) []string {
-	return append(args, "--temporal-port", "0", "--ui-port", "0", "--sandbox-port", "0")
+	return append(args, "--temporal-port", "0", "--ui-port", "0", "--gateway-port", "0", "--sandbox-port", "0")
 }
 
 func TestTheDemoEndsAsExpected(t *testing.T) {
@@ -35,11 +35,12 @@ func TestTheDemoEndsAsExpected(t *testing.T) {
 	var a addresses
 	require.NoError(t, json.Unmarshal([]byte(first), &a))
 	for _, e := range examples() {
-		require.Contains(t, tables, "demo-"+e.file)
+		require.Contains(t, tables, e.file)
 	}
 	require.Contains(t, tables, "All of them ended as expected")
 	require.NotContains(t, tables, "NOT ")
 	require.Contains(t, progress.String(), "messages have ended")
+	require.Contains(t, progress.String(), "/batch/messages' -H 'Authorization: AccessKey sandbox'")
 }
 
 func TestUpServesUntilItIsTold(t *testing.T) {
@@ -57,11 +58,10 @@ func TestUpServesUntilItIsTold(t *testing.T) {
 	require.NoError(t, json.NewDecoder(out).Decode(&a), "the first line is JSON")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	require.Len(t, a, 5)
-	require.Empty(t, a["gateway"])
 	require.Empty(t, a["codec"])
 	require.NotEmpty(t, a["temporal"])
-	for _, part := range []string{"ui", "sandbox"} {
-		resp, err := http.Get(a[part])
+	for _, address := range []string{a["ui"], a["sandbox"], a["gateway"] + "/readyz"} {
+		resp, err := http.Get(address)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -84,7 +84,7 @@ func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	_, taken, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
-	for _, flag := range []string{"--temporal-port", "--ui-port", "--sandbox-port"} {
+	for _, flag := range []string{"--temporal-port", "--ui-port", "--gateway-port", "--sandbox-port"} {
 		err := run(t.Context(), append(free("up", "--state-dir", t.TempDir()), flag, taken), io.Discard, io.Discard)
 		require.ErrorIs(t, err, syscall.EADDRINUSE, flag)
 		require.ErrorContains(t, err, taken)
@@ -125,6 +125,7 @@ func TestTheCommandLine(t *testing.T) {
 		{"an unknown command is refused", []string{"down"}, "", errUsage},
 		{"an unknown flag is refused", []string{"--fast"}, "", errUsage},
 		{"a demo without a worker is refused", []string{"demo", "--no-worker"}, "", errUsage},
+		{"a demo without a gateway is refused", []string{"demo", "--no-gateway"}, "", errUsage},
 		{"help is no failure", []string{"--help"}, "", flag.ErrHelp},
 	}
 	for _, tt := range tests {

@@ -34,7 +34,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	f.IntVar(&o.temporalPort, "temporal-port", 7233, "port of the Temporal server")
 	f.IntVar(&o.uiPort, "ui-port", 8233, "port of Temporal's Web UI")
-	f.IntVar(&o.gatewayPort, "gateway-port", 8080, "port of the gateway (not part of this process yet)")
+	f.IntVar(&o.gatewayPort, "gateway-port", 8080, "port of the gateway")
 	f.IntVar(&o.sandboxPort, "sandbox-port", 8081, "port of the sandbox that answers like the providers")
 	f.IntVar(&o.codecPort, "codec-port", 0, "port of the codec endpoint (not part of this process yet)")
 	f.StringVar(&o.db, "db", "", "`file` that keeps all state across restarts; without it everything is in memory")
@@ -43,7 +43,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.examples, "examples", "../examples", "`directory` of the batches that demo sends")
 	f.BoolVar(&o.noUI, "no-ui", false, "leave out the Web UI")
 	f.BoolVar(&o.noWorker, "no-worker", false, "leave out the worker")
-	f.BoolVar(&o.noGateway, "no-gateway", false, "leave out the gateway (not part of this process yet)")
+	f.BoolVar(&o.noGateway, "no-gateway", false, "leave out the gateway")
 
 	var words []string
 	for len(args) > 0 {
@@ -66,6 +66,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.command == cmdDemo && o.noWorker {
 		return o, fmt.Errorf("%w: a demo needs the worker", errUsage)
+	}
+	if o.command == cmdDemo && o.noGateway {
+		return o, fmt.Errorf("%w: a demo needs the gateway", errUsage)
 	}
 	return o, nil
 }

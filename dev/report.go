@@ -12,14 +12,14 @@ import (
 // message that did not end as expected.
 func report(out io.Writer, batches []*played) (wrong []string) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nBATCH\tDIALECT\tSTATE\tTOTAL\tSENT\tREJECTED\tEXPIRED\tFAILED\tOTHER\tSECONDS")
+	fmt.Fprintln(w, "\nFILE\tBATCH\tDIALECT\tSTATE\tTOTAL\tSENT\tREJECTED\tEXPIRED\tFAILED\tOTHER\tSECONDS")
 	for _, b := range batches {
 		var c message.Counts
 		if b.status.Counts != nil {
 			c = *b.status.Counts
 		}
 		sent, rejected, expired, failed := c[message.Sent], c[message.Rejected], c[message.Expired], c[message.Failed]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\n", b.ref.ID, b.example.dialect, b.status.State,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\n", b.example.file, b.ref.ID, b.example.dialect, b.status.State,
 			b.status.Total, sent, rejected, expired, failed, c.Total()-sent-rejected-expired-failed, b.took.Seconds())
 		wrong = append(wrong, b.check(c)...)
 	}

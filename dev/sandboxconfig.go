@@ -8,7 +8,7 @@ const hookSecret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
 
 // sandboxConfig is a configuration whose accounts are the sandbox at url.
 func sandboxConfig(url, store string) string {
-	return strings.NewReplacer("SANDBOX", url, "STORE", store, "HOOK_SECRET", hookSecret).Replace(`# Written by dev: every account is the sandbox, and no credential is a real one.
+	return strings.NewReplacer("SANDBOX", url, "STORE", store, "HOOK_SECRET", hookSecret, "GATEWAY_KEY", gatewayKey).Replace(`# Written by dev: every account is the sandbox, and no credential is a real one.
 store: file://STORE
 accounts:
   bird-main:
@@ -23,7 +23,7 @@ accounts:
     base_url: SANDBOX/sinch
     token_url: SANDBOX/sinch/oauth2/token
     project: 22222222-3333-4444-8555-666666666666
-    app: 01E9DQJFPWGZ2T05XTVZAD0BYB
+    app: 01EB37HMH1M6SV18ASNS3G135H
     key_id: sandbox
     key_secret: sandbox
     stores_messages: true
@@ -53,6 +53,9 @@ routes:
   - {dialect: imkit, hops: [imkit-main]}
   - {dialect: bluesky, hops: [bsky-main]}
   - {dialect: volley, hops: [hook]}
+# Who may use the gateway. The tenant "default" is also whose batches the commands show.
+tenants:
+  default: {keys: [GATEWAY_KEY]}
 limits: {in_flight: 100}
 search_metadata: [campaign]
 `)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,9 +21,11 @@ import (
 	"volley/dev/sandbox"
 	"volley/dev/server"
 	"volley/internal/config"
+	"volley/internal/gateway"
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
+	"volley/starter"
 	"volley/worker"
 )
 
@@ -39,7 +42,10 @@ type stack struct {
 	temporal *server.Server
 	sandbox  *sandbox.Sandbox
 	address  string // the sandbox's URL
+	gateway  string // the gateway's, empty where it is off
 	client   client.Client
+	store    *store.Store
+	starter  *starter.Starter
 	// failed gets the error of a part that ended by itself.
 	failed chan error
 	// stops end the parts, in the order in which they were started.
@@ -57,8 +63,8 @@ type addresses struct {
 
 // start brings up all parts, or none.
 func start(ctx context.Context, o options, stderr io.Writer) (*stack, error) {
-	s := &stack{o: o, log: logger(o, stderr), failed: make(chan error, 2)}
-	for _, part := range []func(context.Context) error{s.openState, s.startSandbox, s.configure, s.startTemporal, s.startWorker} {
+	s := &stack{o: o, log: logger(o, stderr), failed: make(chan error, 3)}
+	for _, part := range []func(context.Context) error{s.openState, s.startSandbox, s.configure, s.startTemporal, s.openStore, s.startWorker, s.startGateway} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
@@ -184,16 +190,28 @@ func (s *stack) startTemporal(ctx context.Context) error {
 	return nil
 }
 
+// openStore opens the store of large batches, and makes the starter that works with
+// it.
+func (s *stack) openStore(ctx context.Context) error {
+	var err error
+	if s.store, err = store.Open(ctx, s.cfg.Store, store.Options{Log: s.log.Named("store")}); err != nil {
+		return err
+	}
+	s.stops = append(s.stops, s.store.Close)
+	s.starter = starter.New(s.client, starter.Options{
+		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, InFlight: s.cfg.Limits.InFlight,
+		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes, GroupAbove: s.cfg.Limits.GroupAbove,
+		Store: s.store, StoreURL: s.cfg.Store, Rates: s.cfg.Rates(), ActionPrice: s.cfg.ActionPrice,
+		SearchMetadata: s.cfg.SearchMetadata, Log: s.log.Named("starter"),
+	})
+	return nil
+}
+
 func (s *stack) startWorker(ctx context.Context) error {
 	if s.o.noWorker {
 		return nil
 	}
-	large, err := store.Open(ctx, s.cfg.Store, store.Options{Log: s.log.Named("store")})
-	if err != nil {
-		return err
-	}
-	s.stops = append(s.stops, large.Close)
-	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: large, Log: s.log.Named("worker")})
+	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: s.store, Log: s.log.Named("worker")})
 	if err != nil {
 		return err
 	}
@@ -203,6 +221,32 @@ func (s *stack) startWorker(ctx context.Context) error {
 		defer close(done)
 		if err := w.Run(ctx); err != nil {
 			s.failed <- fmt.Errorf("worker: %w", err)
+		}
+	}()
+	s.stops = append(s.stops, func() error { cancel(); <-done; return nil })
+	return nil
+}
+
+// startGateway serves the HTTP APIs to the tenants of the configuration.
+func (s *stack) startGateway(ctx context.Context) error {
+	if s.o.noGateway {
+		return nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.o.gatewayPort)))
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.gateway = "http://" + l.Addr().String()
+	g := gateway.New(gateway.Options{
+		Batches: s.starter, Tenants: s.cfg.Callers(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(),
+		BlueskyWait: s.cfg.BlueskyWait, Log: s.log.Named("gateway"),
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := g.Serve(ctx, l); err != nil {
+			s.failed <- err
 		}
 	}()
 	s.stops = append(s.stops, func() error { cancel(); <-done; return nil })
@@ -232,24 +276,29 @@ func (s *stack) stop() error {
 
 // announce prints the addresses, for programs and for people.
 func (s *stack) announce(stdout, stderr io.Writer) error {
-	a := addresses{Temporal: s.temporal.Address(), UI: s.temporal.UIAddress(), Sandbox: s.address}
+	a := addresses{Temporal: s.temporal.Address(), UI: s.temporal.UIAddress(), Gateway: s.gateway, Sandbox: s.address}
 	if err := json.NewEncoder(stdout).Encode(a); err != nil {
 		return err
 	}
-	ui := a.UI
-	if ui == "" {
-		ui = "off"
-	}
+	ui, gw := cmp.Or(a.UI, "off"), cmp.Or(a.Gateway, "off")
 	state := "in memory; it is gone when this process ends"
 	if s.o.db != "" {
 		state = s.o.db
 	}
-	fmt.Fprintf(stderr, "\n  Temporal   %s (server %s)\n  Web UI     %s\n  Sandbox    %s\n  State      %s\n",
-		a.Temporal, server.Version(), ui, a.Sandbox, state)
+	fmt.Fprintf(stderr, "\n  Temporal   %s (server %s)\n  Web UI     %s\n  Gateway    %s\n  Sandbox    %s\n  State      %s\n",
+		a.Temporal, server.Version(), ui, gw, a.Sandbox, state)
 	if s.o.command == cmdUp {
 		fmt.Fprintf(stderr, "\nUse it from another terminal, in the repository:\n\n"+
-			"  export TEMPORAL_ADDRESS=%s VOLLEY_CONFIG=%s\n  go run ./cmd/volley start --dialect bird --watch examples/bird.json\n\nCtrl-C stops it.\n\n",
+			"  export TEMPORAL_ADDRESS=%s VOLLEY_CONFIG=%s\n  go run ./cmd/volley start --dialect bird --watch examples/bird.json\n\n",
 			a.Temporal, s.configFile)
+		if s.gateway != "" && s.o.config == "" {
+			fmt.Fprint(stderr, "Or over HTTP, in the format that you already use:\n\n")
+			for _, e := range examples()[:5] {
+				fmt.Fprintf(stderr, "  %s\n", e.call(s.gateway).curl("examples", false))
+			}
+			fmt.Fprintln(stderr)
+		}
+		fmt.Fprint(stderr, "Ctrl-C stops it.\n\n")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type arrival struct {
 	header    *message.Batch
 	writer    *store.Writer
 	estimator *message.Estimator
+	one       [1]message.Message // the message that is being added
 	extent    extent
 	problems  message.Problems
 	first     int64 // when the first message is due, in Unix ms
@@ -85,7 +86,8 @@ func (s *Starter) add(ctx context.Context, a *arrival, m *message.Message) error
 		a.problems = append(a.problems, m.Problems[:min(room, len(m.Problems))]...)
 	} else {
 		one := *a.header
-		one.Messages = []message.Message{*m}
+		a.one[0] = *m
+		one.Messages = a.one[:]
 		way := one.Way(0)
 		if len(way) == 0 {
 			return invalid("message %d has no problem and no way", a.extent.total)

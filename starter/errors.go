@@ -71,6 +71,8 @@ func (s *Starter) translate(ctx context.Context, what string, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", what, ctx.Err())
+	case outOfTime(ctx, err):
+		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	}
 	var nowhere *serviceerror.NamespaceNotFound
 	if errors.As(err, &nowhere) {
@@ -85,6 +87,21 @@ func (s *Starter) translate(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%s: %w: %s", what, ErrUnreachable, err.Error())
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// deadlineSkew is how long before a caller's deadline a server may have ended the call
+// for that deadline, which it was told.
+const deadlineSkew = 100 * time.Millisecond
+
+// outOfTime reports whether a call ended because the caller's time is over, though the
+// caller's own clock has yet to say so.
+func outOfTime(ctx context.Context, err error) bool {
+	at, ok := ctx.Deadline()
+	if !ok || time.Until(at) > deadlineSkew {
+		return false
+	}
+	code := statusCode(err)
+	return code == codes.Canceled || code == codes.DeadlineExceeded
 }
 
 // workerError is translate for calls that a worker has to answer.

@@ -1,19 +1,21 @@
 package workflows_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"volley/activities"
@@ -21,23 +23,17 @@ import (
 	"volley/workflows"
 )
 
-// largeChaos is a large batch with its real segments, over a store, providers and
-// operators that do anything at any time. Message i lies in segment i/size+1.
+// largeChaos is a large batch with its real segments, over a server, a store, providers
+// and operators that do anything at any time. Message i lies in segment i/size+1.
 type largeChaos struct {
 	*bench
-	rnd     *rand.Rand
-	n, size int
-	lines   message.Lines
-	head    message.Batch
-	mu      sync.Mutex
-	live    map[string]bool
-	// over are activities that were taken back before they ran, ended the messages that
-	// those sent whose end the environment has not taken in yet, and excused messages
-	// of which it then took the activity back: a cancel that overtakes an end makes it
-	// forget the end, which no server does.
-	over     map[string]bool
-	ended    map[string][]int
-	excused  map[int]bool
+	*server
+	t        *testing.T
+	env      *testsuite.TestWorkflowEnvironment
+	rnd      *rand.Rand
+	n, size  int
+	lines    message.Lines
+	head     message.Batch
 	ledgers  map[int]message.Ledger
 	kept     []message.Result
 	accepted []int
@@ -45,43 +41,35 @@ type largeChaos struct {
 	opens    int
 }
 
-// later lets an activity end after a while, unless it is taken back before.
-func (c *largeChaos) later(ctx context.Context, most time.Duration, end func() (any, error)) error {
-	info := activity.GetInfo(ctx)
-	aid := info.WorkflowExecution.ID + "/" + info.ActivityID
-	if c.over[aid] {
-		return activity.ErrResultPending
+// perform does the work of an activity that has begun.
+func (c *largeChaos) perform(ctx, asked workflow.Context, _ string, in any) (any, error) {
+	switch in := in.(type) {
+	case activities.SendInput:
+		return c.onSend(ctx, in)
+	case activities.GroupInput:
+		return c.onGroup(ctx, asked, in)
+	case activities.ReconcileInput:
+		return c.onAsk(ctx, in)
+	case activities.OpenInput:
+		return c.onOpen()
+	case activities.LoadInput:
+		return c.onLoad(in)
+	case activities.KeepInput:
+		return nil, c.onKeep(ctx, in)
+	case activities.LocateInput:
+		return c.onLocate(ctx, in)
+	case activities.CloseInput:
+		c.kept = append(c.kept, in.Result)
+		return nil, nil
 	}
-	c.live[aid] = true
-	c.env.RegisterDelayedCallback(func() {
-		c.mu.Lock()
-		if !c.live[aid] {
-			c.mu.Unlock()
-			return
-		}
-		delete(c.live, aid)
-		before := slices.Clone(c.accepted)
-		res, err := end()
-		for i := range before {
-			if c.accepted[i] != before[i] {
-				c.ended[aid] = append(c.ended[aid], i)
-			}
-		}
-		c.mu.Unlock()
-		require.NoError(c.t, c.env.CompleteActivity(info.TaskToken, res, err))
-		if info.WorkflowExecution.ID != "default-test-workflow-id" {
-			// The environment wakes the parent only.
-			_ = c.env.SignalWorkflowByID(info.WorkflowExecution.ID, "wake", nil)
-		}
-	}, time.Duration(1+c.rnd.IntN(int(most.Milliseconds())))*time.Millisecond)
-	return activity.ErrResultPending
+	return nil, fmt.Errorf("nobody does %T", in)
 }
 
-// leave sends a message.
-func (c *largeChaos) leave(i int) activities.SendResult {
-	require.False(c.t, c.canceled[i], "message %d leaves though it was canceled", i)
+// leave sends a message, which its provider takes or not.
+func (c *largeChaos) leave(ctx workflow.Context, i int) activities.SendResult {
+	assert.False(c.t, c.canceled[i], "message %d leaves though it was canceled", i)
 	kinds := []string{"sent", "sent", "sent", "throttled", "unavailable", "rejected", "ambiguous", "not_started"}
-	res := activities.SendResult{V: 1, Kind: kinds[c.rnd.IntN(len(kinds))], At: c.env.Now().UnixMilli(), Code: "x"}
+	res := activities.SendResult{V: 1, Kind: kinds[c.rnd.IntN(len(kinds))], At: workflow.Now(ctx).UnixMilli(), Code: "x"}
 	if res.Kind == "throttled" {
 		res.RetryAfter = int64(c.rnd.IntN(300_000))
 	}
@@ -92,169 +80,77 @@ func (c *largeChaos) leave(i int) activities.SendResult {
 	return res
 }
 
-func (c *largeChaos) onSend(ctx context.Context, in activities.SendInput) (activities.SendResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return activities.SendResult{}, c.later(ctx, 4*time.Second, func() (any, error) { return c.leave(in.Index), nil })
-}
-
-func (c *largeChaos) onGroup(ctx context.Context, in activities.GroupInput) (activities.GroupResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return activities.GroupResult{}, c.later(ctx, 20*time.Second, func() (any, error) {
-		res := activities.GroupResult{V: 1}
-		for _, p := range in.Positions() {
-			res.Outcomes = append(res.Outcomes, c.leave((in.Segment-1)*c.size+p))
-		}
-		return res, nil
-	})
-}
-
-func (c *largeChaos) onAsk(ctx context.Context, in activities.ReconcileInput) (activities.ReconcileResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return activities.ReconcileResult{}, c.later(ctx, 3*time.Second, func() (any, error) {
-		res := activities.ReconcileResult{V: 1, At: c.env.Now().UnixMilli(), Verdict: activities.VerdictAbsent}
-		if c.accepted[in.Send.Index] > 0 {
-			res.Verdict = activities.VerdictFound
-		}
-		if c.rnd.IntN(4) == 0 {
-			res.Verdict = activities.VerdictLater
-		}
-		return res, nil
-	})
-}
-
-// away is a store that does not answer now and then.
-func (c *largeChaos) away() error {
-	if c.rnd.IntN(4) == 0 {
-		return errors.New("the store does not answer")
+// lost is a worker that dies.
+func (c *largeChaos) lost(n int) error {
+	if c.rnd.IntN(n) == 0 {
+		return errors.New("the worker is gone")
 	}
 	return nil
 }
 
-func (c *largeChaos) onOpen(_ context.Context, _ activities.OpenInput) (activities.OpenResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.opens--; c.opens > 0 {
-		return activities.OpenResult{V: 1}, c.away()
+func (c *largeChaos) onSend(ctx workflow.Context, in activities.SendInput) (activities.SendResult, error) {
+	if workflow.Now(ctx).UnixMilli() >= in.Expires {
+		return activities.SendResult{V: 1, Kind: activities.KindExpired, At: workflow.Now(ctx).UnixMilli()}, nil
 	}
-	res := activities.OpenResult{V: 1, Found: true}
-	for i := 0; i < c.n; i += c.size {
-		s := message.Segment{First: c.lines[i].Due}
-		for _, l := range c.lines[i:min(i+c.size, c.n)] {
-			s.Count++
-			s.Last, s.Expires = max(s.Last, l.Due), max(s.Expires, l.Due+l.TTL)
-			if l.Code != "" {
-				s.Rejected++
-			}
-		}
-		res.Segments = append(res.Segments, s)
-	}
-	return res, nil
+	res := c.leave(ctx, in.Index)
+	c.pass(ctx, 4*time.Second)
+	return res, c.lost(40)
 }
 
-func (c *largeChaos) onLoad(_ context.Context, in activities.LoadInput) (activities.LoadResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.away(); err != nil {
-		return activities.LoadResult{}, err
-	}
-	res := activities.LoadResult{V: 1, Found: true, Batch: c.head}
-	for _, s := range in.Sources {
-		first := (s.Segment - 1) * c.size
-		if !s.Left {
-			res.Lines = append(res.Lines, c.lines[first:min(first+c.size, c.n)]...)
+// onGroup sends messages one after the other until it hears that it is to stop.
+func (c *largeChaos) onGroup(ctx, asked workflow.Context, in activities.GroupInput) (activities.GroupResult, error) {
+	res := activities.GroupResult{V: 1}
+	stop := false
+	for _, p := range in.Positions() {
+		l := c.lines[(in.Segment-1)*c.size+p]
+		if in.Due > 0 {
+			l.Due = in.Due
+		}
+		now := workflow.Now(ctx).UnixMilli()
+		switch {
+		case stop:
+			res.Outcomes = append(res.Outcomes, activities.SendResult{V: 1, Kind: activities.KindNotStarted, At: now})
+			continue
+		case now >= l.Due+l.TTL:
+			res.Outcomes = append(res.Outcomes, activities.SendResult{V: 1, Kind: activities.KindExpired, At: now})
 			continue
 		}
-		if res.Records == nil {
-			res.Records = &message.Ledger{V: 1, Spots: []message.Spot{}}
+		res.Outcomes = append(res.Outcomes, c.leave(ctx, l.Index))
+		if c.rnd.IntN(3) == 0 {
+			c.pass(ctx, 2*time.Second)
 		}
-		for k, rec := range c.ledgers[s.Segment].Records {
-			if !rec.State.Final() {
-				res.Lines = append(res.Lines, c.lines[first+k])
-				res.Records.Spots, res.Records.Records = append(res.Records.Spots, c.lines[first+k].Spot), append(res.Records.Records, rec)
-			}
-		}
+		stop = asked.Err() != nil && c.rnd.IntN(3) > 0 // it hears so with its next heartbeat
 	}
-	return res, nil
+	c.pass(ctx, 2*time.Second)
+	return res, c.lost(40)
 }
 
-func (c *largeChaos) onKeep(ctx context.Context, in activities.KeepInput) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.away(); err != nil {
-		return err
+func (c *largeChaos) onAsk(ctx workflow.Context, in activities.ReconcileInput) (activities.ReconcileResult, error) {
+	c.pass(ctx, 3*time.Second)
+	res := activities.ReconcileResult{V: 1, At: workflow.Now(ctx).UnixMilli(), Verdict: activities.VerdictAbsent}
+	if c.accepted[in.Send.Index] > 0 {
+		res.Verdict = activities.VerdictFound
 	}
-	return c.later(ctx, 3*time.Second, func() (any, error) {
-		c.ledgers[in.Number] = in.Ledger
-		return nil, nil
-	})
-}
-
-func (c *largeChaos) onClose(_ context.Context, in activities.CloseInput) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.kept = append(c.kept, in.Result)
-	return nil
-}
-
-func (c *largeChaos) onLocate(ctx context.Context, in activities.LocateInput) (activities.LocateResult, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.away(); err != nil {
-		return activities.LocateResult{}, err
+	if c.rnd.IntN(4) == 0 {
+		res.Verdict = activities.VerdictLater
 	}
-	res := activities.LocateResult{V: 1}
-	for _, i := range in.Indexes {
-		l := c.lines[i]
-		f := activities.Located{Segment: l.Segment, Pos: l.Pos}
-		if rec, ok := c.record(&in.Large, i); ok && rec.State.Final() {
-			f.State = &rec.State
-		}
-		res.Found = append(res.Found, f)
-	}
-	return res, c.later(ctx, 3*time.Second, func() (any, error) { return res, nil })
-}
-
-// record is what the store and the batch say of a message.
-func (c *largeChaos) record(large *message.Large, i int) (message.Record, bool) {
-	l := c.lines[i]
-	letter := byte(message.SegmentWaiting)
-	switch {
-	case l.Segment <= len(large.Segments):
-		letter = large.Segments[l.Segment-1]
-	case large.Rest != nil: // it ended before it was opened
-		letter = message.SegmentNever
-	}
-	switch letter {
-	case message.SegmentEnded, message.SegmentLeft:
-		for _, r := range large.Retries {
-			if k := slices.Index(c.ledgers[r.Number].Spots, l.Spot); k >= 0 && r.Ended {
-				return c.ledgers[r.Number].Records[k], true
-			}
-		}
-		return c.ledgers[l.Segment].Records[l.Pos], true
-	case message.SegmentWaiting, message.SegmentNever:
-		switch {
-		case l.Code != "":
-			return message.Record{State: message.Rejected}, true
-		case letter == message.SegmentWaiting:
-			return message.Record{}, false
-		case slices.Contains(large.Canceled, i):
-			return message.Record{State: message.Canceled}, true
-		}
-		return message.Record{State: large.Rest.State}, true
-	}
-	return message.Record{}, false
+	return res, c.lost(40)
 }
 
 func newLargeChaos(t *testing.T, seed uint64) *largeChaos {
 	rnd := rand.New(rand.NewPCG(seed, 23))
 	n := 1 + rnd.IntN(300)
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
 	c := &largeChaos{
-		bench: &bench{t: t, env: new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()}, rnd: rnd, n: n, size: max(n/(1+rnd.IntN(40)), 1), lines: make(message.Lines, n), head: batch(0).Batch,
-		live: map[string]bool{}, over: map[string]bool{}, ended: map[string][]int{}, excused: map[int]bool{}, ledgers: map[int]message.Ledger{}, accepted: make([]int, n), canceled: map[int]bool{}, opens: rnd.IntN(5),
+		bench: &bench{t: t, env: env}, server: &server{t: t, env: env, rnd: rnd}, env: env, t: t, rnd: rnd,
+		n: n, size: max(n/(1+rnd.IntN(40)), 1), lines: make(message.Lines, n), head: batch(0).Batch,
+		ledgers: map[int]message.Ledger{}, accepted: make([]int, n), canceled: map[int]bool{}, opens: rnd.IntN(5),
+	}
+	c.work = c.perform
+	c.queue = map[string]time.Duration{
+		workflows.SendName: 4 * time.Second, workflows.GroupName: 20 * time.Second, workflows.ReconcileName: 3 * time.Second,
 	}
 	c.head.Policies = map[string]message.Policy{"one": {
 		Reconciles: true, Settle: int64(rnd.IntN(6000)), Attempts: rnd.IntN(6), Group: rnd.IntN(20), RetryInitial: int64(rnd.IntN(120_000)),
@@ -273,14 +169,9 @@ func newLargeChaos(t *testing.T, seed uint64) *largeChaos {
 	}
 	c.env.SetTestTimeout(2 * time.Minute)
 	c.env.SetStartTime(start)
+	c.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{c.server}})
 	c.env.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 	c.env.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
-	for name, do := range map[string]any{
-		workflows.SendName: c.onSend, workflows.ReconcileName: c.onAsk, workflows.OpenName: c.onOpen, workflows.LoadName: c.onLoad, workflows.KeepName: c.onKeep, workflows.CloseName: c.onClose,
-		workflows.LocateName: c.onLocate, workflows.GroupName: c.onGroup,
-	} {
-		c.env.RegisterActivityWithOptions(do, activity.RegisterOptions{Name: name})
-	}
 	return c
 }
 
@@ -307,7 +198,7 @@ func (c *largeChaos) control() {
 		update(c.bench, workflows.ControlReschedule, message.RescheduleRequest{SendAfter: strconv.Itoa(rnd.IntN(2000)) + "s"},
 			func(r message.RescheduleResult, err error) {
 				if err == nil {
-					require.Equal(c.t, c.n, r.Rescheduled+r.Unchanged)
+					assert.Equal(c.t, c.n, r.Rescheduled+r.Unchanged)
 				}
 			})
 	case 5:
@@ -327,38 +218,28 @@ func (c *largeChaos) control() {
 // answered holds the answer of a cancel to what it promises.
 func (c *largeChaos) answered(q message.CancelRequest, r message.CancelResult, err error) {
 	if err != nil {
-		require.ErrorContains(c.t, err, "store")
+		assert.ErrorContains(c.t, err, "store")
 		return
 	}
 	all := slices.Concat(r.Canceled, r.Sent, r.InFlight, r.Ended)
 	unique := slices.Compact(slices.Sorted(slices.Values(all)))
-	require.Len(c.t, unique, len(all), "the sets overlap")
+	assert.Len(c.t, unique, len(all), "the sets overlap")
 	switch {
 	case q.Messages != nil:
-		require.Equal(c.t, slices.Compact(slices.Sorted(slices.Values(q.Messages))), unique)
+		assert.Equal(c.t, slices.Compact(slices.Sorted(slices.Values(q.Messages))), unique)
 	case len(all) > 0:
-		require.Len(c.t, all, c.n)
+		assert.Len(c.t, all, c.n)
 	default:
-		require.Equal(c.t, c.n, r.Counts.Canceled+r.Counts.Sent+r.Counts.InFlight+r.Counts.Ended)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, some := range c.ended {
-		for _, i := range some {
-			c.excused[i] = true
-		}
+		assert.Equal(c.t, c.n, r.Counts.Canceled+r.Counts.Sent+r.Counts.InFlight+r.Counts.Ended)
 	}
 	for _, name := range r.Canceled {
 		_, i, _ := message.ParseID(name)
-		if c.excused[i] {
-			continue
-		}
-		require.Zero(c.t, c.accepted[i], "message %d was taken and canceled", i)
+		assert.Zero(c.t, c.accepted[i], "message %d was taken and canceled", i)
 		c.canceled[i] = true
 	}
 	for _, name := range r.Sent {
 		_, i, _ := message.ParseID(name)
-		require.Equal(c.t, 1, c.accepted[i], "message %d is said to be sent", i)
+		assert.Equal(c.t, 1, c.accepted[i], "message %d is said to be sent", i)
 	}
 }
 
@@ -376,25 +257,7 @@ func TestUnderChaosALargeBatchAddsUp(t *testing.T) {
 
 func (c *largeChaos) all() {
 	b := c.bench
-	gone := func(a *activityInfo) {
-		c.mu.Lock()
-		aid := a.WorkflowExecution.ID + "/" + a.ActivityID
-		if !c.live[aid] {
-			c.over[aid] = true
-		}
-		for _, i := range c.ended[aid] {
-			c.excused[i] = true
-		}
-		delete(c.live, aid)
-		c.mu.Unlock()
-	}
-	b.env.SetOnActivityCanceledListener(gone)
-	b.env.SetOnActivityCompletedListener(func(a *activityInfo, _ value, _ error) {
-		c.mu.Lock()
-		delete(c.ended, a.WorkflowExecution.ID+"/"+a.ActivityID)
-		c.mu.Unlock()
-		b.consistent(b.status(), c.n)
-	})
+	b.env.SetOnTimerFiredListener(func(string) { b.consistent(b.status(), c.n) })
 	in := batch(0)
 	in.Batch.Dispatch = []string{"group", ""}[c.rnd.IntN(2)]
 	in.Large = &workflows.LargeInput{Dir: "default/2026-11-20/b~00000000", Total: c.n}
@@ -422,9 +285,6 @@ func (c *largeChaos) all() {
 		require.True(c.t, ok)
 		require.True(c.t, rec.State.Final(), "message %d ended as %s", i, rec.State)
 		counts[rec.State]++
-		if c.excused[i] {
-			continue
-		}
 		require.LessOrEqual(c.t, c.accepted[i], 1, "message %d was taken twice: %v", i, rec.Trail)
 		switch rec.State {
 		case message.Sent:

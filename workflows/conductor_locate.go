@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -21,8 +22,9 @@ func (s *search) locate(ctx workflow.Context, indexes []int) ([]activities.Locat
 	for k := range todo {
 		todo[k] = k
 	}
+	letters := make([][]byte, len(indexes)) // when each was asked for last
 	for len(todo) > 0 {
-		asked, letters := todo, s.letters()
+		asked, now := todo, s.letters()
 		for len(todo) > 0 {
 			some := todo[:min(len(todo), maxLocated)]
 			if err := s.inquire(ctx, until, indexes, some, found); err != nil {
@@ -32,12 +34,25 @@ func (s *search) locate(ctx workflow.Context, indexes []int) ([]activities.Locat
 			todo = todo[len(some):]
 		}
 		for _, k := range asked {
-			if s.moved(found[k], letters) {
+			letters[k] = now
+		}
+		for k := range found {
+			if !s.moved(found[k], letters[k]) {
+				continue
+			}
+			if _, just := slices.BinarySearch(asked, k); just || locatesAll(ctx) {
 				todo = append(todo, k)
 			}
 		}
 	}
 	return found, nil
+}
+
+// locatesAll reports whether a message is also asked for again whose workflow moved
+// while others were asked for again. Batches that came to that point before this was
+// so do not, and go on as they did.
+func locatesAll(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, changeLocate, workflow.DefaultVersion, 1) >= 1
 }
 
 // inquire asks for some of the messages.

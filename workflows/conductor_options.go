@@ -57,6 +57,10 @@ const (
 	maxReasons = 64 << 10
 )
 
+// changeLocate is the id of a change of decisions; see locatesAll. It is asked for
+// only where the decisions differ.
+const changeLocate = "locate-all"
+
 // codeLost is the code of messages whose segment's workflow was ended by others.
 const codeLost = "segment_lost"
 

@@ -63,6 +63,42 @@ func TestACancelThatFindsASegmentEndingTellsTheTruth(t *testing.T) {
 	}
 }
 
+// A segment ends while the store looks a second time for messages of another one that
+// ended during the first look.
+func TestACancelThatFindsASegmentEndingDuringASecondLookTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		q    message.CancelRequest
+		back time.Duration // how long before the look it asks
+	}{
+		"of single messages": {q: message.CancelRequest{Messages: ids(3, 5, 7, 105)}},
+		"of all":             {back: 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newLargeBench(t, 200, 100)
+			b.rejected[7] = true
+			b.plans[1] = plan{first: 62 * time.Second, left: []int{3}, deaf: true}
+			b.plans[2] = plan{first: 60 * time.Second, deaf: true}
+			b.slowLocate()
+			total := 4
+			if c.q.Messages == nil {
+				total = 200
+			}
+			b.at(59500*time.Millisecond-c.back, func() {
+				b.cancel(c.q, total, func(r message.CancelResult) {
+					require.Equal(t, ids(3), r.Canceled)
+					require.Subset(t, r.Sent, ids(5, 105))
+					require.Equal(t, ids(7), r.Ended)
+				})
+			})
+			res := b.run()
+			require.Equal(t, 1, res.Status.Counts[message.Canceled])
+			require.Equal(t, 198, res.Status.Counts[message.Sent])
+		})
+	}
+}
+
 func TestASignalCancelsWhatASegmentLeavesBeforeItHeard(t *testing.T) {
 	t.Parallel()
 	b := newLargeBench(t, 200, 100)

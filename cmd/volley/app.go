@@ -129,7 +129,7 @@ message, 5 the id is taken by a batch with other content.`,
 	group(root, "Start batches:", a.startCommand(), a.validateCommand(), a.redriveCommand())
 	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand())
 	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.deleteCommand())
-	group(root, "Run volley:", a.workerCommand(), a.setupCommand(), a.purgeCommand(), a.versionCommand())
+	group(root, "Run volley:", a.workerCommand(), a.gatewayCommand(), a.setupCommand(), a.purgeCommand(), a.versionCommand())
 	return root
 }
 

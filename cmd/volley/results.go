@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -123,24 +121,8 @@ type csvRows struct {
 	w *bufio.Writer
 }
 
-func (c csvRows) start() error {
-	return c.c.Write([]string{
-		"index", "id", "reference", "to", "channel", "account", "state", "dueAt", "expiresAt", "sentAt", "finishedAt",
-		"providerId", "attempts", "code", "detail", "rev",
-	})
-}
-
-func (c csvRows) row(r message.Row) error {
-	reference := ""
-	if r.Reference != nil {
-		reference = *r.Reference
-	}
-	return c.c.Write([]string{
-		strconv.Itoa(r.Index), r.ID, reference, r.To, r.Channel, r.Account, r.State.String(),
-		stamp(r.DueAt), stamp(r.ExpiresAt), stamp(r.SentAt), stamp(r.FinishedAt),
-		r.ProviderID, strconv.Itoa(r.Attempts), r.Code, r.Detail, strconv.FormatInt(r.Rev, 10),
-	})
-}
+func (c csvRows) start() error            { return c.c.Write(message.RowColumns()) }
+func (c csvRows) row(r message.Row) error { return c.c.Write(r.Columns()) }
 
 func (c csvRows) flush() error {
 	c.c.Flush()
@@ -148,13 +130,6 @@ func (c csvRows) flush() error {
 		return err
 	}
 	return c.w.Flush()
-}
-
-func stamp(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.Format(time.RFC3339Nano)
 }
 
 // atomically writes a file that is there completely or not at all. Only its

@@ -29,6 +29,7 @@ func (a *app) request(in input, strict bool, name string, c *config.Config, rout
 	if err != nil {
 		return nil, err
 	}
+	o.Size = f.size
 	caller := c.Caller(a.tenant)
 	if !routed {
 		caller.Router = nil

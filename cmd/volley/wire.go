@@ -152,9 +152,9 @@ func (a *app) note(format string, args ...any) {
 }
 
 // leanBytes is what the runtime aims at while a request of any size is read. That
-// needs some 25 MiB; without an aim garbage takes as much again, and with a lower
-// one the collector costs more than the reading.
-const leanBytes = 40 << 20
+// needs some 22 MiB, those of the runtime among them; without an aim garbage takes
+// as much again, and with a lower one the collector costs more than the reading.
+const leanBytes = 28 << 20
 
 // lean makes the collector work for small memory, unless GOMEMLIMIT says what to
 // aim at.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -209,12 +210,27 @@ func (c *Config) Router(tenant string) message.Router {
 	return r
 }
 
+// Callers are the tenants that can use a gateway, those with a key, by name.
+func (c *Config) Callers() []intake.Caller {
+	var all []intake.Caller
+	for _, name := range slices.Sorted(maps.Keys(c.Tenants)) {
+		if len(c.Tenants[name].Keys) > 0 {
+			all = append(all, c.Caller(name))
+		}
+	}
+	return all
+}
+
 // Caller is a tenant as requests are read for it.
 func (c *Config) Caller(tenant string) intake.Caller {
 	router := c.Router(tenant)
 	t := c.Tenants[tenant]
 	caller := intake.Caller{
 		Tenant: tenant, Router: &router, Priority: t.Priority, MaySetSender: t.MaySetSender, Signs: !t.CallbackSecret.IsZero(),
+		Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
+	}
+	for _, key := range t.Keys {
+		caller.Keys = append(caller.Keys, intake.HashKey(key.Reveal()))
 	}
 	if caller.Signs {
 		caller.Callbacks = &message.Callbacks{URL: t.CallbackURL, Format: t.CallbackFormat, Messages: t.CallbackMessages}

@@ -21,7 +21,8 @@ const birdMessages = "messageRequests"
 // right or the whole is refused; a message that is wrong is rejected alone. Each
 // message's Body is its CreateMessage without scheduledFor, which became the due
 // time. validity stays in Body where the caller gave one above 0, so that a sender
-// knows to put what is left of it in its place.
+// knows to put what is left of it in its place. The batch's metadata is that of the
+// options, since Bird's requests have none.
 func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	whole := &reader{index: message.WholeBatch}
 	schema, err := birdSchemas()
@@ -50,6 +51,7 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 		Account:   o.Account,
 		TTL:       spanMillis(min(o.TTL, message.MaxTTL)),
 		Horizon:   birdHorizon.Milliseconds(),
+		Metadata:  o.Metadata,
 		Template:  message.Template{TextPaths: birdTextPaths()},
 		Messages:  make([]message.Message, len(items)),
 	}

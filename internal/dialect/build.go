@@ -17,6 +17,19 @@ func (b *builder) add(key string, value []byte) {
 	b.out = append(append(append(b.out, quote(key)...), ':'), value...)
 }
 
+// addAll appends the keys of an object, which must be valid JSON without space at its
+// ends.
+func (b *builder) addAll(object json.RawMessage) {
+	inner := object[1 : len(object)-1]
+	if len(inner) == 0 {
+		return
+	}
+	if b.out != nil {
+		b.out = append(b.out, ',')
+	}
+	b.out = append(b.out, inner...)
+}
+
 // object is what was added.
 func (b *builder) object() json.RawMessage {
 	return append(append([]byte{'{'}, b.out...), '}')
@@ -30,5 +43,15 @@ func quote(s string) []byte {
 	if enc.Encode(s) != nil {
 		return []byte(`""`) // a string always encodes
 	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// encoded writes a value of our own, which always encodes, and leaves <, > and & as
+// they are.
+func encoded(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // it always encodes
 	return bytes.TrimRight(b.Bytes(), "\n")
 }

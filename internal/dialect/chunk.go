@@ -10,7 +10,7 @@ import (
 
 const (
 	// chunkSize is how many bytes of a file are read and decoded at a time.
-	chunkSize = 128 << 10
+	chunkSize = 32 << 10
 	// maxLine is the most bytes of a line of JSON lines, or of a row of CSV,
 	// without its line end.
 	maxLine = 1 << 20

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -23,7 +24,8 @@ type Options struct {
 	// Channel and Text stand for the header of a CSV file, which has none.
 	Channel string
 	Text    string
-	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same.
+	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same. Metadata is
+	// also that of a bird batch.
 	Metadata json.RawMessage
 	Priority int
 	// MaySetSender allows imkit requests to name a sender.
@@ -76,17 +78,29 @@ func Named(name string) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("unknown dialect %q, expected one of %v", name, names)
 }
 
-// Read reads a request of at most limit bytes. It fails when there is more.
+// ErrTooLarge means that a request is larger than it may be.
+var ErrTooLarge = errors.New("the request is too large")
+
+// Read reads a request of at most limit bytes. It is ErrTooLarge when there is more.
 func Read(r io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("the request is larger than %d bytes", limit)
+		return nil, &tooLargeError{limit}
 	}
 	return b, nil
 }
+
+type tooLargeError struct{ limit int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the request is larger than %d bytes", e.limit)
+}
+
+// Unwrap makes the error an ErrTooLarge.
+func (e *tooLargeError) Unwrap() error { return ErrTooLarge }
 
 func at(format string) func(int) string {
 	return func(i int) string { return fmt.Sprintf(format, i) }

@@ -73,11 +73,12 @@ func openVolley(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error)
 	if _, err = in.Discard(len(prefix) - len(body) + f.used); err != nil {
 		return nil, err
 	}
-	c := f.cutter(in)
 	if whole {
-		return f.stream(&inTurn{cutter: c, read: f.read}, o), nil
+		return f.stream(&inTurn{cutter: f.cutter(in), read: f.read}, o), nil
 	}
-	return f.stream(readAhead(c, f.read), o), nil
+	// The buffer, a megabyte, is let go of once it has been read.
+	ahead, _ := in.Peek(in.Buffered()) // there is as much
+	return f.stream(readAhead(f.cutter(io.MultiReader(bytes.NewReader(ahead), r)), f.read), o), nil
 }
 
 // readWhole decodes a request that cannot be read bit by bit.

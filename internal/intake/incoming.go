@@ -26,8 +26,10 @@ type Incoming struct {
 	own message.Problems
 
 	total, rejected int
-	ended           bool
-	err             error
+	// malformed means that a message was read that refuses the whole request.
+	malformed bool
+	ended     bool
+	err       error
 }
 
 // errRejected ends a strict request at its first problem.
@@ -65,7 +67,7 @@ func (in *Incoming) Next(m *message.Message) bool {
 	if in.err != nil || !in.Read(m) {
 		return false
 	}
-	if len(m.Problems) > 0 && (in.request.o.Strict || in.request.allOrNothing()) {
+	if len(m.Problems) > 0 && (in.request.o.Strict || in.request.allOrNothing() || in.malformed) {
 		in.err = errRejected
 		return false
 	}
@@ -91,6 +93,7 @@ func (in *Incoming) Read(m *message.Message) bool {
 	}
 	if len(m.Problems) > 0 {
 		in.rejected++
+		in.malformed = in.malformed || in.request.o.refuses(m.Problems)
 		in.keep(m.Problems)
 	}
 	return !in.ended
@@ -146,7 +149,7 @@ func (in *Incoming) Refusal() error {
 
 // none is true where none of the request may run.
 func (in *Incoming) none() bool {
-	return in.header == nil || len(in.own) > 0 || len(in.stream.Problems()) > 0 || in.request.allOrNothing() && in.rejected > 0
+	return in.header == nil || len(in.own) > 0 || len(in.stream.Problems()) > 0 || in.malformed || in.request.allOrNothing() && in.rejected > 0
 }
 
 // Total is how many messages have been read.

@@ -2,8 +2,10 @@ package intake
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 
 	"volley/internal/dialect"
 	"volley/internal/message"
@@ -24,7 +26,24 @@ type Caller struct {
 	// Signs is true where there is a secret to sign callbacks with. Without one a
 	// request cannot ask for any.
 	Signs bool
+
+	// The rest is what the gateway lets it do.
+
+	// Keys are the hashes of its credentials, as HashKey makes them.
+	Keys [][sha256.Size]byte
+	// Dialects and Accounts it may use; nil is all.
+	Dialects []string
+	Accounts []string
+	// Rate is the most submits a second at one gateway; 0 is no limit.
+	Rate float64
+	// BirdWorkspaces and SinchProjects are the ids in paths that are its own; nil is
+	// those of the accounts that it may use.
+	BirdWorkspaces []string
+	SinchProjects  []string
 }
+
+// HashKey is how a credential is kept in memory.
+func HashKey(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
 
 // Limits bound every request.
 type Limits struct {
@@ -44,6 +63,11 @@ type Options struct {
 	Dispatch string
 	// Strict refuses the whole request for one message with a problem.
 	Strict bool
+	// Size is how many bytes the request has, where that is known; 0 is that it is not.
+	Size int64
+	// WellFormed does the same for one that is malformed. A message that lacks a
+	// parameter, or has no way out, is rejected alone.
+	WellFormed bool
 }
 
 // wholeBytes is the largest request that is decoded as a whole, whatever its
@@ -63,7 +87,11 @@ func Open(r io.Reader, c Caller, l Limits, o Options) (*Request, error) {
 	o.MaySetSender, o.IMKITParas, o.MaxMessages = c.MaySetSender, l.IMKITParas, l.Messages
 	o.TakeCallbacks = c.Signs
 	q := &Request{o: o, caller: c, limits: l, source: newSource(r)}
-	return q, q.source.begin(min(wholeBytes, l.BodyBytes))
+	limit := min(wholeBytes, l.BodyBytes)
+	if o.Size > limit {
+		limit = firstHead // it is not whole anyway
+	}
+	return q, q.source.begin(limit)
 }
 
 // Dialect is the request's.
@@ -83,6 +111,14 @@ func (q *Request) IsCSV() bool {
 // allOrNothing is true for a bluesky call: it is refused also where an item has
 // no way out.
 func (q *Request) allOrNothing() bool { return q.o.Dialect.Name == "bluesky" }
+
+// refuses reports whether the problems of one message refuse the whole request.
+func (o Options) refuses(problems message.Problems) bool {
+	malformed := func(p message.Problem) bool {
+		return p.Code != message.CodeParameter && p.Code != message.CodeUnroutable
+	}
+	return o.WellFormed && slices.ContainsFunc(problems, malformed)
+}
 
 // complete lays what was asked for beside the request, and the tenant's settings,
 // over a batch. It returns what is wrong with the two together.

@@ -92,17 +92,58 @@ func TestAStrictRequestStartsNothingForOneProblem(t *testing.T) {
 	require.EqualError(t, in.Refusal(), "1 message is rejected and --strict was given, nothing was started")
 }
 
+func TestAWellFormedRequestMayLackParametersAndWays(t *testing.T) {
+	t.Parallel()
+	const lacking = `{"text":"hi ${name}"}
+{"to":"+15550001111","params":{"name":"Ann"}}
+{"to":"+15550002222"}
+`
+	for body, refused := range map[string]bool{lacking: false, two: true} {
+		w := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Whole()
+		require.Equal(t, refused, w.None)
+		in, err := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Incoming(&problemList{})
+		require.NoError(t, err)
+		defer in.Close()
+		n := 0
+		for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
+			n++
+		}
+		_, err = in.End()
+		require.Equal(t, refused, err != nil)
+		require.Equal(t, w.Refusal() != nil, in.Refusal() != nil)
+		require.Equal(t, w.Valid(), in.Valid())
+	}
+	nowhere := intake.Caller{Tenant: "acme", Router: &message.Router{}}
+	w := open(t, strings.NewReader(`{"text":"hi","messages":[{"to":"+15550001111"}]}`), nowhere, intake.Options{WellFormed: true}).Whole()
+	require.False(t, w.None)
+	require.Equal(t, 1, w.Batch.Rejected())
+}
+
 func TestALargeRequestIsNotReadAsAWhole(t *testing.T) {
 	t.Parallel()
 	row := `{"to":"+15550001111"}` + "\n"
 	body := io.MultiReader(strings.NewReader(`{"text":"hi"}`+"\n"), strings.NewReader(strings.Repeat(row, 300_000)))
-	q := open(t, body, intake.Caller{}, intake.Options{})
+	seen := &counted{r: body}
+	q := open(t, seen, intake.Caller{}, intake.Options{Size: 300_000 * int64(len(row))})
 	require.False(t, q.Small())
+	require.Less(t, seen.n, 100<<10, "of a large request only the first bytes are read at once")
 	in, err := q.Incoming(&problemList{})
 	require.NoError(t, err)
 	defer in.Close()
 	require.NoError(t, in.Rest())
 	require.Equal(t, 300_000, in.Valid())
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
 }
 
 func TestWhatCannotBeReadIsAnError(t *testing.T) {

@@ -30,8 +30,9 @@ func (q *Request) Whole() *Whole {
 	if q.caller.Router != nil && !w.None {
 		q.caller.Router.Accept(w.Batch, q.o.Dialect.Recipient)
 	}
-	w.None = w.None || q.allOrNothing() && w.Batch.Rejected() > 0
-	w.Problems = append(w.Problems, w.Batch.Problems()...)
+	own := w.Batch.Problems()
+	w.None = w.None || q.allOrNothing() && len(own) > 0 || q.o.refuses(own)
+	w.Problems = append(w.Problems, own...)
 	return w
 }
 

@@ -200,8 +200,12 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 			}
 			require.Empty(t, b.Messages[0].Problems)
 			require.Equal(t, c.want, b.Way(0))
+			if c.account == "" {
+				require.Equal(t, c.want[0].Account, router.First(c.dialect, c.channels))
+			}
 		})
 	}
+	require.Empty(t, router.First("imkit", nil))
 	limited := router
 	limited.Allowed = []string{"us"}
 	b := &message.Batch{Dialect: "bird", Messages: []message.Message{{To: "x"}}}

@@ -126,6 +126,16 @@ func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
 	return way, nil
 }
 
+// First is the account on which a message with an order of channels goes out first
+// when its request names none; it is empty where no way leads out.
+func (r Router) First(dialect string, channels []string) string {
+	way, err := r.way(dialect, "", channels)
+	if err != nil {
+		return ""
+	}
+	return way[0].Account
+}
+
 // extend appends a hop. Neighbouring hops on one Sinch account are one request,
 // in which Sinch itself falls back from channel to channel.
 func (r Router) extend(way []Hop, account, channel string) []Hop {

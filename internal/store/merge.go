@@ -35,7 +35,7 @@ func (w *Writer) merge(ctx context.Context) error {
 	}
 	w.segments, w.marks = w.segments[:keep], w.marks[:keep]
 	rest := w.chunk
-	w.chunk = w.spare.Get().(*chunk)
+	w.chunk = w.spare.get()
 	q, err := newQueue(append(w.spill.sources(), rest.source())...)
 	if err != nil {
 		return err
@@ -132,6 +132,7 @@ func (c *chunk) source() source {
 
 // sources gives the runs of a spill; nothing is added to it any more.
 func (s *spill) sources() []source {
+	s.spare = nil
 	s.sort()
 	i := -1
 	out := []source{func() (row, error) {

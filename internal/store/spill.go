@@ -25,6 +25,7 @@ type spill struct {
 	limit int
 
 	blocks [][]byte
+	spare  [][]byte // blocks to be used again
 	refs   []ref
 	used   int
 	// due and index are those of the first of all in the order of the batch.
@@ -62,7 +63,7 @@ func (s *spill) add(r *row) error {
 	}
 	last := len(s.blocks) - 1
 	if last < 0 || len(s.blocks[last])+most > cap(s.blocks[last]) {
-		s.blocks = append(s.blocks, make([]byte, 0, max(most, min(spillBlock, s.limit))))
+		s.blocks = append(s.blocks, s.block(most))
 		last++
 	}
 	from := len(s.blocks[last])
@@ -71,6 +72,17 @@ func (s *spill) add(r *row) error {
 	s.refs = append(s.refs, ref{r.due, uint32(r.line.Index), uint32(last), uint32(from), uint32(size)})
 	s.used += size + refSize
 	return nil
+}
+
+// block is an empty block with room for n bytes.
+func (s *spill) block(n int) []byte {
+	size := min(spillBlock, s.limit)
+	if last := len(s.spare) - 1; last >= 0 && n <= size {
+		b := s.spare[last]
+		s.spare = s.spare[:last]
+		return b
+	}
+	return make([]byte, 0, max(n, size))
 }
 
 func (s *spill) sort() {
@@ -92,7 +104,13 @@ func (s *spill) flush() error {
 		i++
 		return s.row(s.refs[i-1]), nil
 	})
-	s.blocks, s.refs, s.used = nil, s.refs[:0], 0
+	for _, b := range s.blocks {
+		if cap(b) == min(spillBlock, s.limit) {
+			s.spare = append(s.spare, b[:0])
+		}
+	}
+	clear(s.blocks)
+	s.blocks, s.refs, s.used = s.blocks[:0], s.refs[:0], 0
 	return err
 }
 
@@ -132,7 +150,7 @@ func (s *spill) run(next func() ([]byte, error)) error {
 
 // close gives everything back. It may be called more than once.
 func (s *spill) close(log *zap.Logger) {
-	s.blocks, s.refs, s.runs = nil, nil, nil
+	s.blocks, s.spare, s.refs, s.runs = nil, nil, nil, nil
 	if s.file == nil {
 		return
 	}

@@ -78,31 +78,54 @@ func (w *Writer) flush(ctx context.Context) error {
 		defer w.room.Release(weight)
 		return w.upload(under, c, number)
 	})
-	w.chunk = w.spare.Get().(*chunk)
+	w.chunk = w.spare.get()
 	return nil
 }
 
 func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
 	key := segmentKey(w.dir, number)
-	out := w.files.Get().(*[]byte)
+	out := w.files.get()
 	data, err := c.pack((*out)[:0], number)
 	if err != nil {
 		return named(key, err)
 	}
 	if cap(c.body) <= maxSpare {
 		c.reset()
-		w.spare.Put(c)
+		w.spare.put(c)
 	}
 	err = w.store.write(ctx, key, data, false)
 	if cap(data) <= maxSpare {
 		*out = data
-		w.files.Put(out)
+		w.files.put(out)
 	}
 	return err
 }
 
 // maxSpare is how large a buffer may be to be used again.
 const maxSpare = 1 << 20
+
+// spares are values to be used again, at most as many as there is room for. Unlike
+// those of a sync.Pool they outlast a collection: the collector runs so often while
+// a batch is written that a pool would keep next to nothing.
+type spares[T any] chan *T
+
+// get is a spare value, or a new one.
+func (s spares[T]) get() *T {
+	select {
+	case v := <-s:
+		return v
+	default:
+		return new(T)
+	}
+}
+
+// put keeps a value that nobody uses any more.
+func (s spares[T]) put(v *T) {
+	select {
+	case s <- v:
+	default:
+	}
+}
 
 // disorder begins to note where messages lie, as of the first that is late.
 func (w *Writer) disorder() {

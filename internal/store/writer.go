@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,13 +22,13 @@ const (
 )
 
 // defaultSpillBytes is how much waits in memory when WriteOptions has no SpillBytes.
-const defaultSpillBytes = 8 << 20
+const defaultSpillBytes = 4 << 20
 
 // WriteOptions are what Create may be told. The zero value works.
 type WriteOptions struct {
 	// TempDir is where messages that come out of order wait; empty is os.TempDir.
 	TempDir string
-	// SpillBytes is how many bytes of them wait in memory; 0 is 8 MiB.
+	// SpillBytes is how many bytes of them wait in memory; 0 is 4 MiB.
 	SpillBytes int
 }
 
@@ -72,8 +71,8 @@ type Writer struct {
 	group  *errgroup.Group
 	under  context.Context // of the group; its cause is the first error
 	room   *semaphore.Weighted
-	spare  sync.Pool // of *chunk
-	files  sync.Pool // of *[]byte
+	spare  spares[chunk]
+	files  spares[[]byte]
 	err    error
 	done   bool
 }
@@ -106,13 +105,12 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 		created: created, prior: created, last: created,
 		spill: spill{dir: o.TempDir, limit: o.SpillBytes},
 		room:  semaphore.NewWeighted(uploadBytes),
+		spare: make(spares[chunk], uploads), files: make(spares[[]byte], uploads),
 	}
 	if w.spill.limit <= 0 {
 		w.spill.limit = defaultSpillBytes
 	}
-	w.spare.New = func() any { return new(chunk) }
-	w.files.New = func() any { return new([]byte) }
-	w.chunk = w.spare.Get().(*chunk)
+	w.chunk = w.spare.get()
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.begin()
 	return w, nil

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"volley/internal/dialect"
+	"volley/internal/intake"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// failure is an answer that is not what was asked for, before a dialect gives it its
+// shape. Its detail is for the caller.
+type failure struct {
+	status int
+	code   string // one of the code constants
+	name   string // the dialect's own for it; empty is the one that goes with status
+	detail string
+	// problems are those of a request; there may be more of them.
+	problems message.Problems
+	// retryAfter is when to come again; 0 is not told.
+	retryAfter time.Duration
+	// batch is the one that the failure is about, if there is one.
+	batch string
+}
+
+func (f *failure) Error() string { return f.code + ": " + f.detail }
+
+// Codes of failures, as Volley's own API has them.
+const (
+	codeUnauthorized = "unauthorized"
+	codeForbidden    = "forbidden"
+	codeNotFound     = "not_found"
+	codeMethod       = "method_not_allowed"
+	codeMediaType    = "unsupported_media_type"
+	codeInvalid      = "invalid"
+	codeTooLarge     = "too_large"
+	codeTooMany      = "too_many_requests"
+	codeTooSlow      = "too_slow"
+	codeConflict     = "conflict"
+	codeEnded        = "ended"
+	codeRuns         = "runs"
+	codeNoWorker     = "no_worker"
+	codeUnavailable  = "unavailable"
+	codeTimeout      = "timeout"
+	codeInternal     = "internal"
+)
+
+func fail(status int, code, detail string) *failure {
+	return &failure{status: status, code: code, detail: detail}
+}
+
+func unauthorized() *failure {
+	return fail(http.StatusUnauthorized, codeUnauthorized, "the key is missing or not known")
+}
+
+func notFound(what string) *failure { return fail(http.StatusNotFound, codeNotFound, what) }
+
+// refused is the failure of a request with problems that keep all of it from
+// starting.
+func refused(why error, problems message.Problems) *failure {
+	f := fail(http.StatusUnprocessableEntity, codeInvalid, why.Error())
+	f.problems = problems
+	for _, p := range problems {
+		if p.Path == "" && (p.Code == message.CodeFormat || p.Code == message.CodeType) {
+			f.status = http.StatusBadRequest // it could not be read at all
+		}
+	}
+	return f
+}
+
+// Waits that clients are asked for.
+const (
+	waitForServer = 5 * time.Second
+	waitForWorker = 10 * time.Second
+)
+
+// failureOf says what an error means to a caller. What is our own trouble is logged,
+// and only named.
+func (g *Gateway) failureOf(r *http.Request, err error) *failure {
+	var f *failure
+	var refusal *intake.RefusalError
+	var none *starter.NoneValidError
+	var large *starter.TooLargeError
+	var body *http.MaxBytesError
+	var missing *starter.MissingAttributesError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &none):
+		return refused(err, none.Started.Problems)
+	case errors.As(err, &refusal):
+		return refused(err, nil)
+	case errors.As(err, &large), errors.As(err, &body), errors.Is(err, dialect.ErrTooLarge):
+		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, err.Error())
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fail(http.StatusRequestTimeout, codeTooSlow, "the request came too slowly")
+	case errors.Is(err, starter.ErrNotFound):
+		return notFound(err.Error())
+	case errors.Is(err, starter.ErrConflict):
+		return fail(http.StatusConflict, codeConflict, err.Error())
+	case errors.Is(err, starter.ErrEnded):
+		return fail(http.StatusConflict, codeEnded, err.Error())
+	case errors.Is(err, starter.ErrRuns):
+		return fail(http.StatusConflict, codeRuns, err.Error())
+	case errors.Is(err, starter.ErrInvalid):
+		return fail(http.StatusUnprocessableEntity, codeInvalid, err.Error())
+	}
+	if r.Context().Err() != nil {
+		return fail(http.StatusServiceUnavailable, codeUnavailable, "the request was given up") // nobody reads it
+	}
+	g.o.Log.Error("a request could not be served", zap.String("route", r.Pattern), zap.Error(err))
+	unavailable := func(code, detail string, wait time.Duration) *failure {
+		f := fail(http.StatusServiceUnavailable, code, detail)
+		f.retryAfter = wait
+		return f
+	}
+	switch {
+	case errors.Is(err, starter.ErrNoWorker):
+		return unavailable(codeNoWorker, "no worker answers", waitForWorker)
+	case errors.Is(err, starter.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
+		return unavailable(codeUnavailable, "Temporal does not answer", waitForServer)
+	case errors.Is(err, starter.ErrStoreNotShared):
+		return unavailable(codeUnavailable, "the store of large batches is not shared with the workers", 0)
+	case errors.As(err, &missing):
+		return unavailable(codeUnavailable, err.Error(), 0)
+	}
+	return fail(http.StatusInternalServerError, codeInternal, "something went wrong inside")
+}

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"volley/internal/intake"
+	"volley/internal/message"
+	"volley/internal/provider"
+	"volley/starter"
+)
+
+// Batches starts, reads and controls batches; *starter.Starter does.
+type Batches interface {
+	Start(ctx context.Context, r starter.Request) (starter.Started, error)
+	StartLarge(ctx context.Context, r starter.Request, in starter.Incoming) (starter.Started, error)
+	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
+	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
+	Results(ctx context.Context, ref starter.Ref, q starter.ResultQuery) iter.Seq2[message.Row, error]
+	List(ctx context.Context, q starter.ListQuery) (starter.Batches, error)
+	Find(ctx context.Context, tenant, messageID string) (starter.Ref, error)
+	Accepted(ctx context.Context, ref starter.Ref) (*message.Batch, error)
+	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
+	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
+	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
+	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
+	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+}
+
+var _ Batches = (*starter.Starter)(nil)
+
+// Options are what a Gateway serves and by which rules. Batches and Tenants are
+// needed.
+type Options struct {
+	Batches Batches
+	Tenants []intake.Caller
+	// Accounts are those of the configuration: which workspace, channel, project and
+	// app is which account's. Their credentials are not used.
+	Accounts []provider.Account
+	Limits   intake.Limits
+	// BlueskyWait is how long a Bluesky call waits for its batch; 0 is 25 s.
+	BlueskyWait time.Duration
+	// Ready says whether the gateway can serve; nil is always.
+	Ready func(context.Context) error
+	// Metrics serves GET /metrics; nil is not found.
+	Metrics http.Handler
+	// Observe is told of every answer: the pattern that it belongs to, its status, and
+	// how long it took. Nil is nobody.
+	Observe func(route string, status int, took time.Duration)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log is where odd things are noted; nil is nowhere.
+	Log *zap.Logger
+}
+
+// Gateway answers HTTP requests. It is safe for concurrent use.
+type Gateway struct {
+	o       Options
+	tenants *tenants
+	status  *shared[starter.Ref, message.Status]
+	pages   *shared[pageKey, message.Page]
+	mux     *http.ServeMux
+	// patterns are those that were registered, in their order.
+	patterns []string
+	// leaving is closed when the gateway is to end, so that streams do.
+	leaving chan struct{}
+}
+
+// defaultBlueskyWait is Options.BlueskyWait where it is 0.
+const defaultBlueskyWait = 25 * time.Second
+
+// New returns a gateway.
+func New(o Options) *Gateway {
+	if o.BlueskyWait <= 0 {
+		o.BlueskyWait = defaultBlueskyWait
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, int, time.Duration) {}
+	}
+	g := &Gateway{o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{})}
+	g.status = newShared(o.Batches.Status)
+	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {
+		return o.Batches.Messages(ctx, k.Ref, k.PageQuery)
+	})
+	g.routes()
+	return g
+}
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := g.o.Now()
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		p := recover()
+		if p != nil && !rec.began() && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
+			g.o.Log.Error("a request failed", zap.String("route", r.Pattern), zap.Any("panic", p), zap.Stack("stack"))
+			http.Error(rec, "internal error", http.StatusInternalServerError)
+			p = nil
+		}
+		g.o.Observe(r.Pattern, rec.status, g.o.Now().Sub(began))
+		if p != nil {
+			panic(http.ErrAbortHandler) // what was begun must not look complete
+		}
+	}()
+	g.mux.ServeHTTP(rec, r)
+}
+
+// Patterns lists what the gateway serves, as patterns of http.ServeMux.
+func (g *Gateway) Patterns() []string { return g.patterns }
+
+// recorder knows what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) began() bool { return r.status != 0 }
+
+// WriteHeader notes the status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes the status of an answer that gave none.
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

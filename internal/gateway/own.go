@@ -1,0 +1,398 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"volley/internal/dialect"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// ownFront is Volley's own API, in which a failure is a problem document (RFC 9457).
+func ownFront() front { return front{key: bearer, fail: failOwn} }
+
+// own registers Volley's own API, for batches of every dialect.
+func (g *Gateway) own() {
+	f := ownFront()
+	g.handle("POST /v1/batches", f, g.ownSubmit)
+	g.handle("GET /v1/batches", f, g.ownList)
+	g.handle("GET /v1/batches/{id}", f, g.ownStatus)
+	g.handle("GET /v1/batches/{id}/messages", f, g.ownMessages)
+	g.handle("GET /v1/batches/{id}/messages/{message}", f, g.ownMessage)
+	g.handle("GET /v1/batches/{id}/results", f, g.ownResults)
+	g.handle("GET /v1/batches/{id}/events", f, g.ownEvents)
+	g.handle("POST /v1/batches/{action}", f, g.ownAction)
+	g.plain("/v1/", func(w http.ResponseWriter, r *http.Request) {
+		f.answer(w, notFound("there is nothing at "+r.Method+" "+r.URL.Path+", /openapi.json says what there is"))
+	})
+}
+
+// problemDocument is a failure of Volley's own API.
+type problemDocument struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	// Problems are the first hundred of a request's.
+	Problems message.Problems `json:"problems,omitempty"`
+	Batch    string           `json:"batch,omitempty"`
+}
+
+func failOwn(w http.ResponseWriter, f *failure) {
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="volley"`)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	writeJSON(w, f.status, problemDocument{
+		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Code: f.code, Detail: f.detail,
+		Problems: f.problems[:min(len(f.problems), maxShown)], Batch: f.batch,
+	})
+}
+
+// ref is the batch that a path names.
+func (r asked) ref() starter.Ref { return starter.Ref{Tenant: r.tenant.Tenant, ID: r.PathValue("id")} }
+
+// query reads the parameters of a request, and refuses those that are not known.
+type query struct {
+	values url.Values
+	known  map[string]bool
+	err    error
+}
+
+func queryOf(r asked) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	q := &query{values: values, known: map[string]bool{}}
+	if err != nil {
+		q.err = fail(http.StatusBadRequest, codeInvalid, "the query string cannot be read")
+	}
+	return q
+}
+
+func (q *query) text(name string) string {
+	q.known[name] = true
+	all := q.values[name]
+	if len(all) > 1 {
+		q.fail(name, "is given more than once")
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return all[0]
+}
+
+func (q *query) fail(name, why string) {
+	if q.err == nil {
+		q.err = fail(http.StatusBadRequest, codeInvalid, "the parameter "+name+" "+why)
+	}
+}
+
+// number reads a whole number; none is 0.
+func (q *query) number(name string) int64 {
+	s := q.text(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		q.fail(name, "is not a number that is 0 or above")
+	}
+	return n
+}
+
+func (q *query) truth(name string) bool {
+	switch s := q.text(name); s {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		q.fail(name, "is neither true nor false")
+		return false
+	}
+}
+
+// end is the first thing that is wrong.
+func (q *query) end() error {
+	for name := range q.values {
+		if !q.known[name] {
+			q.fail(name, "is not known here")
+		}
+	}
+	return q.err
+}
+
+// submission reads what the parameters of a submit say, which are the flags of
+// `volley start`.
+func (q *query) submission(now time.Time) submission {
+	s := submission{dialect: q.text("dialect"), id: q.text("id"), flags: map[string]string{}}
+	if s.dialect == "" {
+		s.dialect = "volley"
+	}
+	flag := func(name, known string) string {
+		v := q.text(name)
+		s.flags[known] = v
+		return v
+	}
+	o := &s.options
+	o.Account, o.Dispatch = flag("account", "account"), flag("dispatch", "dispatch")
+	o.Channel, o.Text = flag("channel", "channel"), flag("text", "text")
+	if o.Dispatch != "" && o.Dispatch != "message" && o.Dispatch != "group" {
+		q.fail("dispatch", "is neither message nor group")
+	}
+	if v := flag("sendAfter", "send-after"); v != "" {
+		o.SendAfter = q.moment("sendAfter", v, now)
+	}
+	if v := flag("ttl", "ttl"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			q.fail("ttl", "is no duration above zero, such as 90s or 2h")
+		}
+		o.TTL = d
+	}
+	if o.Strict = q.truth("strict"); o.Strict {
+		s.flags["strict"] = "true"
+	}
+	if o.Priority = int(min(q.number("priority"), 6)); o.Priority > 5 {
+		q.fail("priority", "is not 1 (first) to 5")
+	}
+	s.flags["priority"] = q.text("priority")
+	s.flags["metadata"] = strings.Join(q.values["metadata"], "\x00")
+	o.Metadata = q.pairs("metadata")
+	return s
+}
+
+// moment reads a time or a duration from now.
+func (q *query) moment(name, v string, now time.Time) time.Time {
+	if at, err := time.Parse(time.RFC3339, v); err == nil {
+		return at
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		q.fail(name, "is neither an RFC 3339 time nor a duration such as 10m")
+	}
+	return now.Add(d)
+}
+
+// pairs reads key=value, any number of times, as an object; none is nil.
+func (q *query) pairs(name string) json.RawMessage {
+	q.known[name] = true
+	if len(q.values[name]) == 0 {
+		return nil
+	}
+	m := map[string]string{}
+	for _, pair := range q.values[name] {
+		key, value, ok := strings.Cut(pair, "=")
+		if _, twice := m[key]; !ok || key == "" || twice {
+			q.fail(name, "is not key=value with each key once")
+		}
+		m[key] = value
+	}
+	raw, _ := json.Marshal(m) // texts always encode
+	return raw
+}
+
+// ownSubmit starts a batch in any dialect.
+func (g *Gateway) ownSubmit(w http.ResponseWriter, r asked) error {
+	q := queryOf(r)
+	s := q.submission(g.o.Now())
+	if err := q.end(); err != nil {
+		return err
+	}
+	if _, err := dialect.Named(s.dialect); err != nil {
+		return fail(http.StatusBadRequest, codeInvalid, "the parameter dialect: "+err.Error())
+	}
+	if !r.tenant.uses(s.dialect) {
+		return fail(http.StatusForbidden, codeForbidden, "the key may not use the dialect "+s.dialect)
+	}
+	started, err := g.submit(w, r, s)
+	if err != nil {
+		return err
+	}
+	started.Problems = started.Problems[:min(len(started.Problems), maxShown)]
+	w.Header().Set("Location", "/v1/batches/"+started.ID)
+	status := http.StatusAccepted
+	if started.Existing {
+		status = http.StatusOK
+	}
+	writeJSON(w, status, started.Started)
+	return nil
+}
+
+func (g *Gateway) ownList(w http.ResponseWriter, r asked) error {
+	q := queryOf(r)
+	list := starter.ListQuery{
+		Tenant: r.tenant.Tenant, State: q.text("state"), Dialect: q.text("dialect"), Meta: q.text("meta"),
+		Limit: int(min(q.number("limit"), maxList)), Cursor: q.text("cursor"), Counts: q.truth("counts"),
+	}
+	if err := q.end(); err != nil {
+		return err
+	}
+	page, err := g.o.Batches.List(r.Context(), list)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, page)
+	return nil
+}
+
+// maxList is the most batches of one page.
+const maxList = 500
+
+func (g *Gateway) ownStatus(w http.ResponseWriter, r asked) error {
+	if err := queryOf(r).end(); err != nil {
+		return err
+	}
+	st, err := g.status.get(r.Context(), r.ref())
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, st)
+	return nil
+}
+
+func (g *Gateway) ownMessages(w http.ResponseWriter, r asked) error {
+	q := queryOf(r)
+	page := message.PageQuery{
+		State: q.text("state"), Limit: int(min(q.number("limit"), message.MaxPage)), Cursor: q.text("cursor"), Since: q.number("since"),
+	}
+	if err := q.end(); err != nil {
+		return err
+	}
+	p, err := g.o.Batches.Messages(r.Context(), r.ref(), page)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, p)
+	return nil
+}
+
+func (g *Gateway) ownMessage(w http.ResponseWriter, r asked) error {
+	if err := queryOf(r).end(); err != nil {
+		return err
+	}
+	row, err := g.o.Batches.Message(r.Context(), r.ref(), r.PathValue("message"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, row)
+	return nil
+}
+
+// maxControl bounds the body of a control call.
+const maxControl = 4 << 20
+
+// ownAction does what stands behind the colon of POST /v1/batches/{id}:action.
+func (g *Gateway) ownAction(w http.ResponseWriter, r asked) error {
+	at := strings.LastIndexByte(r.PathValue("action"), ':')
+	if at < 0 {
+		f := fail(http.StatusMethodNotAllowed, codeMethod, "a batch is changed by POST /v1/batches/{id}:cancel, :pause, :resume, :reschedule or :redrive")
+		w.Header().Set("Allow", http.MethodGet)
+		return f
+	}
+	id, action := r.PathValue("action")[:at], r.PathValue("action")[at+1:]
+	r.SetPathValue("id", id)
+	if err := queryOf(r).end(); err != nil {
+		return err
+	}
+	defer g.status.forget(r.ref())
+	ctx, ref := r.Context(), r.ref()
+	switch action {
+	case "cancel":
+		return g.ownCancel(w, r)
+	case "pause":
+		res, err := g.o.Batches.Pause(ctx, ref)
+		return answerWith(w, res, err)
+	case "resume":
+		res, err := g.o.Batches.Resume(ctx, ref)
+		return answerWith(w, res, err)
+	case "reschedule":
+		var q message.RescheduleRequest
+		if err := readControl(w, r, &q); err != nil {
+			return err
+		}
+		if q.SendAfter == "" {
+			return fail(http.StatusUnprocessableEntity, codeInvalid, "sendAfter is missing: an RFC 3339 time or a duration such as 10m")
+		}
+		res, err := g.o.Batches.Reschedule(ctx, ref, q)
+		return answerWith(w, res, err)
+	case "redrive":
+		return g.ownRedrive(w, r)
+	}
+	return notFound("a batch has no action " + strconv.Quote(action) + ", expected cancel, pause, resume, reschedule or redrive")
+}
+
+func answerWith(w http.ResponseWriter, doc any, err error) error {
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, doc)
+	return nil
+}
+
+// ownCancel cancels a batch or messages of it. A cancel that no worker has confirmed
+// is accepted, and says so.
+func (g *Gateway) ownCancel(w http.ResponseWriter, r asked) error {
+	var q message.CancelRequest
+	if err := readControl(w, r, &q); err != nil {
+		return err
+	}
+	res, err := g.o.Batches.Cancel(r.Context(), r.ref(), q)
+	if errors.Is(err, starter.ErrNoWorker) && res.Batch != "" {
+		w.Header().Set("Retry-After", strconv.Itoa(int(waitForWorker.Seconds())))
+		writeJSON(w, http.StatusAccepted, res)
+		return nil
+	}
+	return answerWith(w, res, err)
+}
+
+func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
+	var q struct {
+		States []string `json:"states"`
+		Code   string   `json:"code"`
+		ID     string   `json:"id"`
+	}
+	if err := readControl(w, r, &q); err != nil {
+		return err
+	}
+	started, err := g.o.Batches.Redrive(r.Context(), r.ref(), starter.RedriveQuery{States: q.States, Code: q.Code, ID: q.ID})
+	if err != nil {
+		return err
+	}
+	w.Header().Set(headerBatch, started.ID)
+	w.Header().Set("Location", "/v1/batches/"+started.ID)
+	status := http.StatusAccepted
+	if started.Existing {
+		status = http.StatusOK
+	}
+	writeJSON(w, status, started)
+	return nil
+}
+
+// readControl reads the body of a control call, which may be empty. Unknown fields
+// are refused: one that is written wrong would cancel more than was meant.
+func readControl(w http.ResponseWriter, r asked, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r.Request)), maxControl))
+	if err != nil {
+		return err
+	}
+	if len(strings.TrimSpace(string(body))) == 0 {
+		return nil
+	}
+	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fail(http.StatusBadRequest, codeInvalid, "the body is not one JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/gateway"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+const one = `{"text":"hi","messages":[{"to":"+15550001111"}]}`
+
+func TestASubmitIsAnsweredWithItsBatch(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	r := b.acme("POST", "/v1/batches?dialect=volley", one)
+	doc := r.json(http.StatusAccepted)
+	require.Equal(t, "new-0", doc["id"])
+	require.EqualValues(t, 1, doc["total"])
+	require.Equal(t, "new-0", r.Header().Get("Volley-Batch-Id"))
+	require.Equal(t, "/v1/batches/new-0", r.Header().Get("Location"))
+	require.Equal(t, "acme", b.asked[0].Tenant)
+}
+
+func TestTheSameKeyAnswersWithTheSameBatch(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	first := b.acme("POST", "/v1/batches", one, "Idempotency-Key: k1").json(http.StatusAccepted)
+	again := b.acme("POST", "/v1/batches", one, "Idempotency-Key: k1").json(http.StatusOK)
+	require.Equal(t, first["id"], again["id"])
+	require.Equal(t, true, again["existing"])
+	other := b.acme("POST", "/v1/batches", strings.Replace(one, "hi", "ho", 1), "Idempotency-Key: k1").json(http.StatusConflict)
+	require.Equal(t, "conflict", other["code"])
+	flagged := b.acme("POST", "/v1/batches?ttl=2h", one, "Idempotency-Key: k1").json(http.StatusConflict)
+	require.Equal(t, "conflict", flagged["code"])
+}
+
+func TestWithoutAKeyNothingIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for _, auth := range []string{"Bearer nobody", "Bearer ", "Basic " + acmeKey, acmeKey} {
+		r := b.call("GET", "/v1/batches/b1", "", "Authorization: "+auth)
+		require.Equal(t, "unauthorized", r.json(http.StatusUnauthorized)["code"], auth)
+		require.NotEmpty(t, r.Header().Get("WWW-Authenticate"))
+	}
+}
+
+func TestAnotherTenantsBatchIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for _, target := range []string{
+		"GET /v1/batches/b1", "GET /v1/batches/b1/messages", "GET /v1/batches/b1/messages/0", "GET /v1/batches/b1/results",
+		"GET /v1/batches/b1/events", "POST /v1/batches/b1:cancel", "POST /v1/batches/b1:pause", "POST /v1/batches/b1:resume",
+		"POST /v1/batches/b1:redrive",
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		r := b.call(method, path, "", "Authorization: Bearer "+otherKey)
+		require.Equal(t, "not_found", r.json(http.StatusNotFound)["code"], target)
+	}
+}
+
+func TestARequestWithProblemsNamesThem(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	doc := b.acme("POST", "/v1/batches", `{"text":"hi","tx":1,"messages":[{"to":"+15550001111"}]}`).json(http.StatusUnprocessableEntity)
+	require.Equal(t, "tx", doc["problems"].([]any)[0].(map[string]any)["path"])
+	doc = b.acme("POST", "/v1/batches", `{`).json(http.StatusBadRequest)
+	require.Equal(t, "format", doc["problems"].([]any)[0].(map[string]any)["code"])
+	require.Empty(t, b.batches)
+}
+
+func TestUnknownParametersAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	for _, target := range []string{"/v1/batches?dialcet=bird", "/v1/batches?ttl=soon", "/v1/batches?strict=1", "/v1/batches?dialect=smtp", "/v1/batches?ttl=2h&ttl=3h"} {
+		require.Equal(t, "invalid", b.acme("POST", target, one).json(http.StatusBadRequest)["code"], target)
+	}
+}
+
+func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	body := `{"text":"` + strings.Repeat("x", 2<<20) + `","messages":[]}`
+	require.Equal(t, "too_large", b.acme("POST", "/v1/batches", body).json(http.StatusRequestEntityTooLarge)["code"])
+}
+
+func TestJSONLinesOfAnySizeAreReadBitByBit(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	body := `{"text":"hi ${n}"}` + "\n" + strings.Repeat(`{"to":"+15550001111","params":{"n":"1"}}`+"\n", 50_000)
+	require.Greater(t, len(body), 1<<20)
+	doc := b.acme("POST", "/v1/batches?id=b1", body).json(http.StatusAccepted)
+	require.EqualValues(t, 50_000, doc["total"])
+
+	bad := strings.Replace(body, `"to":"+15550001111"`, `"too":"x"`, 1)
+	doc = b.acme("POST", "/v1/batches?id=b2&strict=true", bad).json(http.StatusUnprocessableEntity)
+	require.Len(t, doc["problems"], 2)
+	require.Nil(t, b.batches[starter.Ref{Tenant: "acme", ID: "b2"}])
+}
+
+func TestTooManySubmitsAreToldWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, func(o *gateway.Options) { o.Tenants[0].Rate = 2 })
+	for range 2 {
+		b.acme("POST", "/v1/batches", one).json(http.StatusAccepted)
+	}
+	r := b.acme("POST", "/v1/batches", one)
+	require.Equal(t, "too_many_requests", r.json(http.StatusTooManyRequests)["code"])
+	require.Equal(t, "1", r.Header().Get("Retry-After"))
+	require.Equal(t, http.StatusAccepted, b.call("POST", "/v1/batches", one, "Authorization: Bearer "+otherKey).Code)
+}
+
+func TestResultsAreStreamedInBothFormats(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", `{"text":"hi","messages":[{"to":"+15550001111"},{"to":"+15550002222","reference":"c,2"}]}`)
+	r := b.acme("GET", "/v1/batches/b1/results", "")
+	require.Equal(t, 2, strings.Count(r.Body.String(), "\n"))
+	require.Equal(t, "application/jsonl", r.Header().Get("Content-Type"))
+	r = b.acme("GET", "/v1/batches/b1/results?format=csv", "")
+	require.True(t, strings.HasPrefix(r.Body.String(), "index,id,reference,"))
+	require.Contains(t, r.Body.String(), `"c,2"`)
+}
+
+func TestACancelThatNobodyConfirmsIsAccepted(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	b.cancel = func(ref starter.Ref, q message.CancelRequest) (message.CancelResult, error) {
+		require.Equal(t, []string{"0"}, q.Messages)
+		return message.CancelResult{Batch: ref.ID}, fmt.Errorf("recorded: %w", starter.ErrNoWorker)
+	}
+	doc := b.acme("POST", "/v1/batches/b1:cancel", `{"messages":["0"]}`).json(http.StatusAccepted)
+	require.Equal(t, false, doc["confirmed"])
+	require.Equal(t, "invalid", b.acme("POST", "/v1/batches/b1:cancel", `{"message":["0"]}`).json(http.StatusBadRequest)["code"])
+}
+
+func TestAStatusIsSharedByAllWhoAsk(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	var asked atomic.Int64
+	there := make(chan struct{})
+	b.status = func(ref starter.Ref) (message.Status, error) {
+		asked.Add(1)
+		<-there
+		return message.Status{ID: ref.ID, State: message.BatchRunning, Total: 1, Counts: &message.Counts{message.Sending: 1}, Rev: 3}, nil
+	}
+	answers := make(chan int, 50)
+	for range cap(answers) {
+		go func() { answers <- b.acme("GET", "/v1/batches/b1", "").Code }()
+	}
+	close(there)
+	for range cap(answers) {
+		require.Equal(t, http.StatusOK, <-answers)
+	}
+	require.EqualValues(t, 1, asked.Load())
+}
+
+func TestEventsAreResumedWhereTheyBrokeOff(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", `{"text":"hi","messages":[{"to":"+15550001111"},{"to":"+15550002222"}]}`)
+	r := b.acme("GET", "/v1/batches/b1/events", "")
+	require.Equal(t, http.StatusOK, r.Code)
+	require.Equal(t, []string{"message 3", "message 4", "status 4", "end 4"}, eventsOf(r.Body.String()))
+	r = b.acme("GET", "/v1/batches/b1/events", "", "Last-Event-ID: 3")
+	require.Equal(t, []string{"message 4", "status 4", "end 4"}, eventsOf(r.Body.String()))
+	require.Equal(t, http.StatusNoContent, b.acme("GET", "/v1/batches/b1/events", "", "Last-Event-ID: 4").Code)
+}
+
+// eventsOf are the names of events with the last id that a client would know.
+func eventsOf(text string) (all []string) {
+	last := ""
+	for _, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		name := ""
+		for _, line := range strings.Split(block, "\n") {
+			if v, ok := strings.CutPrefix(line, "event: "); ok {
+				name = v
+			}
+			if v, ok := strings.CutPrefix(line, "id: "); ok {
+				last = v
+			}
+		}
+		all = append(all, name+" "+last)
+	}
+	return all
+}
+
+func TestAStreamEndsWhenTheGatewayLeaves(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	b.states[starter.Ref{Tenant: "acme", ID: "b1"}] = message.BatchRunning
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	served := make(chan error, 1)
+	go func() { served <- b.g.Serve(ctx, l) }()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/v1/batches/b1/events", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+acmeKey)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	require.True(t, lines.Scan())
+	leave()
+	for lines.Scan() {
+		continue
+	}
+	require.NoError(t, lines.Err())
+	require.NoError(t, <-served)
+	require.Equal(t, http.StatusServiceUnavailable, b.call("GET", "/readyz", "").Code)
+}

@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// resultsBuffer is how much of the results is gathered before it goes out.
+const resultsBuffer = 32 << 10
+
+// ownResults streams one row per message. An answer that breaks off is cut without
+// its end, so that no client takes it for whole.
+func (g *Gateway) ownResults(w http.ResponseWriter, r asked) error {
+	q := queryOf(r)
+	format, state := q.text("format"), q.text("state")
+	switch format {
+	case "", "jsonl", "csv":
+	default:
+		q.fail("format", "is neither jsonl nor csv")
+	}
+	if err := q.end(); err != nil {
+		return err
+	}
+	next, stop := iter.Pull2(g.o.Batches.Results(r.Context(), r.ref(), starter.ResultQuery{State: state}))
+	defer stop()
+	row, err, ok := next()
+	if err != nil {
+		return err
+	}
+	rows := newRows(w, format)
+	for ; ok; row, err, ok = next() {
+		if err == nil {
+			err = rows.write(&row)
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if rows.end() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// rows writes rows to a client as fast as it reads them.
+type rows struct {
+	out  *bufio.Writer
+	json *json.Encoder
+	csv  *csv.Writer // nil is JSON lines
+}
+
+func newRows(w http.ResponseWriter, format string) *rows {
+	out := bufio.NewWriterSize(&pushed{w, http.NewResponseController(w)}, resultsBuffer)
+	r := &rows{out: out}
+	if format == "csv" {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
+		r.csv = csv.NewWriter(out)
+		_ = r.csv.Write(message.RowColumns()) // the end tells of every error
+		return r
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	r.json = json.NewEncoder(out)
+	r.json.SetEscapeHTML(false)
+	return r
+}
+
+func (r *rows) write(row *message.Row) error {
+	if r.csv != nil {
+		return r.csv.Write(row.Columns())
+	}
+	return r.json.Encode(row)
+}
+
+func (r *rows) end() error {
+	if r.csv != nil {
+		r.csv.Flush()
+		if err := r.csv.Error(); err != nil {
+			return err
+		}
+	}
+	return r.out.Flush()
+}
+
+// pushed writes what a client has to read within writeGrace.
+type pushed struct {
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+}
+
+// Write writes and waits for no more than writeGrace.
+func (p *pushed) Write(b []byte) (int, error) {
+	_ = p.ctl.SetWriteDeadline(time.Now().Add(writeGrace)) // a test's recorder knows none
+	return p.w.Write(b)
+}

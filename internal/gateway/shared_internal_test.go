@@ -1,0 +1,75 @@
+package gateway
+
+// These tests are inside the package because nothing outside of it shares answers.
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAQuestionIsAskedOnceForAllWhoAskIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		s := newShared(func(context.Context, string) (int, error) {
+			asked++
+			time.Sleep(time.Second)
+			return asked, nil
+		})
+		answers := make(chan int, 10)
+		for range cap(answers) {
+			go func() { n, _ := s.get(t.Context(), "k"); answers <- n }()
+		}
+		for range cap(answers) {
+			require.Equal(t, 1, <-answers)
+		}
+		n, err := s.get(t.Context(), "k")
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "an answer serves for a while")
+		time.Sleep(fresh)
+		synctest.Wait()
+		require.Empty(t, s.kept, "and is not kept beyond that")
+		n, _ = s.get(t.Context(), "k")
+		require.Equal(t, 2, n)
+		s.forget("k")
+		n, _ = s.get(t.Context(), "k")
+		require.Equal(t, 3, n, "what has changed is asked anew")
+	})
+}
+
+func TestOneWhoLeavesDoesNotTakeTheAnswerWithThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShared(func(ctx context.Context, _ string) (int, error) {
+			select {
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			case <-time.After(time.Second):
+				return 7, nil
+			}
+		})
+		ctx, leave := context.WithCancel(t.Context())
+		first := make(chan error, 1)
+		go func() { _, err := s.get(ctx, "k"); first <- err }()
+		synctest.Wait()
+		second := make(chan int, 1)
+		go func() { n, _ := s.get(t.Context(), "k"); second <- n }()
+		synctest.Wait()
+		leave()
+		require.ErrorIs(t, <-first, context.Canceled)
+		require.Equal(t, 7, <-second)
+	})
+}
+
+func TestErrorsAreSharedAsAnswersAre(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	s := newShared(func(context.Context, int) (int, error) { return 0, broken })
+	_, err := s.get(t.Context(), 1)
+	require.ErrorIs(t, err, broken)
+}

@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"volley/internal/dialect"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// maxSinchList is the most batches of one answer, since Sinch's list has no pages.
+const maxSinchList = 1000
+
+// sinchGet shows a batch. It may be one of another project of the tenant.
+func (g *Gateway) sinchGet(w http.ResponseWriter, r asked) error {
+	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
+		return err
+	}
+	st, err := g.sinchBatch(r, r.PathValue("batch_id"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, dialect.EncodeSinchBatch(st))
+	return nil
+}
+
+// sinchBatch is a batch that came in Sinch's format; one of another is not there.
+func (g *Gateway) sinchBatch(r asked, id string) (message.Status, error) {
+	missing := notFound("the project has no batch " + strconv.Quote(id))
+	if !starter.ValidID(id) {
+		return message.Status{}, missing
+	}
+	st, err := g.status.get(r.Context(), starter.Ref{Tenant: r.tenant.Tenant, ID: id})
+	if errors.Is(err, starter.ErrNotFound) || err == nil && st.Dialect != "sinch" {
+		return message.Status{}, missing
+	}
+	return st, err
+}
+
+func (g *Gateway) sinchList(w http.ResponseWriter, r asked) error {
+	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
+		return err
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fail(http.StatusBadRequest, codeInvalid, "the query string cannot be read")
+	}
+	s := sinchSelector{MetadataKey: q.Get("metadataKey"), MetadataValue: q.Get("metadataValue")}
+	var problems message.Problems
+	for _, name := range []string{"metadataKey", "metadataValue"} {
+		if !q.Has(name) || name == "metadataKey" && s.MetadataKey == "" {
+			problems.Add(message.WholeBatch, name, message.CodeRequired, "is required")
+		}
+	}
+	if len(problems) > 0 {
+		return refused(errors.New("batches are listed by a key and a value of their metadata"), problems)
+	}
+	found, err := g.sinchFind(r, s)
+	if err != nil {
+		return err
+	}
+	all := []dialect.SinchBatch{}
+	for _, st := range found {
+		all = append(all, dialect.EncodeSinchBatch(st))
+	}
+	writeJSON(w, http.StatusOK, all)
+	return nil
+}
+
+// sinchSelector names one batch by its id, or those with a value in their metadata.
+type sinchSelector struct {
+	BatchID       string
+	MetadataKey   string
+	MetadataValue string
+}
+
+// sinchFind finds the batches that a selector means; none is no error.
+func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) {
+	if s.MetadataKey == dialect.SinchBatchID {
+		s.BatchID = s.MetadataValue
+	}
+	if s.BatchID != "" {
+		st, err := g.sinchBatch(r, s.BatchID)
+		var f *failure
+		if errors.As(err, &f) && f.status == http.StatusNotFound {
+			return nil, nil
+		}
+		return []message.Status{st}, err
+	}
+	q := starter.ListQuery{Tenant: r.tenant.Tenant, Dialect: "sinch", Meta: s.MetadataKey + "=" + s.MetadataValue, Limit: maxList}
+	var all []message.Status
+	for {
+		page, err := g.o.Batches.List(r.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range page.Batches {
+			if s.matches(st) && len(all) < maxSinchList {
+				all = append(all, st)
+			}
+		}
+		if q.Cursor = page.Next; q.Cursor == "" || len(all) == maxSinchList {
+			return all, nil
+		}
+	}
+}
+
+// matches drops batches that the index takes for the ones asked for: it knows the
+// beginning of a long value, and not where a key ends. The metadata of an open batch
+// may be cut, and then the index is believed.
+func (s sinchSelector) matches(st message.Status) bool {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(st.Metadata, &all) != nil {
+		return true
+	}
+	raw, ok := all[s.MetadataKey]
+	if !ok {
+		return true
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return true // a number, a truth
+	}
+	return text == s.MetadataValue
+}
+
+// sinchCancel cancels what has not begun of the batches that are named. It answers 200
+// whatever became of that, as Sinch does; only a request that names nothing, and a
+// server that cannot take it, are told.
+func (g *Gateway) sinchCancel(w http.ResponseWriter, r asked) error {
+	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
+		return err
+	}
+	s, err := readSinchSelector(w, r)
+	if err != nil {
+		return err
+	}
+	found, err := g.sinchFind(r, s)
+	if err != nil {
+		return err
+	}
+	for _, st := range found {
+		if dialect.SinchStatus(st) != dialect.SinchScheduled {
+			continue
+		}
+		if err := g.sinchCancelOne(r, starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID}); err != nil {
+			return err
+		}
+	}
+	writeJSON(w, http.StatusOK, struct{}{})
+	return nil
+}
+
+// sinchCancelOne cancels a batch that, by a list that lags or an answer that was shared,
+// has not begun.
+func (g *Gateway) sinchCancelOne(r asked, ref starter.Ref) error {
+	st, err := g.o.Batches.Status(r.Context(), ref)
+	if err == nil && dialect.SinchStatus(st) == dialect.SinchScheduled {
+		var res message.CancelResult
+		res, err = g.o.Batches.Cancel(r.Context(), ref, message.CancelRequest{Reason: "canceled through Sinch's API"})
+		g.status.forget(ref)
+		if errors.Is(err, starter.ErrNoWorker) && res.Batch != "" {
+			return nil // it is recorded
+		}
+	}
+	if errors.Is(err, starter.ErrEnded) || errors.Is(err, starter.ErrNotFound) {
+		return nil // too late
+	}
+	return err
+}
+
+// readSinchSelector reads what to cancel, from the body or from the query. Sinch names
+// the key batch_id; how it writes those of the metadata is not documented, so the ways
+// of its other calls are taken.
+func readSinchSelector(w http.ResponseWriter, r asked) (s sinchSelector, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r.Request)), maxControl))
+	if err != nil {
+		return s, err
+	}
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return s, fail(http.StatusBadRequest, codeInvalid, "the query string cannot be read")
+	}
+	if len(bytes.TrimSpace(body)) > 0 {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(body, &fields); err != nil {
+			return s, fail(http.StatusBadRequest, codeInvalid, "the body is not a JSON object")
+		}
+		for key, raw := range fields {
+			var text string
+			if json.Unmarshal(raw, &text) != nil {
+				text = strings.Trim(string(raw), `"`) // a number, a truth
+			}
+			given.Set(key, text)
+		}
+	}
+	first := func(names ...string) string {
+		for _, n := range names {
+			if v := given.Get(n); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	s.BatchID = first("batch_id", "batchId")
+	s.MetadataKey, s.MetadataValue = first("metadata_key", "metadataKey"), first("metadata_value", "metadataValue")
+	if s.BatchID == "" && s.MetadataKey == "" {
+		var problems message.Problems
+		problems.Add(message.WholeBatch, "batch_id", message.CodeRequired, "is required where no metadata_key and metadata_value are given")
+		return s, refused(errors.New("nothing is named that could be canceled"), problems)
+	}
+	return s, nil
+}

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"volley/internal/dialect"
+	"volley/internal/intake"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+const (
+	// headerKey is the header that makes a repeated submit the same one.
+	headerKey = "Idempotency-Key"
+	maxKey    = 255
+	// maxShown is how many problems an answer shows.
+	maxShown = 100
+	// startWait bounds the start of a batch once its request has been read, which goes
+	// on when the client has gone.
+	startWait = 30 * time.Second
+)
+
+// submission is a request for a batch.
+type submission struct {
+	dialect string
+	// id is the batch's own, where the caller may choose it.
+	id      string
+	options intake.Options
+	// flags are the caller's choices outside of the body, which a repeat must share.
+	flags map[string]string
+	// keepInvalid starts a batch also when every message of it is rejected, as
+	// providers do that check messages later.
+	keepInvalid bool
+	// body is read once; nil is the request's own.
+	body io.Reader
+	// before completes the submission once the tenant's rate has let it in; nil is
+	// nothing. Problems that it finds refuse the request, along with the body's own.
+	before   func(*submission) error
+	problems message.Problems
+}
+
+// submitted is a batch that was started, or was there.
+type submitted struct {
+	starter.Started
+	ref starter.Ref
+	// batch is what was decoded; without messages where it was read bit by bit.
+	batch *message.Batch
+}
+
+// messageID is the id of the message at i.
+func (s *submitted) messageID(i int) string {
+	return message.KeyOf(starter.WorkflowID(s.ref)).MessageID(i)
+}
+
+// submit starts a batch. Once it returns without an error Temporal has the batch.
+func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitted, error) {
+	key := r.Header.Get(headerKey)
+	if len(key) > maxKey {
+		return nil, fail(http.StatusBadRequest, codeInvalid, "Idempotency-Key has more than 255 bytes")
+	}
+	if wait := r.tenant.admit(g.o.Now()); wait > 0 {
+		f := fail(http.StatusTooManyRequests, codeTooMany, "more submits than the tenant's rate allows")
+		f.retryAfter = wait
+		return nil, f
+	}
+	if s.before != nil {
+		if err := s.before(&s); err != nil {
+			return nil, err
+		}
+	}
+	q, err := g.open(w, r, &s)
+	if err != nil {
+		return nil, err
+	}
+	ask := starter.Request{Ref: starter.Ref{Tenant: r.tenant.Tenant, ID: s.id}, IdempotencyKey: key, Flags: s.flags}
+	out := &submitted{}
+	if q.Small() {
+		err = g.startWhole(r.Context(), q, ask, s, out)
+	} else {
+		err = g.startIncoming(r.Context(), q, ask, s, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.ref = starter.Ref{Tenant: r.tenant.Tenant, ID: out.ID}
+	w.Header().Set(headerBatch, out.ID)
+	return out, nil
+}
+
+// open reads the first bytes of a request.
+func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.Request, error) {
+	if r.Body == nil && s.body == nil {
+		r.Body = http.NoBody
+	}
+	d, err := dialect.Named(s.dialect)
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, codeInvalid, err.Error())
+	}
+	s.options.Dialect, s.options.Now = d, g.o.Now()
+	body := s.body
+	if body == nil {
+		body = pace(w, r.Request)
+	}
+	q, err := intake.Open(body, r.tenant.Caller, g.o.Limits, s.options)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (g *Gateway) startWhole(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+	whole := q.Whole()
+	if len(s.problems) > 0 {
+		return refused(errRefused, append(s.problems, whole.Problems...))
+	}
+	if err := whole.Refusal(); err != nil && (whole.None || s.options.Strict || !s.keepInvalid) {
+		return refused(err, whole.Problems)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startWait)
+	defer cancel()
+	ask.Body, ask.Batch = whole.Body, whole.Batch
+	var err error
+	if out.Started, err = g.o.Batches.Start(ctx, ask); err != nil {
+		return err
+	}
+	out.batch = whole.Batch
+	return nil
+}
+
+// startIncoming starts a batch of which only a part is in memory.
+func (g *Gateway) startIncoming(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+	log := firstProblems{list: s.problems}
+	in, err := q.Incoming(&log)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if in.Header() == nil || len(s.problems) > 0 {
+		return g.refusedIncoming(in, &log)
+	}
+	out.Started, err = g.o.Batches.StartLarge(ctx, ask, in)
+	var none *starter.NoneValidError
+	switch {
+	case err != nil && (in.Refused() || errors.As(err, &none)):
+		return g.refusedIncoming(in, &log)
+	case err != nil:
+		return err
+	}
+	out.batch = in.Header()
+	return nil
+}
+
+func (g *Gateway) refusedIncoming(in *intake.Incoming, log *firstProblems) error {
+	if err := in.Rest(); err != nil {
+		return err
+	}
+	why := in.Refusal()
+	if why == nil {
+		why = errRefused
+	}
+	return refused(why, log.list)
+}
+
+// errRefused says no more than that a request has problems.
+var errRefused = errors.New("the request is refused, nothing was started")
+
+// firstProblems keeps the first problems of a request.
+type firstProblems struct{ list message.Problems }
+
+// Add keeps problems while there is room.
+func (l *firstProblems) Add(problems ...message.Problem) error {
+	l.list = append(l.list, problems[:min(len(problems), maxShown-min(len(l.list), maxShown))]...)
+	return nil
+}
