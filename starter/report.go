@@ -127,12 +127,12 @@ func sizeOf(p *message.Report) int {
 // deliver makes reports of one batch durable: with its workflow, or, for a large
 // one and for one that has ended, with the workflow that keeps late reports.
 func (s *Starter) deliver(ctx context.Context, h *home, reports []message.Report) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Wait)
+	sctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
 	what := "report to batch " + h.ref.ID
 	q := workflows.Reports{V: message.Version, Reports: reports}
 	if !h.large && !h.hasEnded() {
-		err := s.c.SignalWorkflow(ctx, h.wid, "", workflows.SignalReports, q)
+		err := s.c.SignalWorkflow(sctx, h.wid, "", workflows.SignalReports, q)
 		if !gone(err) {
 			return s.translate(ctx, what, err)
 		}
@@ -141,7 +141,7 @@ func (s *Starter) deliver(ctx context.Context, h *home, reports []message.Report
 	if s.o.Store == nil {
 		return fmt.Errorf("%s: %w", what, ErrNoStore)
 	}
-	_, err := s.c.SignalWithStartWorkflow(ctx, workflows.ReportsID(h.wid), workflows.SignalReports, q, client.StartWorkflowOptions{
+	_, err := s.c.SignalWithStartWorkflow(sctx, workflows.ReportsID(h.wid), workflows.SignalReports, q, client.StartWorkflowOptions{
 		TaskQueue:             s.o.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "late reports",
@@ -169,7 +169,7 @@ func (s *Starter) homes(ctx context.Context, keys map[message.Key]bool) (map[mes
 			return nil, err
 		}
 		for some := range slices.Chunk(missing, maxKeys) {
-			if err := s.find(ctx, some, found); err != nil {
+			if err := s.lookFor(ctx, some, found); err != nil {
 				return nil, err
 			}
 		}
@@ -193,8 +193,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// find asks the list of batches once.
-func (s *Starter) find(ctx context.Context, keys []message.Key, found map[message.Key]*home) error {
+// lookFor asks the list of batches once.
+func (s *Starter) lookFor(ctx context.Context, keys []message.Key, found map[message.Key]*home) error {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = quote(k.String())
