@@ -211,7 +211,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if s.o.noWorker {
 		return nil
 	}
-	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: s.store, Log: s.log.Named("worker")})
+	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Log: s.log.Named("worker")})
 	if err != nil {
 		return err
 	}

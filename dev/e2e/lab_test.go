@@ -141,6 +141,7 @@ func (l *lab) accounts() []provider.Account {
 		l.hook("fragile", true),
 		l.patient(),
 		l.locked(),
+		l.telling(),
 	}
 }
 
@@ -155,6 +156,13 @@ func (l *lab) unhurried() provider.Account {
 func (l *lab) patient() provider.Account {
 	a := l.hook("patient", true)
 	a.RetryInitial = 40 * time.Second
+	return a
+}
+
+// telling is an account that takes delivery reports.
+func (l *lab) telling() provider.Account {
+	a := l.hook("telling", true)
+	a.ReportSecret = hookSecret
 	return a
 }
 
@@ -180,7 +188,10 @@ func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err 
 		return nil, err
 	}
 	cache, _ := strconv.Atoi(os.Getenv("VOLLEY_STICKY_CACHE"))
-	w, err := worker.New(l.client, reg, worker.Options{TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store})
+	w, err := worker.New(l.client, reg, worker.Options{
+		TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store,
+		Reports: l.newStarter(starter.Options{TaskQueue: queue}),
+	})
 	if err != nil {
 		return nil, err
 	}
