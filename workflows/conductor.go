@@ -119,10 +119,10 @@ func (c *conductor) loop() {
 		}
 		c.begin()
 		c.show()
-		c.herald.tell(c.now(), c.state(), c.news)
 		if c.over() {
 			return
 		}
+		c.herald.tell(c.now(), c.state(), c.news)
 		c.sleep(canceled)
 	}
 }

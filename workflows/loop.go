@@ -23,7 +23,7 @@ func (r *run) loop() (again bool) {
 		r.fill()
 		r.show()
 		r.tellFirstMade()
-		if !r.draining {
+		if !r.draining && r.counts.Open() > 0 { // close tells the end
 			r.herald.tell(r.now(), r.state(), r.news)
 		}
 		if r.counts.Open() == 0 || r.rests() {
