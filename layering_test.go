@@ -46,7 +46,7 @@ func places() map[string]place {
 		"internal/dialect":               {ours: []string{"internal/message"}, powers: []string{json}},
 		"internal/provider":              {ours: []string{"internal/message"}, powers: []string{http, json}},
 		"internal/provider/providertest": {ours: []string{"internal/message", "internal/provider"}, powers: []string{http, json}},
-		"internal/callback":              {ours: []string{"internal/message", "internal/provider"}, powers: []string{http, json}},
+		"internal/callback":              {ours: []string{"internal/dialect", "internal/message", "internal/provider"}, powers: []string{http, json}},
 		"internal/store":                 {ours: []string{"internal/message"}, powers: []string{json}},
 		"activities": {
 			ours:   []string{"internal/callback", "internal/message", "internal/provider", "internal/store"},

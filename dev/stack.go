@@ -214,9 +214,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 	}
 	callbacks := callback.New(s.cfg.Callbacks())
 	s.stops = append(s.stops, func() error { callbacks.Close(); return nil })
-	reader := starter.New(s.client, starter.Options{TaskQueue: s.cfg.TaskQueue, Store: s.store, Log: s.log.Named("starter")})
 	w, err := worker.New(s.client, s.accounts, worker.Options{
-		TaskQueue: s.cfg.TaskQueue, Store: s.store, Callbacks: callbacks, Changes: reader.Changes(), Log: s.log.Named("worker"),
+		TaskQueue: s.cfg.TaskQueue, Store: s.store, Callbacks: callbacks, Changes: s.starter.Changes(), Log: s.log.Named("worker"),
 	})
 	if err != nil {
 		return err

@@ -64,6 +64,12 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 		e.Asked = asked(body)
 		return e
 	}
+	birds := func(row message.Row) callback.Event {
+		e := callback.MessageEvent(batchStatus(message.BatchRunning), row)
+		e.Batch.Dialect = "bird"
+		e.Asked.Message.Body = json.RawMessage(birdBody)
+		return e
+	}
 	batch := func(body string, state message.BatchState) callback.Event {
 		e := callback.BatchEvent(batchStatus(state), callback.TypeOf(message.BatchRunning, state), 1)
 		e.Asked = asked(body)
@@ -81,9 +87,10 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 		"sinch.queued":    {"sinch", message1(sinchBody, messageRow(message.Sent, "", ""))},
 		"sinch.delivered": {"sinch", message1(`{"app_id":"app-1","recipient":{"contact_id":"contact-1"}}`, messageRow(message.Delivered, "", ""))},
 		"sinch.failed":    {"sinch", message1(sinchBody, messageRow(message.Expired, "expired", "too late"))},
-		"bird.sent":       {"bird", message1(birdBody, messageRow(message.Sent, "", ""))},
-		"bird.rejected":   {"bird", message1(birdBody, messageRow(message.Rejected, "required", "body is missing"))},
-		"bird.failed":     {"bird", message1(birdBody, messageRow(message.Undelivered, "15005", "unknown subscriber"))},
+		"bird.sent":       {"bird", birds(messageRow(message.Sent, "", ""))},
+		"bird.other":    {"bird", message1(`{"text":"Hi"}`, messageRow(message.Canceled, "canceled", "enough"))},
+		"bird.rejected":   {"bird", birds(messageRow(message.Rejected, "required", "body is missing"))},
+		"bird.failed":     {"bird", birds(messageRow(message.Undelivered, "15005", "unknown subscriber"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
