@@ -88,7 +88,7 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 		"sinch.delivered": {"sinch", message1(`{"app_id":"app-1","recipient":{"contact_id":"contact-1"}}`, messageRow(message.Delivered, "", ""))},
 		"sinch.failed":    {"sinch", message1(sinchBody, messageRow(message.Expired, "expired", "too late"))},
 		"bird.sent":       {"bird", birds(messageRow(message.Sent, "", ""))},
-		"bird.other":    {"bird", message1(`{"text":"Hi"}`, messageRow(message.Canceled, "canceled", "enough"))},
+		"bird.other":      {"bird", message1(`{"text":"Hi"}`, messageRow(message.Canceled, "canceled", "enough"))},
 		"bird.rejected":   {"bird", birds(messageRow(message.Rejected, "required", "body is missing"))},
 		"bird.failed":     {"bird", birds(messageRow(message.Undelivered, "15005", "unknown subscriber"))},
 	} {
