@@ -43,6 +43,9 @@ type Options struct {
 	Store *store.Store
 	// Heartbeats are those of groups. Without it no group sends anything.
 	Heartbeats Heartbeater
+	// Changes and Poster deliver callbacks; without both none are delivered.
+	Changes Changes
+	Poster  Poster
 }
 
 // Activities holds what the activities of one worker process share.
@@ -52,6 +55,8 @@ type Activities struct {
 	other      *gate
 	store      *store.Store
 	heartbeats Heartbeater
+	changes    Changes
+	poster     Poster
 	now        func() time.Time
 }
 
@@ -60,7 +65,7 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, changes: o.Changes, poster: o.Poster, now: time.Now,
 	}
 	for _, account := range o.Accounts {
 		a.gates[account.Name] = newGate(account)

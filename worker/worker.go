@@ -35,6 +35,10 @@ type Options struct {
 	// Store holds large batches; nil is none, and every large batch is then one
 	// that the store does not have.
 	Store *store.Store
+	// Callbacks posts the events of batches, and Changes reads them, such as
+	// starter.Changes. Without both this worker delivers no callbacks.
+	Callbacks activities.Poster
+	Changes   activities.Changes
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
@@ -57,6 +61,7 @@ type Worker struct {
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
+	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: workflows.NotifyName})
 }
 
 // RegisterActivities does the same for the activities. Every part of a worker
@@ -74,6 +79,7 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{workflows.KeepName, a.Keep},
 		{workflows.CloseName, a.Close},
 		{workflows.LocateName, a.Locate},
+		{workflows.DeliverName, a.Deliver},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -93,7 +99,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	setStickyCache(o.StickyCache)
 
 	list := accounts.Accounts()
-	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c})
+	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Changes: o.Changes, Poster: o.Callbacks})
 	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
 	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}
 	common := common{identity: w.identity, drain: o.Drain, died: w.died}
@@ -105,6 +111,9 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 		return part
 	}
 	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
+	if o.Callbacks != nil && o.Changes != nil {
+		add(workflows.NotifyQueue(o.TaskQueue), accountOptions(notifyConcurrency, 0))
+	}
 	for _, a := range list {
 		sends, groups := SendOptions(a), GroupOptions(a)
 		if a.Rate > 0 {

@@ -55,6 +55,7 @@ type bench struct {
 	attempts []attempt
 	asks     []attempt
 	updates  int
+	notifies int
 }
 
 func newBench(t *testing.T) *bench {

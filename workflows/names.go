@@ -7,6 +7,7 @@ import "volley/internal/message"
 const (
 	SendBatchName   = "SendBatch"
 	SendSegmentName = "SendSegment"
+	NotifyName      = "Notify"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -16,6 +17,7 @@ const (
 	KeepName      = "Keep"
 	CloseName     = "Close"
 	LocateName    = "Locate"
+	DeliverName   = "Deliver"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -30,6 +32,10 @@ const (
 	// signalOrder goes from a large batch to its segments, signalReport back.
 	signalOrder  = "order"
 	signalReport = "report"
+
+	// SignalChanged goes from a batch to its Notify, with no argument, and from whoever
+	// knows that there is more to tell.
+	SignalChanged = "changed"
 
 	// TaskQueue is the default queue of workflows.
 	TaskQueue = "volley"

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"volley/internal/callback"
 	"volley/internal/config"
 	"volley/internal/provider"
 	"volley/internal/temporalclient"
@@ -77,7 +78,8 @@ func (a *app) worker(ctx context.Context, listen string) error {
 		return err
 	}
 	defer tc.Close()
-	warnMissing(ctx, starter.New(tc, starterOptions(c, settings.Namespace, log)), log)
+	so := starterOptions(c, settings.Namespace, log)
+	warnMissing(ctx, starter.New(tc, so), log)
 	st, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -85,8 +87,12 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	if st != nil {
 		defer st.Close()
 	}
+	so.Store = st
+	callbacks := callback.New(c.Callbacks())
+	defer callbacks.Close()
 	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Identity: settings.Identity, Log: log, Drain: drain,
+		TaskQueue: c.TaskQueue, Store: st, Callbacks: callbacks, Changes: starter.New(tc, so).Changes(),
+		Identity: settings.Identity, Log: log, Drain: drain,
 	})
 	if err != nil {
 		return err
