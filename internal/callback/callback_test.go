@@ -9,8 +9,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,24 +28,30 @@ const secret = "whsec_dGhlLXNlY3JldC1vZi1hY21lLWlzLXRoaXM="
 // heard is one request that an endpoint got.
 type heard struct {
 	header http.Header
-	url    string
 	body   []byte
 }
 
-// endpoint answers with a status and remembers what it got.
-func endpoint(t *testing.T, answer func(w http.ResponseWriter)) (*httptest.Server, *[]heard) {
+// endpoint answers as told and says what it got.
+func endpoint(t *testing.T, answer func(w http.ResponseWriter)) (*httptest.Server, func() []heard) {
 	t.Helper()
+	var mu sync.Mutex
 	var all []heard
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
 		}
-		all = append(all, heard{r.Header, "http://" + r.Host + r.URL.String(), body})
+		mu.Lock()
+		all = append(all, heard{r.Header, body})
+		mu.Unlock()
 		answer(w)
 	}))
 	t.Cleanup(srv.Close)
-	return srv, &all
+	return srv, func() []heard {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
 }
 
 func status(code int) func(http.ResponseWriter) {
@@ -70,7 +78,7 @@ func TestAStandardWebhookIsVerifiedByTheStandardsLibrary(t *testing.T) {
 			srv, all := endpoint(t, status(http.StatusNoContent))
 			e := sent()
 			require.Nil(t, poster(t, key, true).Post(t.Context(), "acme", to(srv.URL, "volley"), e))
-			got := (*all)[0]
+			got := all()[0]
 			wh, err := standardwebhooks.NewWebhookRaw([]byte(key))
 			if key == secret {
 				wh, err = standardwebhooks.NewWebhook(key)
@@ -93,7 +101,7 @@ func TestASinchCallbackIsVerifiedAsSinchSays(t *testing.T) {
 	for range 2 {
 		require.Nil(t, p.Post(t.Context(), "acme", to(srv.URL, "sinch"), sent()))
 	}
-	for _, got := range *all {
+	for _, got := range all() {
 		h := got.header
 		mac := hmac.New(sha256.New, []byte("foo_secret1234"))
 		fmt.Fprintf(mac, "%s.%s.%s", got.body, h.Get("x-sinch-webhook-signature-nonce"), h.Get("x-sinch-webhook-signature-timestamp"))
@@ -101,7 +109,7 @@ func TestASinchCallbackIsVerifiedAsSinchSays(t *testing.T) {
 		require.Equal(t, "HmacSHA256", h.Get("x-sinch-webhook-signature-algorithm"))
 		recent(t, h.Get("x-sinch-webhook-signature-timestamp"))
 	}
-	require.NotEqual(t, (*all)[0].header.Get("x-sinch-webhook-signature-nonce"), (*all)[1].header.Get("x-sinch-webhook-signature-nonce"))
+	require.NotEqual(t, all()[0].header.Get("x-sinch-webhook-signature-nonce"), all()[1].header.Get("x-sinch-webhook-signature-nonce"))
 }
 
 // An endpoint of Bird's checks the signature so: HMAC-SHA256 of time, its own URL and
@@ -110,7 +118,7 @@ func TestABirdCallbackIsVerifiedAsBirdSays(t *testing.T) {
 	t.Parallel()
 	srv, all := endpoint(t, status(http.StatusOK))
 	require.Nil(t, poster(t, "bird key", true).Post(t.Context(), "acme", to(srv.URL+"/hook?a=b%20c#part", "bird"), sent()))
-	got := (*all)[0]
+	got := all()[0]
 	sum := sha256.Sum256(got.body)
 	at := got.header.Get("messagebird-request-timestamp")
 	mac := hmac.New(sha256.New, []byte("bird key"))
@@ -146,7 +154,7 @@ func TestWhatAnAnswerMeansForAnEvent(t *testing.T) {
 			t.Parallel()
 			srv, all := endpoint(t, c.answer)
 			require.Equal(t, c.want, poster(t, secret, true).Post(t.Context(), "acme", to(srv.URL, "volley"), sent()))
-			require.Len(t, *all, 1, "it is posted once")
+			require.Len(t, all(), 1, "it is posted once")
 		})
 	}
 }
@@ -160,7 +168,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	})
 	f := poster(t, secret, true).Post(t.Context(), "acme", to(srv.URL, "volley"), sent())
 	require.Equal(t, "http_307", f.Code)
-	require.Empty(t, *reached)
+	require.Empty(t, reached())
 }
 
 func TestPrivateAddressesAreReachedOnlyWhenAllowed(t *testing.T) {
@@ -173,9 +181,9 @@ func TestPrivateAddressesAreReachedOnlyWhenAllowed(t *testing.T) {
 		require.NotNil(t, f, url)
 		require.Equal(t, callback.CodePrivate, f.Code, url)
 	}
-	require.Empty(t, *reached)
+	require.Empty(t, reached())
 	require.Nil(t, poster(t, secret, true).Post(t.Context(), "acme", to("http://localhost"+port, "volley"), sent()))
-	require.Len(t, *reached, 1)
+	require.Len(t, reached(), 1)
 }
 
 func TestAnAddressMayHoldALogin(t *testing.T) {
@@ -183,7 +191,7 @@ func TestAnAddressMayHoldALogin(t *testing.T) {
 	srv, all := endpoint(t, status(200))
 	url := strings.Replace(srv.URL, "http://", "http://ann:pass%20word@", 1)
 	require.Nil(t, poster(t, secret, true).Post(t.Context(), "acme", to(url, "volley"), sent()))
-	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("ann:pass word")), (*all)[0].header.Get("Authorization"))
+	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("ann:pass word")), all()[0].header.Get("Authorization"))
 }
 
 func TestNothingIsPostedWithoutASecretOrAnAddress(t *testing.T) {
@@ -198,7 +206,7 @@ func TestNothingIsPostedWithoutASecretOrAnAddress(t *testing.T) {
 	f := poster(t, "whsec_not base64", true).Post(t.Context(), "acme", to(srv.URL, "volley"), sent())
 	require.Equal(t, callback.CodeSecret, f.Code)
 	require.NotContains(t, f.Detail, "not base64\"")
-	require.Empty(t, *all)
+	require.Empty(t, all())
 }
 
 // Neither the address nor the secret may end up in a history, where failures do.

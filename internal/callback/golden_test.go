@@ -96,9 +96,9 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 			t.Parallel()
 			srv, all := endpoint(t, status(http.StatusOK))
 			require.Nil(t, poster(t, secret, true).Post(t.Context(), "acme", to(srv.URL, c.format), c.event))
-			require.True(t, json.Valid((*all)[0].body))
+			require.True(t, json.Valid(all()[0].body))
 			var pretty bytes.Buffer
-			require.NoError(t, json.Indent(&pretty, (*all)[0].body, "", "  "))
+			require.NoError(t, json.Indent(&pretty, all()[0].body, "", "  "))
 			pretty.WriteByte('\n')
 			file := filepath.Join("testdata", name+".json.golden")
 			if *update {
