@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -286,4 +287,21 @@ func TestALargeBatchTellsOfItsSegmentsOnlyWhenAsked(t *testing.T) {
 	}
 	require.Equal(t, 2, signals[false], "that it runs, and that it has ended")
 	require.GreaterOrEqual(t, signals[true], 7)
+}
+
+// These texts stand in histories: they may gain fields and lose none.
+func TestShapesOfNotifyDoNotChange(t *testing.T) {
+	t.Parallel()
+	raw, err := json.Marshal(workflows.NotifyInput{
+		V: 1, ID: "b", Tenant: "acme", Dialect: "volley", Total: 3, Large: true, Cursor: activities.Cursor{Rev: 7},
+		Callbacks: message.Callbacks{URL: "https://example.com"}, Told: 2, GivenUp: 1, Failing: &workflows.Failing{Since: 5, Tries: 6},
+	})
+	require.NoError(t, err)
+	require.Equal(t, `{"v":1,"id":"b","tenant":"acme","dialect":"volley","total":3,"large":true,"callbacks":{"url":"https://example.com"},`+
+		`"cursor":{"rev":7},"told":2,"givenUp":1,"failing":{"since":5,"tries":6}}`, string(raw))
+	raw, err = json.Marshal(workflows.NotifyResult{V: 1, Cursor: activities.Cursor{Rev: 7}, Told: 2, Gone: true})
+	require.NoError(t, err)
+	require.Equal(t, `{"v":1,"cursor":{"rev":7},"told":2,"givenUp":0,"gone":true}`, string(raw))
+	require.Equal(t, "batch-b~notify", workflows.NotifyID("batch-b"))
+	require.Equal(t, "volley-notify", workflows.NotifyQueue(workflows.TaskQueue))
 }
