@@ -46,9 +46,10 @@ func places() map[string]place {
 		"internal/dialect":               {ours: []string{"internal/message"}, powers: []string{json}},
 		"internal/provider":              {ours: []string{"internal/message"}, powers: []string{http, json}},
 		"internal/provider/providertest": {ours: []string{"internal/message", "internal/provider"}, powers: []string{http, json}},
+		"internal/callback":              {ours: []string{"internal/dialect", "internal/message", "internal/provider"}, powers: []string{http, json}},
 		"internal/store":                 {ours: []string{"internal/message"}, powers: []string{json}},
 		"activities": {
-			ours:   []string{"internal/message", "internal/provider", "internal/store"},
+			ours:   []string{"internal/callback", "internal/message", "internal/provider", "internal/store"},
 			powers: []string{temporal, json},
 		},
 		"workflows":               {ours: []string{"internal/message", "activities"}, powers: []string{temporal}},
@@ -66,10 +67,12 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider", "starter"},
 			powers: []string{http, json},
 		},
-		"internal/config": {ours: []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider"}},
+		"internal/config": {ours: []string{
+			"internal/callback", "internal/message", "internal/dialect", "internal/intake", "internal/provider",
+		}},
 		"cmd/volley": {
 			ours: []string{
-				"internal/config", "internal/dialect", "internal/gateway", "internal/intake", "internal/message", "internal/provider",
+				"internal/callback", "internal/config", "internal/dialect", "internal/gateway", "internal/intake", "internal/message", "internal/provider",
 				"internal/store", "internal/temporalclient", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},

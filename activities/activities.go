@@ -46,6 +46,9 @@ type Options struct {
 	// Reports brings delivery reports to batches; nil is nobody, and they wait for
 	// another worker.
 	Reports ReportRouter
+	// Changes and Poster deliver callbacks; without both none are delivered.
+	Changes Changes
+	Poster  Poster
 }
 
 // Activities holds what the activities of one worker process share.
@@ -56,6 +59,8 @@ type Activities struct {
 	store      *store.Store
 	heartbeats Heartbeater
 	reports    ReportRouter
+	changes    Changes
+	poster     Poster
 	now        func() time.Time
 }
 
@@ -64,7 +69,7 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, now: time.Now,
 	}
 	for _, account := range o.Accounts {
 		a.gates[account.Name] = newGate(account)

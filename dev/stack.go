@@ -20,6 +20,7 @@ import (
 
 	"volley/dev/sandbox"
 	"volley/dev/server"
+	"volley/internal/callback"
 	"volley/internal/config"
 	"volley/internal/gateway"
 	"volley/internal/provider"
@@ -211,7 +212,12 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if s.o.noWorker {
 		return nil
 	}
-	w, err := worker.New(s.client, s.accounts, worker.Options{TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Log: s.log.Named("worker")})
+	callbacks := callback.New(s.cfg.Callbacks())
+	s.stops = append(s.stops, func() error { callbacks.Close(); return nil })
+	w, err := worker.New(s.client, s.accounts, worker.Options{
+		TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
+		Log: s.log.Named("worker"),
+	})
 	if err != nil {
 		return err
 	}

@@ -133,12 +133,15 @@ func (s *Starter) removeSegments(ctx context.Context, ref Ref, dirs []store.Fold
 	return nil
 }
 
-// removeRuns removes what visibility still has of a batch: runs that went on as
+// removeRuns removes the batch's callbacks, and what visibility still has of it: runs that went on as
 // others, retries that no result names, and at last the batch's own workflow.
 func (s *Starter) removeRuns(ctx context.Context, ref Ref) error {
 	wid := WorkflowID(ref)
 	what := "delete batch " + ref.ID
 	own := []string{}
+	if err := s.remove(ctx, workflows.NotifyID(wid), ""); err != nil {
+		return s.translate(ctx, what, err)
+	}
 	for info, err := range s.runs(ctx, "WorkflowId = "+quote(wid)+" OR WorkflowId STARTS_WITH "+quote(wid+"~")) {
 		id, run := info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()
 		switch {

@@ -47,9 +47,10 @@ func (s *Starter) RouteReports(ctx context.Context, batch string, reports []mess
 	if err != nil {
 		return activities.ReportsResult{}, err
 	}
-	if s.o.Renotify != nil && r.out.Kept+r.out.Repeated > 0 {
-		if err := s.o.Renotify(ctx, ref); err != nil {
-			return activities.ReportsResult{}, fmt.Errorf("tell of the late reports of batch %s: %w", ref.ID, err)
+	if r.out.Kept+r.out.Repeated > 0 {
+		// Also where all are repeated: the call that kept them may have ended here.
+		if err := s.Renotify(ctx, ref); err != nil && !errors.Is(err, ErrNotFound) {
+			return activities.ReportsResult{}, err
 		}
 	}
 	slices.Sort(r.out.Later)

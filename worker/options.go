@@ -26,6 +26,9 @@ const (
 	// storeConcurrency is how many activities read or write the store at once. Each
 	// may hold a segment in memory.
 	storeConcurrency = 16
+	// notifyConcurrency is how many batches' callbacks are delivered at once. Most of
+	// that time they wait for endpoints.
+	notifyConcurrency = 100
 	// leastGroups is how many groups of an account with a rate may have messages to
 	// start in one process at once: one whose turn it is, and one so that its end is
 	// no pause. Above groupsRate there are more, one for so much of it.

@@ -19,6 +19,7 @@ func SendBatch(ctx workflow.Context, in Input) (message.Result, error) {
 	if err := r.setup(); err != nil {
 		return message.Result{}, err
 	}
+	r.herald = newHerald(r.work, r.poke, r.batch, len(r.recs), false, in.State == nil)
 	if again := r.loop(); again {
 		return message.Result{}, workflow.NewContinueAsNewError(ctx, SendBatchName, r.next())
 	}

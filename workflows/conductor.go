@@ -52,6 +52,9 @@ type conductor struct {
 	updates  int
 	wake     workflow.Channel
 
+	herald *herald // tells Notify of changes; nil where nobody asked for callbacks
+	news   int     // segments that ended with messages to tell of
+
 	armed     int64 // when the armed timer fires; 0 is none
 	timer     workflow.Future
 	disarm    workflow.CancelFunc
@@ -71,6 +74,7 @@ func conduct(ctx workflow.Context, in Input) (message.Result, error) {
 	if err := c.setup(); err != nil {
 		return message.Result{}, err
 	}
+	c.herald = newHerald(c.work, c.poke, c.batch, c.in.Total, true, true)
 	workflow.Go(reading, c.open)
 	c.loop()
 	return c.close(), nil
@@ -118,6 +122,7 @@ func (c *conductor) loop() {
 		if c.over() {
 			return
 		}
+		c.herald.tell(c.now(), c.state(), c.news)
 		c.sleep(canceled)
 	}
 }
@@ -143,7 +148,7 @@ func (c *conductor) sleep(canceled workflow.Channel) {
 
 // arm keeps one timer for the next time at which something changes by itself.
 func (c *conductor) arm() {
-	at := c.nextTime()
+	at := c.herald.sooner(c.nextTime(), c.state(), c.news)
 	if at == 0 || c.armed != 0 && c.armed <= at {
 		return
 	}

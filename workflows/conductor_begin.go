@@ -181,6 +181,9 @@ func (c *conductor) finish(p *part, res SegmentResult, err error) {
 		}
 	}
 	p.orders = nil
+	if b := c.batch.Callbacks; b != nil && (b.Messages || c.in.Total <= fewMessages) {
+		c.news++
+	}
 	c.rev = max(c.rev, res.Rev)
 	c.begins(res.Started)
 	c.change()

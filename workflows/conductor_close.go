@@ -21,6 +21,9 @@ func (c *conductor) close() message.Result {
 	res := message.Result{V: message.Version, Status: c.status(), Large: &large}
 	c.keep(res)
 	c.settle()
+	for c.herald.end(c.state(), c.news) {
+		c.settle()
+	}
 	return res
 }
 

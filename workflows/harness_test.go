@@ -56,6 +56,7 @@ type bench struct {
 	attempts []attempt
 	asks     []attempt
 	updates  int
+	notifies int
 }
 
 func newBench(t *testing.T) *bench {

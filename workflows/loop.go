@@ -23,6 +23,9 @@ func (r *run) loop() (again bool) {
 		r.fill()
 		r.show()
 		r.tellFirstMade()
+		if !r.draining && r.counts.Open() > 0 { // close tells the end
+			r.herald.tell(r.now(), r.state(), r.news)
+		}
 		if r.counts.Open() == 0 || r.rests() {
 			r.close()
 			if r.counts.Open() == 0 || r.rests() {
@@ -66,7 +69,7 @@ func (r *run) quiet() bool {
 		return false
 	}
 	yield(r.work)
-	return r.still() && !r.drainSignals() && r.still() && r.telling == 0
+	return r.still() && !r.drainSignals() && r.still() && r.telling == 0 && r.herald.still()
 }
 
 func (r *run) still() bool {
@@ -81,19 +84,27 @@ func yield(ctx workflow.Context) {
 	_ = workflow.Await(ctx, func() bool { return done })
 }
 
-// close waits for those who still wait for an answer, and shows the end.
+// close waits for those who still wait for an answer, and shows and tells the end.
 func (r *run) close() {
-	for {
-		_ = workflow.Await(r.work, r.still)
-		if !r.drainSignals() {
-			break
-		}
-	}
+	r.settle()
 	r.finished = r.now()
 	if r.disarm != nil {
 		r.disarm()
 	}
 	r.show()
+	for r.herald.end(r.state(), r.news) {
+		r.settle()
+	}
+}
+
+// settle waits until nobody waits for an answer and no signal is left.
+func (r *run) settle() {
+	for {
+		_ = workflow.Await(r.work, r.still)
+		if !r.drainSignals() {
+			return
+		}
+	}
 }
 
 // reopen takes close back.
@@ -147,6 +158,9 @@ func (r *run) sleep(canceled workflow.Channel) {
 // arm keeps one timer, for the next time at which a message may move.
 func (r *run) arm() {
 	at := r.nextTime()
+	if !r.draining {
+		at = r.herald.sooner(at, r.state(), r.news)
+	}
 	if at == 0 || r.armed != 0 && r.armed <= at {
 		return
 	}

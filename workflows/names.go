@@ -8,6 +8,7 @@ const (
 	SendBatchName   = "SendBatch"
 	SendSegmentName = "SendSegment"
 	KeepReportsName = "KeepReports"
+	NotifyName      = "Notify"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -18,6 +19,7 @@ const (
 	CloseName     = "Close"
 	LocateName    = "Locate"
 	RouteName     = "RouteReports"
+	DeliverName   = "Deliver"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -35,6 +37,10 @@ const (
 	// signalOrder goes from a large batch to its segments, signalReport back.
 	signalOrder  = "order"
 	signalReport = "report"
+
+	// SignalChanged goes from a batch to its Notify, with no argument, and from whoever
+	// knows that there is more to tell.
+	SignalChanged = "changed"
 
 	// TaskQueue is the default queue of workflows.
 	TaskQueue = "volley"

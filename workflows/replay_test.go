@@ -44,6 +44,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 		"paused-and-resumed", "rescheduled", "continued-as-new.1", "continued-as-new.2",
 		"segments.continued-as-new~1.1", "segments.continued-as-new~1.2", "group.lost-worker", "group.lost-worker~1",
 		"reports", "reports-kept",
+		"callbacks", "callbacks~notify", "segments.callbacks", "segments.callbacks~notify",
 	}
 	// Of a large batch, in message and in group dispatch, with its segments. What
 	// segments left is in the second workflow of the stragglers.

@@ -44,6 +44,9 @@ type run struct {
 	draining bool // the run is to continue as new: nothing new starts
 	wake     workflow.Channel
 
+	herald *herald // tells Notify of changes; nil where nobody asked for callbacks
+	news   int     // messages that came into a final state
+
 	armed     int64 // when the armed timer fires; 0 is none
 	timer     workflow.Future
 	disarm    workflow.CancelFunc
@@ -183,6 +186,9 @@ func (r *run) move(i int, s message.State) {
 	r.counts[s]++
 	rec.State = s
 	rec.Rev = r.change()
+	if s.Final() {
+		r.news++
+	}
 }
 
 // change counts a change. Those of a segment begin at the time, so that they can

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"volley/internal/callback"
 	"volley/internal/config"
 	"volley/internal/provider"
 	"volley/internal/temporalclient"
@@ -86,10 +87,13 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	}
 	so := starterOptions(c, settings.Namespace, log)
 	so.Store = st
-	router := starter.New(tc, so)
-	warnMissing(ctx, router, log)
+	batches := starter.New(tc, so)
+	warnMissing(ctx, batches, log)
+	callbacks := callback.New(c.Callbacks())
+	defer callbacks.Close()
 	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Reports: router, Identity: settings.Identity, Log: log, Drain: drain,
+		TaskQueue: c.TaskQueue, Store: st, Reports: batches, Callbacks: callbacks, Changes: batches.Changes(),
+		Identity: settings.Identity, Log: log, Drain: drain,
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"volley/dev/sandbox"
 	"volley/dev/server"
+	"volley/internal/callback"
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/store"
@@ -188,9 +189,13 @@ func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err 
 		return nil, err
 	}
 	cache, _ := strconv.Atoi(os.Getenv("VOLLEY_STICKY_CACHE"))
+	posts := callback.New(callback.Options{
+		Tenants: map[string]callback.Tenant{starter.DefaultTenant: {Secret: hookSecret}}, AllowPrivate: true,
+	})
 	w, err := worker.New(l.client, reg, worker.Options{
-		TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store,
+		TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store, Callbacks: posts,
 		Reports: l.newStarter(starter.Options{TaskQueue: queue}),
+		Changes: starter.New(l.client, starter.Options{Store: l.store, Wait: busy}).Changes(),
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"volley/internal/callback"
 	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
@@ -236,6 +237,24 @@ func (c *Config) Caller(tenant string) intake.Caller {
 		caller.Callbacks = &message.Callbacks{URL: t.CallbackURL, Format: t.CallbackFormat, Messages: t.CallbackMessages}
 	}
 	return caller
+}
+
+// Callbacks says how events are signed and where they may go.
+func (c *Config) Callbacks() callback.Options {
+	o := callback.Options{Tenants: map[string]callback.Tenant{}, AllowPrivate: c.AllowPrivateCallbacks, BirdChannels: map[string]string{}}
+	for name, t := range c.Tenants {
+		known := callback.Tenant{Secret: t.CallbackSecret.Reveal()}
+		if len(t.SinchProjects) > 0 {
+			known.SinchProject = t.SinchProjects[0]
+		}
+		o.Tenants[name] = known
+	}
+	for _, a := range c.Accounts() {
+		if a.Provider == "bird" {
+			o.BirdChannels[a.Name] = a.Channel
+		}
+	}
+	return o
 }
 
 // Intake bounds the requests that are read.

@@ -84,9 +84,9 @@ func TestParasWithProblemsAreNotToldAndNotSent(t *testing.T) {
 		{`[{}]`, 1, 0},
 	} {
 		body := `{"messageType":"text","message":"hi","paras":` + c.paras + `}`
-		require.Equal(t, c.count, imkitResult(t, b.imkit("POST", "/messages/batch", body))["count"])
+		require.InDelta(t, c.count, imkitResult(t, b.imkit("POST", "/messages/batch", body))["count"], 0)
 		result := imkitResult(t, b.imkit("GET", fmt.Sprintf("/messages/batch?batchID=new-%d", i), ""))
-		require.Equal(t, c.sent, result["count"])
+		require.InDelta(t, c.sent, result["count"], 0)
 		require.Len(t, result["data"], int(c.sent))
 	}
 }

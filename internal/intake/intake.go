@@ -63,11 +63,11 @@ type Options struct {
 	Dispatch string
 	// Strict refuses the whole request for one message with a problem.
 	Strict bool
-	// Size is how many bytes the request has, where that is known; 0 is that it is not.
-	Size int64
 	// WellFormed does the same for one that is malformed. A message that lacks a
 	// parameter, or has no way out, is rejected alone.
 	WellFormed bool
+	// Size is how many bytes the request has, where that is known; 0 is that it is not.
+	Size int64
 }
 
 // wholeBytes is the largest request that is decoded as a whole, whatever its
@@ -89,7 +89,7 @@ func Open(r io.Reader, c Caller, l Limits, o Options) (*Request, error) {
 	q := &Request{o: o, caller: c, limits: l, source: newSource(r)}
 	limit := min(wholeBytes, l.BodyBytes)
 	if o.Size > limit {
-		limit = firstHead // it is not whole anyway
+		limit = min(limit, firstHead) // it is not whole anyway
 	}
 	return q, q.source.begin(limit)
 }

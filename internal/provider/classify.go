@@ -132,6 +132,10 @@ func kindOf(status int) Kind {
 	return Ambiguous
 }
 
+// RetryAfter is what an answer asks to wait, at most MaxRetryAfter; 0 where it does
+// not say.
+func RetryAfter(h http.Header, now time.Time) time.Duration { return retryAfter(h, 0, now) }
+
 // retryAfter reads a Retry-After header, seconds or an HTTP date, and falls back
 // on what stood in the body.
 func retryAfter(h http.Header, body time.Duration, now time.Time) time.Duration {

@@ -170,7 +170,7 @@ func read(resp *http.Response, limit int64) Reply {
 // lost is the error of a request without an answer.
 func lost(ctx context.Context, err error, left bool) *Error {
 	err = unwrapURL(err)
-	if errors.Is(err, errPrivate) {
+	if errors.Is(err, ErrPrivate) {
 		return &Error{Kind: Rejected, Code: CodePrivate, Detail: "the host is on a private network, which is not allowed"}
 	}
 	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {

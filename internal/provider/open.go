@@ -46,7 +46,7 @@ func Open(accounts []Account, o Options) (*Registry, error) {
 	for _, a := range r.accounts {
 		idle += a.concurrency()
 	}
-	open, guarded := newTransport(idle, false), newTransport(idle, true)
+	open, guarded := NewTransport(idle, false), NewTransport(idle, true)
 	r.transports = append(r.transports, open, guarded)
 	base := client{transport: open, now: o.Now, log: o.Log}
 	var errs []error

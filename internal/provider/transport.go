@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// newTransport is a Transport of our own, with room for idle connections to one
+// NewTransport is a Transport of our own, with room for idle connections to one
 // host. It speaks HTTP/1.1 only: there each request has a connection to itself,
 // so a broken one leaves a single message in doubt, and whether a request's first
 // byte left is known exactly. A guarded one reaches public addresses only, and
 // for that uses no proxy.
-func newTransport(idle int, guarded bool) *http.Transport {
+func NewTransport(idle int, guarded bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: RequestTimeout, KeepAlive: 30 * time.Second}
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -34,7 +34,9 @@ func newTransport(idle int, guarded bool) *http.Transport {
 	return t
 }
 
-var errPrivate = errors.New("the address is not public")
+// ErrPrivate is in the error of a guarded transport that would have left the public
+// internet.
+var ErrPrivate = errors.New("the address is not public")
 
 // PublicOnly is a net.Dialer's Control that refuses addresses which are not on
 // the public internet. It sees the address after the name was resolved, so no
@@ -42,7 +44,7 @@ var errPrivate = errors.New("the address is not public")
 func PublicOnly(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil || !public(ap.Addr().Unmap().WithZone("")) {
-		return errPrivate
+		return ErrPrivate
 	}
 	return nil
 }

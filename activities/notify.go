@@ -1,0 +1,346 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"volley/internal/callback"
+	"volley/internal/message"
+)
+
+// Changes reads how batches stand; *starter.Changes is one.
+type Changes interface {
+	// Status and Messages are as the starter's. ErrNoBatch is for a batch that is not
+	// there any more.
+	Status(ctx context.Context, tenant, id string) (message.Status, error)
+	Messages(ctx context.Context, tenant, id string, q message.PageQuery) (message.Page, error)
+	// Asked opens a batch's request. What it returns reads the message with an index;
+	// below 0 it reads the template alone.
+	Asked(ctx context.Context, tenant, id string) (func(ctx context.Context, index int) (message.Template, message.Message, error), error)
+}
+
+// Poster posts an event once; *callback.Poster is one.
+type Poster interface {
+	Post(ctx context.Context, tenant string, to message.Callbacks, e callback.Event) *callback.Failure
+}
+
+// ErrNoBatch means that a batch is not there any more.
+var ErrNoBatch = errors.New("the batch is not there")
+
+// errNoCallbacks is an error, so that the activity is tried again elsewhere.
+var errNoCallbacks = errors.New("this worker delivers no callbacks")
+
+const (
+	// deliverFor is how long one activity begins new requests.
+	deliverFor = 20 * time.Second
+	// clockRevs are revs that begin at a time in ms times 1,024; smaller ones count.
+	clockRevs = int64(1) << 40
+	revShift  = 10
+	// skew is how far apart the clocks of the servers may be whose times stand in
+	// revs, and settled how old a rev is by this process's clock when none can come
+	// before it any more.
+	skew    = 2 * time.Second
+	settled = 10 * time.Second
+	// Reading takes at most a tenth of the time in a large batch.
+	readShare   = 10
+	restAtLeast = 2 * time.Second
+	restAtMost  = 10 * time.Minute
+)
+
+// Deliver tells a batch's events in the order of their changes, one request at a
+// time, until all are told, some 20 s are over or one was not accepted. The result
+// says how far it got. An error means that the batch could not be read, or that this
+// worker delivers no callbacks.
+//
+// An event that was told by an attempt of this activity whose result got lost is told
+// again, with the same id.
+func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
+	if a.changes == nil || a.poster == nil {
+		return DeliverResult{V: message.Version}, errNoCallbacks
+	}
+	d := &delivery{
+		DeliverInput: in, changes: a.changes, poster: a.poster, now: a.now, ends: a.now().Add(deliverFor),
+		res: DeliverResult{V: message.Version, Cursor: in.Cursor},
+	}
+	if activity.HasHeartbeatDetails(ctx) {
+		var before DeliverResult
+		if activity.GetHeartbeatDetails(ctx, &before) == nil && before.V == message.Version {
+			d.res = before
+		}
+	}
+	d.count = func(outcome string) {
+		activity.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": outcome, "format": in.Callbacks.Format}).
+			Counter("volley_callbacks").Inc(1)
+	}
+	switch err := d.tell(ctx); {
+	case errors.Is(err, ErrNoBatch):
+		activity.GetLogger(ctx).Info("callbacks end with a batch that is not there any more")
+		d.res.Ended = true
+	case err != nil && !errors.Is(err, errStop):
+		return d.res, err
+	}
+	if f := d.res.Failure; f != nil {
+		activity.GetLogger(ctx).Warn("a callback was not accepted", "code", f.Code, "detail", f.Detail)
+	}
+	return d.res, nil
+}
+
+// errStop ends a delivery whose result says why.
+var errStop = errors.New("stop")
+
+// delivery is one activity's work.
+type delivery struct {
+	DeliverInput
+	changes Changes
+	poster  Poster
+	now     func() time.Time
+	ends    time.Time
+	took    time.Duration // to read messages
+	count   func(outcome string)
+	asked   func(ctx context.Context, index int) (message.Template, message.Message, error)
+	res     DeliverResult
+}
+
+// tell goes through the batch's changes until there are none left.
+func (d *delivery) tell(ctx context.Context) error {
+	c := &d.res.Cursor
+	for {
+		activity.RecordHeartbeat(ctx, d.res)
+		st, err := d.changes.Status(ctx, d.Tenant, d.ID)
+		if err != nil {
+			return err
+		}
+		until := d.until(st)
+		if err := d.tellState(ctx, st); err != nil {
+			return err
+		}
+		if d.wants() && (until > c.Rev || c.Until > 0) {
+			if err := d.tellMessages(ctx, st, until); err != nil {
+				return err
+			}
+		}
+		if c.Rev < st.Rev && until > c.Rev && d.wants() {
+			continue // what changed while a walk begun earlier went on
+		}
+		if !st.State.Closed() {
+			d.rest(st, until)
+			return nil
+		}
+		if c.State != st.State {
+			if err := d.batch(ctx, st, callback.TypeOf(c.State, st.State)); err != nil {
+				return err
+			}
+			c.State = st.State
+		}
+		d.res.Ended = true
+		return nil
+	}
+}
+
+// rest says when to look again.
+func (d *delivery) rest(st message.Status, until int64) {
+	if !d.wants() {
+		return
+	}
+	if d.walks() {
+		d.res.After = min(max(readShare*d.took, restAtLeast), restAtMost).Milliseconds()
+	}
+	if until < st.Rev {
+		d.res.Again, d.res.After = true, max(d.res.After, settled.Milliseconds())
+	}
+}
+
+// until is the rev up to which nothing can change any more. The revs of a batch whose
+// segments count for themselves come from the servers' clocks. A closed batch changes
+// by reports that come late.
+func (d *delivery) until(st message.Status) int64 {
+	switch {
+	case st.State.Closed() && !d.walks():
+		return math.MaxInt64
+	case st.Rev < clockRevs || st.State.Closed():
+		return st.Rev
+	}
+	old := d.now().Add(-settled).UnixMilli() << revShift
+	return max(st.Rev-skew.Milliseconds()<<revShift, min(st.Rev, old))
+}
+
+// walks reports whether messages are told page by page, as they lie in the store.
+func (d *delivery) walks() bool { return d.Total > callback.Few }
+
+// wants reports whether there are message events at all.
+func (d *delivery) wants() bool { return !d.walks() || d.Callbacks.Messages }
+
+// tellState tells where an open batch stands, and that it started before anything
+// else.
+func (d *delivery) tellState(ctx context.Context, st message.Status) error {
+	c := &d.res.Cursor
+	if c.State == "" {
+		c.State = message.BatchScheduled
+	}
+	if !c.Started && st.StartedAt != nil {
+		if err := d.batch(ctx, st, callback.TypeStarted); err != nil {
+			return err
+		}
+		c.Started = true
+		if c.State == message.BatchScheduled {
+			c.State = message.BatchRunning
+		}
+	}
+	if st.State.Closed() || st.State == c.State {
+		return nil
+	}
+	typ := callback.TypeOf(c.State, st.State)
+	if typ != callback.TypeStarted {
+		if err := d.batch(ctx, st, typ); err != nil {
+			return err
+		}
+	}
+	c.State = st.State
+	return nil
+}
+
+// batch tells an event of the batch itself.
+func (d *delivery) batch(ctx context.Context, st message.Status, typ string) error {
+	if !callback.Has(d.Callbacks.Format, typ) {
+		return nil
+	}
+	if err := d.post(ctx, callback.BatchEvent(st, typ, d.res.Cursor.Told), -1); err != nil {
+		return err
+	}
+	d.res.Cursor.Told++
+	return nil
+}
+
+// tellMessages tells of the messages that have ended, or changed after that, up to
+// a rev.
+func (d *delivery) tellMessages(ctx context.Context, st message.Status, until int64) error {
+	if d.walks() {
+		return d.walk(ctx, st, until)
+	}
+	c := &d.res.Cursor
+	var rows []message.Row
+	q := message.PageQuery{Since: c.Rev, Limit: message.MaxPage}
+	for {
+		page, err := d.page(ctx, q)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, ended(page.Messages, until)...)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+	slices.SortFunc(rows, func(a, b message.Row) int { return cmp.Compare(a.Rev, b.Rev) })
+	for i, row := range rows {
+		if err := d.post(ctx, callback.MessageEvent(st, row), row.Index); err != nil {
+			return err
+		}
+		// Messages of different segments may have the same rev.
+		if i+1 == len(rows) || rows[i+1].Rev > row.Rev {
+			c.Rev = row.Rev
+		}
+	}
+	if c.Rev = max(c.Rev, st.Rev); until < c.Rev {
+		c.Rev = until
+	}
+	return nil
+}
+
+func (d *delivery) page(ctx context.Context, q message.PageQuery) (message.Page, error) {
+	began := d.now()
+	defer func() { d.took += d.now().Sub(began) }()
+	return d.changes.Messages(ctx, d.Tenant, d.ID, q)
+}
+
+// ended are the rows of messages that have ended, with a rev up to until.
+func ended(rows []message.Row, until int64) []message.Row {
+	return slices.DeleteFunc(rows, func(r message.Row) bool { return !r.State.Final() || r.Rev > until })
+}
+
+// walk tells of a large batch's messages in the order in which they lie.
+func (d *delivery) walk(ctx context.Context, st message.Status, until int64) error {
+	c := &d.res.Cursor
+	if c.Until == 0 {
+		c.Until, c.At, c.Past = until, "", 0
+	}
+	for {
+		activity.RecordHeartbeat(ctx, d.res)
+		if d.now().After(d.ends) {
+			d.res.More = true
+			return errStop
+		}
+		page, err := d.page(ctx, message.PageQuery{Since: c.Rev, Cursor: c.At, Limit: message.MaxPage})
+		if err != nil {
+			return err
+		}
+		rows := ended(page.Messages, c.Until)
+		if i := slices.IndexFunc(rows, func(r message.Row) bool { return r.Index+1 == c.Past }); i >= 0 {
+			rows = rows[i+1:]
+		}
+		for some := range slices.Chunk(rows, callback.RowsOf(d.Callbacks.Format, d.Total)) {
+			e := callback.MessagesEvent(st, some)
+			if callback.Repeats(d.Callbacks.Format) {
+				e = callback.MessageEvent(st, some[0])
+			}
+			if err := d.post(ctx, e, some[0].Index); err != nil {
+				return err
+			}
+			c.Past = some[len(some)-1].Index + 1
+		}
+		if c.At, c.Past = page.Next, 0; c.At == "" {
+			c.Rev, c.Until = c.Until, 0
+			return nil
+		}
+	}
+}
+
+// post tells one event. index is that of the message whose request is repeated in it;
+// below 0 it is the batch's alone.
+func (d *delivery) post(ctx context.Context, e callback.Event, index int) error {
+	if d.GiveUp {
+		d.res.GivenUp += max(len(e.Rows), 1)
+		d.count("given_up")
+		return nil
+	}
+	if d.now().After(d.ends) || ctx.Err() != nil {
+		d.res.More = true
+		return errStop
+	}
+	if callback.Repeats(d.Callbacks.Format) {
+		if err := d.ask(ctx, &e, index); err != nil {
+			return err
+		}
+	}
+	f := d.poster.Post(ctx, d.Tenant, d.Callbacks, e)
+	if f == nil {
+		d.res.Told++
+		d.count("accepted")
+		activity.RecordHeartbeat(ctx, d.res)
+		return nil
+	}
+	d.count(f.Code)
+	d.res.Failure = &DeliverFailure{
+		Code: f.Code, Detail: message.Clip(f.Detail, message.MaxDetail), RetryAfter: f.RetryAfter.Milliseconds(), Gone: f.Gone,
+	}
+	return errStop
+}
+
+// ask reads what the caller had asked for.
+func (d *delivery) ask(ctx context.Context, e *callback.Event, index int) (err error) {
+	if d.asked == nil {
+		if d.asked, err = d.changes.Asked(ctx, d.Tenant, d.ID); err != nil {
+			return fmt.Errorf("read the request: %w", err)
+		}
+	}
+	if e.Asked.Template, e.Asked.Message, err = d.asked(ctx, index); err != nil {
+		return fmt.Errorf("read the request: %w", err)
+	}
+	return nil
+}
