@@ -68,6 +68,10 @@ func (p *post) register(b *bench, d dated) {
 			return
 		}
 		p.pending = append(p.pending[:at:at], p.pending[at+1:]...)
+		if _, i, _ := message.ParseID(d.ID); p.c.seg != nil && p.c.seg.final[i].State.Final() {
+			p.c.mu.Unlock()
+			return // its segment has ended, and the retry does not have it
+		}
 		if now := b.env.Now(); len(p.last) > 0 && p.last[0].at.Before(now) {
 			p.last = nil
 		}
