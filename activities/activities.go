@@ -46,6 +46,9 @@ type Options struct {
 	// Changes and Poster deliver callbacks; without both none are delivered.
 	Changes Changes
 	Poster  Poster
+	// Reports brings delivery reports to batches; nil is nobody, and they wait for
+	// another worker.
+	Reports ReportRouter
 }
 
 // Activities holds what the activities of one worker process share.
@@ -57,6 +60,7 @@ type Activities struct {
 	heartbeats Heartbeater
 	changes    Changes
 	poster     Poster
+	reports    ReportRouter
 	now        func() time.Time
 }
 
@@ -65,7 +69,7 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, changes: o.Changes, poster: o.Poster, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, changes: o.Changes, poster: o.Poster, reports: o.Reports, now: time.Now,
 	}
 	for _, account := range o.Accounts {
 		a.gates[account.Name] = newGate(account)

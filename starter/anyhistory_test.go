@@ -9,6 +9,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
+	"volley/workflows"
 )
 
 // TestAnyHistoryAddsUp tells histories of steps in any order, possible or not.
@@ -16,7 +17,9 @@ func TestAnyHistoryAddsUp(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
 		s, f := newStarter(t, starter.Options{})
-		start(t, s, request("a", 6))
+		q := request("a", 6)
+		q.Batch.AwaitReports = int64(seed%2) * 1000
+		start(t, s, q)
 		h := &teller{t: t, w: f.flow(t, "batch-a"), at: noon}
 		tellAnything(h, rand.New(rand.NewPCG(seed, 7)))
 		h.w.terminate(h.tick())
@@ -47,7 +50,11 @@ func tellAnything(h *teller, r *rand.Rand) {
 	}
 	for range 60 {
 		i := r.IntN(8) - 1 // also messages that are not there
-		switch r.IntN(9) {
+		switch r.IntN(10) {
+		case 8:
+			h.signal("reports", workflows.Reports{V: 1, Reports: []message.Report{
+				tells(max(i, 0), []message.State{message.Delivered, message.Undelivered, message.Sent}[r.IntN(3)], []string{"one", "two", "three"}[r.IntN(3)]),
+			}})
 		case 0, 1:
 			open = append(open, h.attempt(i, r.IntN(4), []string{"one", "two", "three"}[r.IntN(3)]))
 		case 2:

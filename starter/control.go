@@ -79,7 +79,7 @@ func (s *Starter) signalCancel(ctx context.Context, ref Ref, q message.CancelReq
 
 // canceledNothing answers a cancel of a batch that has ended.
 func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.CancelRequest) (message.CancelResult, error) {
-	end, err := s.result(ctx, ref)
+	end, err := s.end(ctx, ref, true)
 	if err != nil {
 		return message.CancelResult{}, err
 	}

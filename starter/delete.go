@@ -43,6 +43,10 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	if !there && len(dirs) == 0 {
 		return fmt.Errorf("batch %s: %w", ref.ID, ErrNotFound)
 	}
+	// Whoever keeps reports is to write nothing more.
+	if err := s.remove(ctx, workflows.ReportsID(WorkflowID(ref)), ""); err != nil {
+		return s.translate(ctx, "delete batch "+ref.ID, err)
+	}
 	// The batch's own workflow goes last, so that what is left after an error can
 	// still be found.
 	if err := s.removeSegments(ctx, ref, dirs); err != nil {
@@ -92,7 +96,7 @@ func (s *Starter) folders(ctx context.Context, ref Ref, d description) ([]store.
 		return nil, s.storeError("batch "+ref.ID, err)
 	}
 	return slices.DeleteFunc(dirs, func(f store.Folder) bool {
-		return !f.Complete && !f.Ended && f.Dir != d.memo.Dir && s.o.Now().Sub(f.Written) < orphanAge
+		return !f.Reports && !f.Complete && !f.Ended && f.Dir != d.memo.Dir && s.o.Now().Sub(f.Written) < orphanAge
 	}), nil
 }
 

@@ -175,7 +175,7 @@ func statusCode(err error) codes.Code {
 }
 
 func isOurs(err error) bool {
-	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrRuns, ErrInvalid, ErrStoreNotShared} {
+	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrRuns, ErrInvalid, ErrStoreNotShared, ErrNoStore} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -172,7 +172,8 @@ func (st *story) scheduled(e *historypb.HistoryEvent) {
 		return
 	}
 	rec := &st.recs[i]
-	if rec.State.Taken() || rec.State == message.Rejected {
+	goesOn := rec.State != message.Delivered && st.batch.AwaitReports > 0
+	if rec.State.Taken() && !goesOn || rec.State == message.Rejected {
 		return
 	}
 	// Where a later attempt shows that a message had not ended after all, the
@@ -189,8 +190,9 @@ func (st *story) scheduled(e *historypb.HistoryEvent) {
 	}
 	if h := st.hop(i, in); h != rec.Hop {
 		rec.Hop, rec.HopAttempts = h, 0
+		rec.Sent, rec.ProviderID = 0, ""
 	}
-	rec.Attempts, rec.Began, rec.Doubt = in.Attempt, st.at, 0
+	rec.Attempts, rec.Began, rec.Doubt, rec.Await = in.Attempt, st.at, 0, 0
 	rec.HopAttempts++
 }
 
@@ -221,7 +223,7 @@ func (st *story) note(i int, e message.Event, at int64, code, detail string) {
 
 func (st *story) finish(i int, s message.State, code, detail string) {
 	rec := &st.recs[i]
-	rec.Finished, rec.Doubt = st.at, 0
+	rec.Finished, rec.Doubt, rec.Await = st.at, 0, 0
 	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
 	st.move(i, s)
 }

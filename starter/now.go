@@ -23,7 +23,7 @@ const (
 // of moments adds up to the total.
 func (v *view) now(ctx context.Context) message.Status {
 	if !v.open {
-		return v.status
+		return v.withReports(ctx)
 	}
 	var group errgroup.Group
 	var mu sync.Mutex
@@ -41,7 +41,7 @@ func (v *view) now(ctx context.Context) message.Status {
 	}
 	_ = group.Wait() // whoever did not answer is counted as before
 	v.forecast(ctx)
-	return v.status
+	return v.withReports(ctx)
 }
 
 // running are the workflows to ask: those with first attempts to make first.

@@ -101,6 +101,8 @@ func (s *Starter) purgeable(ctx context.Context, olderThan time.Duration) ([]Pur
 func (s *Starter) purgeReason(ctx context.Context, f store.Folder, age, olderThan time.Duration) (string, error) {
 	reason := ""
 	switch {
+	case f.Reports:
+		return s.purgeReports(ctx, f, age, olderThan)
 	case f.Ended && age >= olderThan:
 		reason = PurgeOld
 	case !f.Ended && age >= orphanAge:
@@ -123,6 +125,20 @@ func (s *Starter) purgeReason(ctx context.Context, f store.Folder, age, olderTha
 		return "", nil
 	}
 	return reason, nil
+}
+
+// purgeReports says why the late reports of a small batch may go: nobody can ask for
+// them any more, since Temporal has forgotten the batch, and nothing was added to them
+// for as long as is asked for, or for a day.
+func (s *Starter) purgeReports(ctx context.Context, f store.Folder, age, olderThan time.Duration) (string, error) {
+	if age < max(olderThan, orphanAge) {
+		return "", nil
+	}
+	_, there, err := s.knows(ctx, Ref{Tenant: f.Tenant, ID: f.Batch})
+	if err != nil || there {
+		return "", err
+	}
+	return PurgeOld, nil
 }
 
 // knows asks Temporal for a batch. That the namespace is not there is an error, not

@@ -44,7 +44,7 @@ func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
 		st.Forecast(s.o.Rates[st.Account], 0)
 		return st, s.workerError(ctx, "batch "+ref.ID, err)
 	}
-	res, err := s.result(ctx, ref)
+	res, err := s.end(ctx, ref, false)
 	return res.Status, err
 }
 
@@ -74,7 +74,7 @@ func (s *Starter) smallPage(ctx context.Context, ref Ref, q message.PageQuery) (
 	if err != nil || !closed {
 		return page, s.workerError(ctx, "batch "+ref.ID, err)
 	}
-	res, err := s.result(ctx, ref)
+	res, err := s.end(ctx, ref, true)
 	if err != nil {
 		return message.Page{}, err
 	}
@@ -107,7 +107,7 @@ func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (messa
 
 // endedMessage is a message of a small batch that has ended.
 func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int) (message.Row, error) {
-	res, err := s.result(ctx, ref)
+	res, err := s.end(ctx, ref, true)
 	if err != nil {
 		return message.Row{}, err
 	}
@@ -165,7 +165,7 @@ func (s *Starter) Results(ctx context.Context, ref Ref, q ResultQuery) iter.Seq2
 // Wait blocks until the batch has ended, or ctx has, and returns its final
 // status. It needs no worker of its own and does not poll.
 func (s *Starter) Wait(ctx context.Context, ref Ref) (message.Status, error) {
-	res, err := s.result(ctx, ref)
+	res, err := s.end(ctx, ref, false)
 	return res.Status, err
 }
 

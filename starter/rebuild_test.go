@@ -11,6 +11,54 @@ import (
 	"volley/workflows"
 )
 
+func TestATerminatedBatchThatAwaitsReportsIsToldFromItsHistory(t *testing.T) {
+	t.Parallel()
+	undelivered := workflows.Reports{V: 1, Reports: []message.Report{tells(0, message.Undelivered, "one")}}
+	for name, tt := range map[string]struct {
+		tell  func(*teller)
+		state message.State
+		hop   string
+	}{
+		"awaiting its report": {func(h *teller) { h.answer(h.attempt(0, 1, "one"), "sent") }, message.Sent, "one"},
+		"on its way through the next hop": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "sent")
+			h.signal("reports", undelivered)
+			h.attempt(0, 2, "two")
+		}, message.Unknown, "two"},
+		"sent through the next hop": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "sent")
+			h.signal("reports", undelivered)
+			h.answer(h.attempt(0, 2, "two"), "sent")
+		}, message.Sent, "two"},
+		"before the next hop": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "sent")
+			h.signal("reports", undelivered)
+		}, message.Undelivered, "one"},
+		"canceled while it awaits": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "sent")
+			h.signal("cancel", nil)
+		}, message.Sent, "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, f := newStarter(t, starter.Options{})
+			r := request("a", 3)
+			r.Batch.AwaitReports = time.Hour.Milliseconds()
+			start(t, s, r)
+			h := &teller{t: t, w: f.flow(t, "batch-a"), at: noon}
+			tt.tell(h)
+			h.w.terminate(h.tick())
+			row, err := s.Message(t.Context(), a, "0")
+			require.NoError(t, err)
+			require.Equal(t, tt.state, row.State)
+			require.Equal(t, tt.hop, row.Account)
+			st, err := s.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, 3, st.Counts.Total())
+		})
+	}
+}
+
 func TestATerminatedBatchIsToldFromItsHistory(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -121,6 +169,28 @@ func TestATerminatedBatchIsToldFromItsHistory(t *testing.T) {
 		"rescheduled by a signal that makes no sense": {func(h *teller) {
 			h.signal("reschedule", message.RescheduleRequest{SendAfter: "soon"})
 		}, message.Canceled, func(t *testing.T, r message.Row) { require.Equal(t, noon, *r.DueAt) }},
+		"sent and delivered": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "sent")
+			h.signal("reports", workflows.Reports{V: 1, Reports: []message.Report{
+				tells(0, message.Delivered, "one"), tells(0, message.Undelivered, "one"), tells(99, message.Delivered, "one"), {ID: "none"},
+			}})
+		}, message.Delivered, func(t *testing.T, r message.Row) {
+			require.Empty(t, r.Code)
+			require.Equal(t, message.EventDelivered, r.Trail[1].Event)
+		}},
+		"reported before the answer that never came": {func(h *teller) {
+			h.attempt(0, 1, "one")
+			h.signal("reports", workflows.Reports{V: 1, Reports: []message.Report{tells(0, message.Undelivered, "one")}})
+		}, message.Undelivered, func(t *testing.T, r message.Row) { require.Equal(t, "gone", r.Code) }},
+		"delivered after all": {func(h *teller) {
+			id := h.attempt(0, 1, "one")
+			h.signal("reports", workflows.Reports{V: 1, Reports: []message.Report{tells(0, message.Delivered, "one")}})
+			h.answer(id, "throttled")
+		}, message.Delivered, nil},
+		"delivered in doubt": {func(h *teller) {
+			h.answer(h.attempt(0, 1, "one"), "ambiguous")
+			h.signal("reports", workflows.Reports{V: 1, Reports: []message.Report{tells(0, message.Delivered, "one")}})
+		}, message.Delivered, nil},
 		"an attempt of no message": {func(h *teller) { h.answer(h.attempt(99, 1, "one"), "sent") }, message.Canceled, nil},
 	}
 	for name, tt := range tests {

@@ -45,7 +45,7 @@ func (s *Starter) Redrive(ctx context.Context, ref Ref, q RedriveQuery) (Started
 	if err != nil {
 		return Started{}, err
 	}
-	end, err := s.result(ctx, ref)
+	end, err := s.end(ctx, ref, true)
 	if err != nil {
 		return Started{}, err
 	}

@@ -21,6 +21,7 @@ type rows struct {
 	list    []message.Row
 	records []*message.Record // where the store has them
 	asked   []int             // the number of the running workflow that told a row; 0 is none
+	late    map[int]message.Late
 }
 
 // rowsOf tells how the messages of a segment stand. q leaves out what the caller
@@ -44,9 +45,15 @@ func (v *view) rowsOf(ctx context.Context, number int, q filter) (*rows, error) 
 	r.records, r.asked = make([]*message.Record, len(lines)), make([]int, len(lines))
 	switch letter := v.letter(number); letter {
 	case message.SegmentRunning, message.SegmentRetrying:
-		return r, r.running(ctx, lines, q)
+		if err := r.running(ctx, lines, q); err != nil {
+			return r, err
+		}
+		return r, r.lay(ctx)
 	case message.SegmentEnded, message.SegmentLeft:
-		return r, r.ended(ctx, lines)
+		if err := r.ended(ctx, lines); err != nil {
+			return r, err
+		}
+		return r, r.lay(ctx)
 	default:
 		r.idle(lines, letter == message.SegmentNever)
 		return r, nil

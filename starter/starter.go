@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -33,6 +34,9 @@ var (
 	// ErrStoreNotShared: the worker does not see the store that large batches are
 	// written to. Nothing was started.
 	ErrStoreNotShared = errors.New("the store is not shared")
+	// ErrNoStore: a report came after its batch had ended, and there is no store to
+	// keep it in.
+	ErrNoStore = errors.New("there is no store to keep late reports in")
 )
 
 // DefaultTenant is the tenant of callers that name none.
@@ -72,6 +76,15 @@ type Options struct {
 	SearchMetadata []string
 	// NoSummaries leaves out the line that each activity shows in the Web UI.
 	NoSummaries bool
+	// ReportLag is how long the list of batches may lag behind: a report counts as
+	// unknown only after it. 0 is 3.5 s.
+	ReportLag time.Duration
+	// ReportGather is how long a Reporter gathers the reports of a batch; 0 is 1 s.
+	ReportGather time.Duration
+	// Renotify is told when late reports were kept of a batch whose workflow, or a part
+	// of it, has ended, so that callbacks go out; nil is Starter.Renotify. It may be told
+	// of the same reports again, and after an error it is.
+	Renotify func(ctx context.Context, ref Ref) error
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Wait is how long a worker may take to answer; 0 is 10 s.
@@ -86,6 +99,8 @@ const (
 	defaultMaxMessages = 1000
 	defaultMaxBytes    = 1 << 20
 	defaultWait        = 10 * time.Second
+	defaultLag         = 3500 * time.Millisecond
+	defaultGather      = time.Second
 )
 
 // Starter starts, reads and controls batches. It is safe for concurrent use.
@@ -95,6 +110,8 @@ type Starter struct {
 	// large are batches that were seen to be large, so that asking one again takes
 	// one call less.
 	large known
+	// home are batches that reports were for.
+	home homes
 }
 
 // New returns a Starter on a client, which stays the caller's to close.
@@ -123,10 +140,20 @@ func New(c client.Client, o Options) *Starter {
 	if o.Wait <= 0 {
 		o.Wait = defaultWait
 	}
+	if o.ReportLag <= 0 {
+		o.ReportLag = defaultLag
+	}
+	if o.ReportGather <= 0 {
+		o.ReportGather = defaultGather
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Starter{c: c, o: o}
+	s := &Starter{c: c, o: o}
+	if s.o.Renotify == nil {
+		s.o.Renotify = s.Renotify
+	}
+	return s
 }
 
 // Ref names a batch of a tenant. An empty Tenant is DefaultTenant.

@@ -44,6 +44,9 @@ func (st *story) answered(i int, res activities.SendResult) {
 		st.sent(i, res.ProviderID, res.At)
 	case activities.KindExpired:
 		st.recs[i].Attempts = max(st.recs[i].Attempts-1, 0)
+		if st.arrived(i) {
+			return
+		}
 		st.note(i, message.EventExpired, st.at, "", "")
 		st.finish(i, message.Expired, codeExpired, detailExpired)
 	case activities.KindNotStarted:
@@ -97,7 +100,11 @@ func (st *story) lost(scheduled, begun int64, why *failurepb.Failure) {
 
 func (st *story) sent(i int, providerID string, at int64) {
 	rec := &st.recs[i]
-	rec.ProviderID, rec.Sent = message.Clip(providerID, message.MaxDetail), at
+	rec.Taken(providerID, at)
+	if rec.Kept != nil {
+		st.conclude(i)
+		return
+	}
 	st.finish(i, message.Sent, "", "")
 }
 
@@ -106,6 +113,10 @@ func (st *story) doubt(i int, code, detail string) {
 	st.note(i, message.EventAmbiguous, st.at, code, detail)
 	rec.Doubt, rec.Asked = st.at, 0
 	rec.Code, rec.Detail = message.Clip(code, message.MaxCode), message.Clip(detail, message.MaxDetail)
+	if rec.Settles() {
+		st.conclude(i)
+		return
+	}
 	st.move(i, message.Sending)
 }
 
@@ -114,6 +125,9 @@ func (st *story) withdrawn(i int) {
 	rec := &st.recs[i]
 	rec.Attempts = max(rec.Attempts-1, 0)
 	rec.HopAttempts = max(rec.HopAttempts-1, 0)
+	if st.arrived(i) {
+		return
+	}
 	if rec.Stop {
 		st.stop(i, stopReason(rec))
 		return
@@ -124,6 +138,9 @@ func (st *story) withdrawn(i int) {
 // again lets a message wait for another attempt, unless its account has had all.
 func (st *story) again(i int, code, detail string) {
 	rec := &st.recs[i]
+	if st.arrived(i) {
+		return
+	}
 	if rec.Stop {
 		st.stop(i, stopReason(rec))
 		return
@@ -142,6 +159,9 @@ func (st *story) again(i int, code, detail string) {
 // nextHop moves a message on after a permanent answer, or fails it.
 func (st *story) nextHop(i int, code, detail string) {
 	rec := &st.recs[i]
+	if st.arrived(i) {
+		return
+	}
 	more := rec.Hop+1 < len(st.batch.Way(i))
 	if more && rec.Stop {
 		st.stop(i, stopReason(rec))
@@ -199,6 +219,10 @@ func (st *story) cut() message.Counts {
 		rec := &st.recs[i]
 		switch {
 		case rec.State.Final():
+		case rec.Await > 0:
+			st.finish(i, message.Sent, "", "")
+		case rec.Kept != nil:
+			st.conclude(i)
 		case rec.State == message.Sending || rec.Doubt != 0:
 			st.finish(i, message.Unknown, codeUnknown, detailUnknown)
 		default:

@@ -44,6 +44,11 @@ func (st *story) asked(name string, args *commonpb.Payloads) {
 		if o.Reschedule != nil {
 			st.reschedule(*o.Reschedule)
 		}
+	case workflows.SignalReports:
+		var q workflows.Reports
+		if st.dc.FromPayloads(args, &q) == nil {
+			st.reported(q.Reports)
+		}
 	case workflows.ControlReschedule:
 		var q message.RescheduleRequest
 		if st.dc.FromPayloads(args, &q) == nil {

@@ -28,6 +28,7 @@ type view struct {
 	mu    sync.Mutex
 	taken map[int]*taken
 	lost  map[int]error
+	late  *store.Reported // the summary of late reports, once it was read
 }
 
 func (s *Starter) newView(ref Ref) *view {

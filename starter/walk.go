@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -220,7 +221,11 @@ func (v *view) message(ctx context.Context, what string, index int) (message.Row
 	p.row = r.list[p.Pos]
 	switch {
 	case r.records[p.Pos] != nil:
-		p.row.Trail = r.batch.TrailOf(p.Pos, r.records[p.Pos].Trail)
+		trail := r.records[p.Pos].Trail
+		if l, ok := r.late[index]; ok {
+			trail = append(slices.Clone(trail), l.Entry())
+		}
+		p.row.Trail = r.batch.TrailOf(p.Pos, trail)
 	case r.asked[p.Pos] != 0:
 		var row message.Row
 		closed, err := v.s.query(ctx, v.workflow(r.asked[p.Pos]), &row, workflows.QueryMessage, p.row.ID)

@@ -39,6 +39,9 @@ type Options struct {
 	// starter.Changes. Without both this worker delivers no callbacks.
 	Callbacks activities.Poster
 	Changes   activities.Changes
+	// Reports brings delivery reports that come late to where they belong; nil is
+	// nobody, and they wait for a worker that has it.
+	Reports activities.ReportRouter
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
@@ -62,6 +65,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
 	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: workflows.NotifyName})
+	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: workflows.KeepReportsName})
 }
 
 // RegisterActivities does the same for the activities. Every part of a worker
@@ -80,6 +84,7 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{workflows.CloseName, a.Close},
 		{workflows.LocateName, a.Locate},
 		{workflows.DeliverName, a.Deliver},
+		{workflows.RouteName, a.RouteReports},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -99,7 +104,9 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	setStickyCache(o.StickyCache)
 
 	list := accounts.Accounts()
-	acts := activities.New(activities.Options{Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Changes: o.Changes, Poster: o.Callbacks})
+	acts := activities.New(activities.Options{
+		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Changes: o.Changes, Poster: o.Callbacks, Reports: o.Reports,
+	})
 	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
 	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}
 	common := common{identity: w.identity, drain: o.Drain, died: w.died}

@@ -59,11 +59,18 @@ func (r *run) answered(i int, res activities.SendResult, probe bool) {
 	}
 }
 
-// sent ends a message that a provider took.
+// sent ends a message that a provider took, once nothing more is awaited of it.
 func (r *run) sent(i int, providerID string, at int64) {
 	rec := &r.recs[i]
-	rec.ProviderID, rec.Sent = message.Clip(providerID, message.MaxDetail), at
-	r.end(i, message.Sent, "", "")
+	rec.Taken(providerID, at)
+	switch {
+	case rec.Kept != nil:
+		r.conclude(i)
+	case r.awaits(i):
+		r.await(i)
+	default:
+		r.end(i, message.Sent, "", "")
+	}
 }
 
 // withdrawn puts a message back whose attempt never began, for wait ms.
@@ -71,6 +78,9 @@ func (r *run) withdrawn(i int, wait int64) {
 	rec := &r.recs[i]
 	rec.Attempts--
 	rec.HopAttempts--
+	if r.arrived(i) {
+		return
+	}
 	if rec.Stop {
 		r.canceledNow(i)
 		return
@@ -88,6 +98,9 @@ func (r *run) withdrawn(i int, wait int64) {
 func (r *run) again(i int, retryAfter int64, code, detail string) {
 	rec := &r.recs[i]
 	policy := r.batch.Policies[r.account(i)]
+	if r.arrived(i) {
+		return
+	}
 	if rec.Stop {
 		r.canceledNow(i)
 		return
@@ -104,19 +117,28 @@ func (r *run) again(i int, retryAfter int64, code, detail string) {
 
 // nextHop moves a message on after its account refused it for good.
 func (r *run) nextHop(i int, code, detail string) {
+	if r.arrived(i) {
+		return
+	}
 	rec := &r.recs[i]
 	switch more := rec.Hop+1 < len(r.batch.Way(i)); {
 	case more && rec.Stop:
 		r.canceledNow(i)
 	case more && r.now() < rec.Expires:
-		r.lane(i).load--
-		rec.Hop++
-		r.lane(i).load++
-		rec.HopAttempts = 0
-		rec.Next = r.now()
-		r.move(i, message.Retrying)
-		r.hold(i)
+		r.unload(i)
+		r.onward(i)
 	default:
 		r.end(i, message.Failed, code, detail)
 	}
+}
+
+// onward lets a message wait for its next hop's first attempt, at once.
+func (r *run) onward(i int) {
+	rec := &r.recs[i]
+	rec.Hop++
+	r.lane(i).load++
+	rec.HopAttempts = 0
+	rec.Next = r.now()
+	r.move(i, message.Retrying)
+	r.hold(i)
 }

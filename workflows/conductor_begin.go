@@ -24,20 +24,28 @@ func (c *conductor) begin() {
 	if c.locating > 0 && !c.cancel {
 		return // a message that is to be canceled may be in what would begin
 	}
-	for c.next < c.segments && c.firsts < window && c.running < maxRunning {
+	for c.next < c.segments && c.firsts < window && c.running < c.most() {
 		p := c.parts[c.next]
 		if c.paused && p.Expires > now {
 			break // in a paused batch nothing begins but what can only expire
 		}
 		c.beginSegment(p)
 	}
-	for c.running < maxRunning {
+	for c.running < c.most() {
 		some := c.enough(now)
 		if len(some) == 0 {
 			break
 		}
 		c.beginRetry(some)
 	}
+}
+
+// most is how many workflows may run at once.
+func (c *conductor) most() int {
+	if c.batch.AwaitReports > 0 {
+		return maxAwaiting
+	}
+	return maxRunning
 }
 
 // input is what all workflows of the batch are told.

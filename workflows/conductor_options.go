@@ -11,8 +11,10 @@ import (
 const (
 	// window is how many segments may have first attempts to make at once.
 	window = 16
-	// maxRunning is how many workflows may run at once in all.
-	maxRunning = 500
+	// maxRunning is how many workflows may run at once in all. Those of a batch that
+	// awaits reports do little for a long time, and may all run.
+	maxRunning  = 500
+	maxAwaiting = 1_500
 	// maxLed is how many updates a large batch takes: it never continues as new, and
 	// the server lets a run have 2,000.
 	maxLed = 1_900

@@ -18,6 +18,9 @@ func (r *run) doubt(i int, code, detail string) {
 	if !rec.Stop { // else they hold why it was canceled
 		rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	}
+	if r.proven(i) {
+		return
+	}
 	r.move(i, message.Sending)
 	policy := r.batch.Policies[r.account(i)]
 	if !policy.Reconciles {
@@ -40,6 +43,9 @@ func (r *run) ask(ctx workflow.Context, t *trip) {
 	err := r.travel(ctx, t, attemptOptions(SendQueue(r.account(i)), deadline, r.summary(i, "question")), ReconcileName, in, &res)
 	if err != nil && !begun(err) && t.recalled {
 		rec.Asked--
+		if r.proven(i) {
+			return
+		}
 		rec.Next = r.now() + 1
 		r.hold(i)
 		return
@@ -64,6 +70,9 @@ func (r *run) ask(ctx workflow.Context, t *trip) {
 // askAgain lets a question wait that was not answered. It is not given up before
 // the message's validity ends, or before patience does for a canceled one.
 func (r *run) askAgain(i int, res activities.ReconcileResult) {
+	if r.proven(i) {
+		return
+	}
 	rec := &r.recs[i]
 	if rec.Asked >= patience && (rec.Stop || r.now() >= rec.Expires) {
 		r.cannotTell(i, "its questions were not answered: "+res.Detail)
@@ -86,6 +95,9 @@ func (r *run) cleared(i int) {
 // knows whether it arrived. It never goes to another hop.
 func (r *run) cannotTell(i int, why string) {
 	rec := &r.recs[i]
+	if r.proven(i) {
+		return
+	}
 	policy := r.batch.Policies[r.account(i)]
 	spent := policy.Attempts > 0 && rec.HopAttempts >= policy.Attempts
 	if policy.OnUnknown == message.Resend && !rec.Stop && !spent && r.now() < rec.Expires {
@@ -93,6 +105,9 @@ func (r *run) cannotTell(i int, why string) {
 		return
 	}
 	r.end(i, message.Unknown, "unknown", why)
+	if rec.Kept != nil {
+		r.conclude(i)
+	}
 }
 
 // taken lists provider ids that other messages to the same recipient have, as

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 type answer struct {
 	kind  string
 	after time.Duration // Retry-After
-	hang  time.Duration // how long it takes; then it is sent
+	hang  time.Duration // how long it takes; without a kind it is sent then
 	code  string
 }
 
@@ -89,7 +90,7 @@ func (b *bench) onSend(ctx context.Context, in activities.SendInput) (activities
 	if a.hang > 0 {
 		token := activity.GetInfo(ctx).TaskToken
 		b.env.RegisterDelayedCallback(func() {
-			res.Kind, res.At = activities.KindSent, b.env.Now().UnixMilli()
+			res.Kind, res.At = cmp.Or(a.kind, activities.KindSent), b.env.Now().UnixMilli()
 			require.NoError(b.t, b.env.CompleteActivity(token, res, nil))
 		}, a.hang)
 		return res, activity.ErrResultPending

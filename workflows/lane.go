@@ -53,7 +53,7 @@ func (r *run) take() *trip {
 		for len(l.asks) > 0 && r.room(l) {
 			i := l.asks[0]
 			l.asks = l.asks[1:]
-			if r.places[i] == inAsks {
+			if r.places[i] == inAsks && r.lane(i) == l {
 				return r.depart(i, false)
 			}
 		}

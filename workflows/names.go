@@ -8,6 +8,7 @@ const (
 	SendBatchName   = "SendBatch"
 	SendSegmentName = "SendSegment"
 	NotifyName      = "Notify"
+	KeepReportsName = "KeepReports"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -18,6 +19,7 @@ const (
 	CloseName     = "Close"
 	LocateName    = "Locate"
 	DeliverName   = "Deliver"
+	RouteName     = "RouteReports"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -28,6 +30,9 @@ const (
 	ControlPause      = "pause"
 	ControlResume     = "resume"
 	ControlReschedule = "reschedule"
+
+	// SignalReports brings Reports to a small batch, to a segment, or to KeepReports.
+	SignalReports = "reports"
 
 	// signalOrder goes from a large batch to its segments, signalReport back.
 	signalOrder  = "order"

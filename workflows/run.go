@@ -55,6 +55,7 @@ type run struct {
 	shownDue  int64
 	described string
 	meters    map[meter]meterCounter
+	heardOf   map[[2]string]meterCounter // reports, by account and outcome
 }
 
 // newRun prepares a run of a small batch, or of a segment, whose batch then holds
@@ -97,7 +98,9 @@ func newRun(ctx workflow.Context, in Input, seg *segment) *run {
 	for i := range r.recs {
 		r.counts[r.recs[i].State]++
 		if !r.recs[i].State.Final() {
-			r.lane(i).load++
+			if r.recs[i].Await == 0 {
+				r.lane(i).load++
+			}
 			r.hold(i)
 		}
 	}
@@ -212,10 +215,10 @@ func (r *run) id(i int) string { return r.key.MessageID(r.number(i)) }
 // end puts a message into a final state.
 func (r *run) end(i int, s message.State, code, detail string) {
 	rec := &r.recs[i]
-	rec.Finished, rec.Next, rec.Doubt = r.now(), 0, 0
+	r.unload(i)
+	rec.Finished, rec.Next, rec.Doubt, rec.Await = r.now(), 0, 0, 0
 	rec.Code, rec.Detail = message.CleanCode(code), message.Clip(detail, message.MaxDetail)
 	r.places[i] = nowhere
-	r.lane(i).load--
 	r.move(i, s)
 	r.meter(i, s)
 }

@@ -28,6 +28,8 @@ func salvage(ctx workflow.Context, in SegmentInput) SegmentResult {
 		if !rec.State.Final() {
 			res.Rev = max(res.Rev+1, now<<revShift)
 			switch {
+			case rec.Await > 0:
+				rec.State, rec.Code, rec.Detail = message.Sent, "", ""
 			case rec.Doubt > 0:
 				rec.State, rec.Code, rec.Detail = message.Unknown, "unknown", "the store has lost its segment, so that its provider was not asked"
 			case s.Cancel:
@@ -35,7 +37,7 @@ func salvage(ctx workflow.Context, in SegmentInput) SegmentResult {
 			default:
 				rec.State, rec.Code, rec.Detail = message.Failed, message.CodeStore, "the store has lost its segment"
 			}
-			rec.Finished, rec.Next, rec.Doubt, rec.Rev = now, 0, 0, res.Rev
+			rec.Finished, rec.Next, rec.Doubt, rec.Await, rec.Rev = now, 0, 0, 0, res.Rev
 			workflow.GetMetricsHandler(ctx).
 				WithTags(map[string]string{"state": rec.State.String(), "account": ""}).Counter("volley_messages").Inc(1)
 		}

@@ -56,6 +56,10 @@ func (r *run) dueNow(i int, now int64) {
 	if r.started == 0 {
 		r.started = now
 	}
+	if rec.Await > 0 {
+		r.end(i, message.Sent, "", "")
+		return
+	}
 	if rec.Doubt > 0 {
 		r.places[i] = inAsks
 		l := r.lane(i)
@@ -71,6 +75,9 @@ func (r *run) dueNow(i int, now int64) {
 
 // expire ends a message whose validity has run out.
 func (r *run) expire(i int) {
+	if r.arrived(i) {
+		return
+	}
 	r.note(i, message.EventExpired, r.now(), "", "")
 	r.end(i, message.Expired, "expired", "its validity ran out before a provider took it")
 }

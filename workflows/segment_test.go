@@ -28,6 +28,7 @@ type segmentBench struct {
 	groups []activities.GroupInput
 	group  func(in activities.GroupInput, n int) (activities.Outcomes, error)
 	policy message.Policy
+	awaits time.Duration // for reports; then there is a second hop
 }
 
 func newSegmentBench(t *testing.T, n int) *segmentBench {
@@ -66,6 +67,11 @@ func (b *segmentBench) onLoad(_ context.Context, in activities.LoadInput) (activ
 	res := activities.LoadResult{V: 1, Found: b.found(b.loads), Lines: b.lines, Batch: batch(0).Batch}
 	if b.policy.Provider != "" {
 		res.Batch.Policies["one"] = b.policy
+	}
+	if b.awaits > 0 {
+		res.Batch.AwaitReports = b.awaits.Milliseconds()
+		res.Batch.Hops = [][]message.Hop{{{Account: "one"}, {Account: "two"}}}
+		res.Batch.Policies["two"] = res.Batch.Policies["one"]
 	}
 	if in.Sources[0].Left {
 		l := message.Ledger{V: 1, Records: make([]message.Record, len(b.lines))}

@@ -18,12 +18,13 @@ type signal struct {
 // Those that arrive together have lost the order between their names; the last
 // here wins, so a pause beats a resume and a cancel beats all.
 //
-// A segment only listens to its batch.
+// A segment only listens to its batch, and to reports.
 func (r *run) signals() []signal {
 	if r.seg != nil {
-		return []signal{on(r, signalOrder, r.obey)}
+		return []signal{on(r, SignalReports, r.heard), on(r, signalOrder, r.obey)}
 	}
 	return []signal{
+		on(r, SignalReports, r.heard),
 		on(r, ControlResume, func(nothing) { r.resume() }),
 		on(r, ControlReschedule, func(q message.RescheduleRequest) { r.reschedule(q) }),
 		on(r, ControlPause, func(nothing) { r.pause() }),

@@ -155,6 +155,12 @@ type meter struct {
 
 type meterCounter interface{ Inc(int64) }
 
+// reportCounter counts reports by what became of them.
+func reportCounter(ctx workflow.Context, account, outcome string) meterCounter {
+	return workflow.GetMetricsHandler(ctx).
+		WithTags(map[string]string{"outcome": outcome, "account": account}).Counter("volley_reports")
+}
+
 // meter counts a message that ended.
 func (r *run) meter(i int, s message.State) {
 	m := meter{s, r.account(i)}

@@ -78,8 +78,6 @@ func (a *app) worker(ctx context.Context, listen string) error {
 		return err
 	}
 	defer tc.Close()
-	so := starterOptions(c, settings.Namespace, log)
-	warnMissing(ctx, starter.New(tc, so), log)
 	st, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -87,11 +85,14 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	if st != nil {
 		defer st.Close()
 	}
+	so := starterOptions(c, settings.Namespace, log)
 	so.Store = st
+	batches := starter.New(tc, so)
+	warnMissing(ctx, batches, log)
 	callbacks := callback.New(c.Callbacks())
 	defer callbacks.Close()
 	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Callbacks: callbacks, Changes: starter.New(tc, so).Changes(),
+		TaskQueue: c.TaskQueue, Store: st, Callbacks: callbacks, Changes: batches.Changes(), Reports: batches,
 		Identity: settings.Identity, Log: log, Drain: drain,
 	})
 	if err != nil {

@@ -165,7 +165,8 @@ func (a account) provider(name string) provider.Account {
 		APIKey: a.secrets["api_key"].Reveal(), Sender: a.texts["sender"],
 		Identifier: a.texts["identifier"], Password: a.secrets["password"].Reveal(),
 		URL: a.texts["url"], Secret: a.secrets["secret"].Reveal(), Reconcile: a.reconcile, StoresMessages: a.stores,
-		Rate: a.rate, Concurrency: a.concurrency, AllowPrivate: true,
+		ReportSecret: a.secrets["report_secret"].Reveal(),
+		Rate:         a.rate, Concurrency: a.concurrency, AllowPrivate: true,
 		OnUnknown: a.onUnknown, TwoFactor: a.twoFactor, Settle: settle,
 		RetryInitial: a.retryInitial, RetryMax: a.retryMax, Attempts: a.attempts,
 	}

@@ -124,7 +124,7 @@ func TestRouter(t *testing.T) {
 	r := c.Router("default")
 	require.Nil(t, r.Allowed)
 	require.Equal(t, message.Route{Dialect: "sinch", Channel: "SMS", Hops: []string{"sinch-eu", "bird-main"}}, r.Routes[0])
-	require.Equal(t, message.Policy{Provider: "webhook", OnUnknown: message.Resend, Settle: 5000, Reconciles: true, Group: message.LargestGroup}, r.Accounts["hook"])
+	require.Equal(t, message.Policy{Provider: "webhook", OnUnknown: message.Resend, Settle: 5000, Reconciles: true, Group: message.LargestGroup, NoReports: true}, r.Accounts["hook"])
 	require.Equal(t, []string{"bird-main", "hook"}, c.Router("acme").Allowed)
 	require.Equal(t, []string{}, c.Router("stranger").Allowed, "a tenant that is not configured may use nothing")
 }

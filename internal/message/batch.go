@@ -43,8 +43,9 @@ type Batch struct {
 	// Horizon is how far ahead of now, in ms, the dialect lets a message be
 	// scheduled, which reschedule keeps to; 0 is one year.
 	Horizon int64 `json:"horizon,omitempty"`
-	// AwaitReports is how long a sent message waits for its report before the
-	// next hop, in ms; 0 is not at all.
+	// AwaitReports is how long the report of a message that a provider has taken is
+	// awaited, in ms, before it counts as sent; one that was not delivered takes the
+	// next hop. 0 is not at all.
 	AwaitReports int64 `json:"awaitReports,omitempty"`
 	// Callbacks is where the batch's events go; nil is nowhere.
 	Callbacks *Callbacks `json:"callbacks,omitempty"`
@@ -153,6 +154,9 @@ type Policy struct {
 	Attempts int `json:"attempts,omitempty"`
 	// Group is how many messages one group sends at most; 0 is 1,000.
 	Group int `json:"group,omitempty"`
+	// NoReports means that no report comes of what goes through the account, so that
+	// none is awaited.
+	NoReports bool `json:"noReports,omitempty"`
 	// TwoFactor shortens the default validity to TwoFactorTTL.
 	TwoFactor bool `json:"twoFactor,omitempty"`
 }

@@ -28,6 +28,9 @@ func FitRecords(records []Record, used int) ([]Record, Trails) {
 		out[i], trails[i] = records[i], records[i].Trail
 		details[i] = &out[i].Detail
 		used += recordSize + jsonSize(out[i].Code) + jsonSize(out[i].ProviderID)
+		if k := out[i].Kept; k != nil {
+			used += entrySize + jsonSize(k.Code) + jsonSize(k.ProviderID) + jsonSize(k.Detail)
+		}
 	}
 	return out, fit(used, details, trails)
 }

@@ -24,25 +24,33 @@ type packedLedger struct {
 	Pos     column `json:"ps,omitzero"`
 	Whole   bool   `json:"whole,omitempty"`
 
-	State       column   `json:"s,omitzero"`
-	Hop         column   `json:"h,omitzero"`
-	Attempts    column   `json:"a,omitzero"`
-	HopAttempts column   `json:"ha,omitzero"`
-	Asked       column   `json:"q,omitzero"`
-	Next        column   `json:"nx,omitzero"`
-	Due         column   `json:"d,omitzero"`
-	Validity    column   `json:"x,omitzero"`
-	Began       column   `json:"b,omitzero"`
-	Doubt       column   `json:"u,omitzero"`
-	Stop        column   `json:"c,omitzero"`
-	Sent        column   `json:"t,omitzero"`
-	Finished    column   `json:"f,omitzero"`
-	Rev         column   `json:"r,omitzero"`
-	Code        column   `json:"k,omitzero"`
-	Detail      column   `json:"e,omitzero"`
-	Provider    []string `json:"p,omitempty"`
-	Texts       []string `json:"texts,omitempty"`
-	Trails      Trails   `json:"trails,omitempty"`
+	State       column       `json:"s,omitzero"`
+	Hop         column       `json:"h,omitzero"`
+	Attempts    column       `json:"a,omitzero"`
+	HopAttempts column       `json:"ha,omitzero"`
+	Asked       column       `json:"q,omitzero"`
+	Next        column       `json:"nx,omitzero"`
+	Due         column       `json:"d,omitzero"`
+	Validity    column       `json:"x,omitzero"`
+	Began       column       `json:"b,omitzero"`
+	Doubt       column       `json:"u,omitzero"`
+	Stop        column       `json:"c,omitzero"`
+	Sent        column       `json:"t,omitzero"`
+	Finished    column       `json:"f,omitzero"`
+	Rev         column       `json:"r,omitzero"`
+	Await       column       `json:"w,omitzero"`
+	Code        column       `json:"k,omitzero"`
+	Detail      column       `json:"e,omitzero"`
+	Provider    []string     `json:"p,omitempty"`
+	Kept        []packedKept `json:"o,omitempty"`
+	Texts       []string     `json:"texts,omitempty"`
+	Trails      Trails       `json:"trails,omitempty"`
+}
+
+// packedKept is a kept report and its message's position.
+type packedKept struct {
+	I int `json:"i"`
+	*Kept
 }
 
 // MarshalJSON packs the ledger. Details and the middles of trails are left out
@@ -109,6 +117,7 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		Sent:        col(func(r *Record) int64 { return r.Sent }),
 		Finished:    col(func(r *Record) int64 { return r.Finished }),
 		Rev:         col(func(r *Record) int64 { return r.Rev }),
+		Await:       col(func(r *Record) int64 { return r.Await }),
 		Code:        col(func(r *Record) int64 { return t.number(r.Code) }),
 		Detail:      col(func(r *Record) int64 { return t.number(r.Detail) }),
 	}
@@ -122,6 +131,9 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		}
 		if p.Provider != nil {
 			p.Provider[i] = r[i].ProviderID
+		}
+		if r[i].Kept != nil {
+			p.Kept = append(p.Kept, packedKept{i, r[i].Kept})
 		}
 	}
 	p.Texts = t.list
@@ -158,6 +170,7 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		r.Expires = r.Due + p.Validity.next(&bad, i)
 		r.Began, r.Doubt, r.Stop = p.Began.next(&bad, i), p.Doubt.next(&bad, i), p.Stop.next(&bad, i) != 0
 		r.Sent, r.Finished, r.Rev = p.Sent.next(&bad, i), p.Finished.next(&bad, i), p.Rev.next(&bad, i)
+		r.Await = p.Await.next(&bad, i)
 		r.Code, r.Detail = bad.text(p.Texts, p.Code.next(&bad, i)), bad.text(p.Texts, p.Detail.next(&bad, i))
 		if p.Provider != nil {
 			r.ProviderID = p.Provider[i]
@@ -165,6 +178,12 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		if i < len(p.Trails) {
 			r.Trail = p.Trails[i]
 		}
+	}
+	for _, k := range p.Kept {
+		if !within(int64(k.I), p.N) || k.Kept == nil {
+			return errDamaged
+		}
+		l.Records[k.I].Kept = k.Kept
 	}
 	return bad.err()
 }

@@ -34,6 +34,11 @@ type Record struct {
 	ProviderID string `json:"p,omitempty"`
 	Code       string `json:"k,omitempty"`
 	Detail     string `json:"e,omitempty"`
+	// Await is until when a report is awaited of a message that a provider has taken;
+	// its state is then Sending.
+	Await int64 `json:"w,omitempty"`
+	// Kept is a report that came before it was known what had become of the attempt.
+	Kept *Kept `json:"o,omitempty"`
 	// Rev is the batch's change counter at the last change.
 	Rev int64 `json:"r"`
 	// Trail is the story of its attempts; Trails stores it apart.

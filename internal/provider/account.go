@@ -30,6 +30,10 @@ type Account struct {
 	URL, Secret string
 	Reconcile   bool
 
+	// ReportSecret is the key by which the provider signs its delivery reports; empty
+	// means that the account takes none. IMKIT and Bluesky report nothing.
+	ReportSecret string
+
 	// Rate is the most messages a second over all workers; 0 is no limit.
 	Rate float64
 	// Concurrency is the most requests at once in one worker process; 0 is 64.
@@ -75,6 +79,7 @@ func (a Account) Policy() message.Policy {
 		RetryMax:     a.RetryMax.Milliseconds(),
 		Attempts:     a.Attempts,
 		TwoFactor:    a.TwoFactor,
+		NoReports:    !a.TakesReports(),
 		Group:        message.GroupSize(a.Rate),
 	}
 }

@@ -37,7 +37,7 @@ func Open(accounts []Account, o Options) (*Registry, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Registry{accounts: slices.Clone(accounts), senders: make(map[string]Sender, len(accounts))}
+	r := &Registry{accounts: slices.Clone(accounts), senders: make(map[string]Sender, len(accounts)), reports: map[string]ReportReader{}}
 	slices.SortStableFunc(r.accounts, byName)
 	if err := checkAll(r.accounts); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ type Options struct {
 type Registry struct {
 	accounts   []Account
 	senders    map[string]Sender
+	reports    map[string]ReportReader
 	transports []*http.Transport
 }
 
@@ -78,6 +79,13 @@ func (r *Registry) add(a Account, v vendor, base client, guarded http.RoundTripp
 		return err
 	}
 	r.senders[a.Name] = s
+	reports, err := reportsOf(a, c.now)
+	if err != nil {
+		return err
+	}
+	if reports != nil {
+		r.reports[a.Name] = reports
+	}
 	return nil
 }
 

@@ -40,13 +40,12 @@ var (
 // newWebhook takes a secret as whsec_ and base64, as the specification writes
 // it, or else as the key itself.
 func newWebhook(a Account, c *client) (Sender, error) {
-	signer, err := standardwebhooks.NewWebhookRaw([]byte(a.Secret))
-	if key, ok := strings.CutPrefix(a.Secret, "whsec_"); ok {
-		c.secrets = append(c.secrets, key)
-		signer, err = standardwebhooks.NewWebhook(a.Secret)
-	}
+	signer, err := webhookSigner(a.Secret)
 	if err != nil {
-		return nil, errors.New("secret begins with whsec_ and does not go on in base64")
+		return nil, err
+	}
+	if key, ok := strings.CutPrefix(a.Secret, secretPrefix); ok {
+		c.secrets = append(c.secrets, key)
 	}
 	u, err := url.Parse(a.URL)
 	if err != nil {
@@ -58,6 +57,21 @@ func newWebhook(a Account, c *client) (Sender, error) {
 		return askingWebhook{w}, nil
 	}
 	return w, nil
+}
+
+// secretPrefix is what a secret begins with that goes on in base64.
+const secretPrefix = "whsec_"
+
+// webhookSigner signs and checks with a secret.
+func webhookSigner(secret string) (*standardwebhooks.Webhook, error) {
+	if !strings.HasPrefix(secret, secretPrefix) {
+		return standardwebhooks.NewWebhookRaw([]byte(secret))
+	}
+	signer, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return nil, errors.New("secret begins with whsec_ and does not go on in base64")
+	}
+	return signer, nil
 }
 
 // urlSecrets are the parts of a URL that give access where the URL itself is the

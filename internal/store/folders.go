@@ -129,12 +129,14 @@ func before(a bool) int {
 // measure lists a folder.
 func (s *Store) measure(ctx context.Context, f *Folder) error {
 	return s.list(ctx, f.Dir+"/", true, func(o *blob.ListObject) error {
+		name := strings.TrimPrefix(o.Key, f.Dir+"/")
+		f.Reports = onlyReports(name) && (f.Reports || f.Objects == 0)
 		f.Objects++
 		f.Bytes += o.Size
 		if o.ModTime.After(f.Written) {
 			f.Written = o.ModTime
 		}
-		switch strings.TrimPrefix(o.Key, f.Dir+"/") {
+		switch name {
 		case manifestName:
 			f.Complete, f.made = true, o.ModTime
 		case resultName:
@@ -211,8 +213,10 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 		return err
 	}
 	defer s.cache.drop(dir + "/")
-	if err := s.remove(ctx, dir+"/"+manifestName); err != nil {
-		return err
+	for _, first := range []string{dir + "/" + manifestName, reportsKey(dir, summaryName)} {
+		if err := s.remove(ctx, first); err != nil {
+			return err
+		}
 	}
 	last := dir + "/" + resultName
 	var keys []string
@@ -255,7 +259,7 @@ func (s *Store) prune(dir string) {
 		return
 	}
 	own := filepath.Join(s.root, filepath.FromSlash(dir))
-	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), own}
+	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, reportsName), own}
 	day := filepath.Dir(own)
 	if t, err := time.Parse(time.DateOnly, filepath.Base(day)); err == nil && time.Since(t) > 72*time.Hour {
 		empty = append(empty, day)

@@ -52,8 +52,9 @@ type Folder struct {
 	// Bytes and Objects add up everything in the folder.
 	Bytes   int64
 	Objects int
-	// Complete means that there is a manifest, Ended that there is a result.
-	Complete, Ended bool
+	// Complete means that there is a manifest, Ended that there is a result, Reports
+	// that there is nothing but late reports: those of a small batch.
+	Complete, Ended, Reports bool
 
 	made time.Time // when the manifest was written
 }

@@ -1,0 +1,113 @@
+package provider
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/message"
+)
+
+const ours = "7c1f3a5e-2b4d-8f60-9a1b-2c3d4e5f6071"
+
+// These are internal because signing each body would only repeat what the tests of
+// the readers show.
+func TestWhatSinchSays(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]*message.State{
+		"QUEUED_ON_CHANNEL": nil, "SWITCHING_CHANNEL": nil, "SOMETHING_NEW": nil,
+		"DELIVERED": new(message.Delivered), "READ": new(message.Delivered), "FAILED": new(message.Undelivered),
+	} {
+		got, err := readSinchReport(fmt.Appendf(nil, `{"message_delivery_report":{"status":%q,"metadata":{"_volley_id":%q}}}`, status, ours))
+		require.NoError(t, err)
+		if want == nil {
+			require.Empty(t, got, status)
+			continue
+		}
+		require.Equal(t, *want, got[0].State, status)
+	}
+	for _, body := range []string{
+		`{"message_delivery_report":{"status":"DELIVERED","metadata":"none of ours"}}`,
+		`{"message_delivery_report":{"status":"DELIVERED"}}`,
+		`{"message_inbound_event":{}}`, `{}`, `null`,
+	} {
+		got, err := readSinchReport([]byte(body))
+		require.NoError(t, err, body)
+		require.Empty(t, got, body)
+	}
+}
+
+func TestWhatBirdSays(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]*message.State{
+		"accepted": nil, "scheduled": nil, "processing": nil, "sent": nil,
+		"delivered": new(message.Delivered), "delivery_failed": new(message.Undelivered),
+		"sending_failed": new(message.Undelivered), "rejected": new(message.Undelivered),
+	} {
+		got, err := readBirdReport(fmt.Appendf(nil,
+			`{"service":"channels","payload":{"id":"m","status":%q,"reference":"theirs","meta":{"extraInformation":{"volleyMessageId":%q}},"failure":{"code":12003,"description":"no"}}}`, status, ours))
+		require.NoError(t, err)
+		if want == nil {
+			require.Empty(t, got, status)
+			continue
+		}
+		require.Equal(t, *want, got[0].State, status)
+		require.Equal(t, ours, got[0].ID)
+		if *want == message.Undelivered {
+			require.Equal(t, "12003 no", got[0].Code+" "+got[0].Detail)
+		}
+	}
+	got, err := readBirdReport(fmt.Appendf(nil, `{"id":"m","status":"rejected","reference":%q,"reason":"why","failure":{"source":{"name":"sms","code":"7"}}}`, ours))
+	require.NoError(t, err)
+	require.Equal(t, "rejected why", got[0].Code+" "+got[0].Detail)
+	for _, body := range []string{
+		`{"payload":{"id":"m","status":"delivered","reference":"theirs"}}`,
+		fmt.Sprintf(`{"payload":{"status":"delivered","direction":"incoming","reference":%q}}`, ours), `{}`, `null`,
+	} {
+		got, err := readBirdReport([]byte(body))
+		require.NoError(t, err, body)
+		require.Empty(t, got, body)
+	}
+}
+
+func TestWhatAWebhookSays(t *testing.T) {
+	t.Parallel()
+	got, err := readWebhookReports(fmt.Appendf(nil, ` {"type":"report","data": {"id":%q,"state":"delivered"}} `, ours))
+	require.NoError(t, err)
+	require.Equal(t, []message.Report{{ID: ours, State: message.Delivered}}, got)
+	got, err = readWebhookReports([]byte(`{"type":"other","data":5}`))
+	require.NoError(t, err)
+	require.Empty(t, got)
+	for _, body := range []string{`{"type":"report"}`, `{"type":"report","data":[{"id":"x","state":"sent"}]}`, `{"type":"report","data":{"id":5}}`} {
+		_, err := readWebhookReports([]byte(body))
+		require.ErrorIs(t, err, ErrUnreadable, body)
+	}
+}
+
+func TestABodyThatIsNoObjectCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func([]byte) ([]message.Report, error){
+		"sinch": readSinchReport, "bird": readBirdReport, "webhook": readWebhookReports,
+	} {
+		for _, body := range []string{``, `[]`, `"text"`, `{`, `{} {}`} {
+			_, err := read([]byte(body))
+			require.ErrorIs(t, err, ErrUnreadable, "%s %s", name, body)
+		}
+	}
+}
+
+func TestNoncesAreForgottenInTime(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	r := &reporter{now: func() time.Time { return now }, used: map[string]time.Time{}}
+	for i := range maxNonces + 10 {
+		require.True(t, r.first(signed{nonce: fmt.Sprint(i)}))
+	}
+	require.Len(t, r.used, maxNonces)
+	require.False(t, r.first(signed{nonce: fmt.Sprint(maxNonces + 9)}))
+	now = now.Add(2*reportWindow + time.Second)
+	require.True(t, r.first(signed{nonce: "new"}))
+	require.Len(t, r.used, 1)
+}
