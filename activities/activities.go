@@ -43,12 +43,12 @@ type Options struct {
 	Store *store.Store
 	// Heartbeats are those of groups. Without it no group sends anything.
 	Heartbeats Heartbeater
-	// Changes and Poster deliver callbacks; without both none are delivered.
-	Changes Changes
-	Poster  Poster
 	// Reports brings delivery reports to batches; nil is nobody, and they wait for
 	// another worker.
 	Reports ReportRouter
+	// Changes and Poster deliver callbacks; without both none are delivered.
+	Changes Changes
+	Poster  Poster
 }
 
 // Activities holds what the activities of one worker process share.
@@ -58,9 +58,9 @@ type Activities struct {
 	other      *gate
 	store      *store.Store
 	heartbeats Heartbeater
+	reports    ReportRouter
 	changes    Changes
 	poster     Poster
-	reports    ReportRouter
 	now        func() time.Time
 }
 
@@ -69,7 +69,7 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, changes: o.Changes, poster: o.Poster, reports: o.Reports, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, now: time.Now,
 	}
 	for _, account := range o.Accounts {
 		a.gates[account.Name] = newGate(account)

@@ -215,7 +215,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 	callbacks := callback.New(s.cfg.Callbacks())
 	s.stops = append(s.stops, func() error { callbacks.Close(); return nil })
 	w, err := worker.New(s.client, s.accounts, worker.Options{
-		TaskQueue: s.cfg.TaskQueue, Store: s.store, Callbacks: callbacks, Changes: s.starter.Changes(), Log: s.log.Named("worker"),
+		TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
+		Log: s.log.Named("worker"),
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -270,29 +269,6 @@ func (f *fake) SignalWorkflowExecution(_ context.Context, r *workflowservice.Sig
 	}
 	w.signals = append(w.signals, r.GetSignalName()+" "+string(r.GetInput().GetPayloads()[0].GetData()))
 	return &workflowservice.SignalWorkflowExecutionResponse{}, nil
-}
-
-// SignalWithStartWorkflowExecution starts a workflow of a type in a flow of its own,
-// also over one that has ended.
-func (f *fake) SignalWithStartWorkflowExecution(ctx context.Context, r *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
-	f.mu.Lock()
-	id := r.GetWorkflowId()
-	if w, ok := f.flows[id]; ok && w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		delete(f.flows, id)
-	}
-	_, there := f.flows[id]
-	f.mu.Unlock()
-	if !there {
-		if _, err := f.StartWorkflowExecution(ctx, &workflowservice.StartWorkflowExecutionRequest{
-			WorkflowId: id, WorkflowType: r.GetWorkflowType(), Input: r.GetInput(), TaskQueue: r.GetTaskQueue(),
-		}); err != nil {
-			return nil, err
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.flows[id].signals = append(f.flows[id].signals, strings.TrimSpace(r.GetSignalName()+" "+string(r.GetSignalInput().GetPayloads()[0].GetData())))
-	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: !there}, nil
 }
 
 func (f *fake) ListWorkflowExecutions(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {

@@ -1,8 +1,6 @@
 package starter_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -177,28 +175,23 @@ func (b *big) dirs(t *testing.T) []store.Folder {
 	return all
 }
 
-func TestLateReportsAreToldOf(t *testing.T) {
+func TestCallbacksTellOfLateReports(t *testing.T) {
 	t.Parallel()
-	o := quickly()
-	var told []starter.Ref
-	fail := errors.New("away")
-	o.Renotify = func(_ context.Context, ref starter.Ref) error {
-		told = append(told, ref)
-		return fail
-	}
-	b := newBig(t, o)
+	b := newBig(t, quickly())
 	b.fake.answer = nil
-	start(t, b.Starter, request("a", 3))
+	r := request("a", 3)
+	r.Batch.Callbacks = &message.Callbacks{URL: "https://example.com", Format: message.CallbackVolley}
+	start(t, b.Starter, r)
 	b.fake.flow(t, "batch-a").complete(t, resultOf("a", 3))
-	some := []message.Report{tells(0, message.Delivered, "one")}
-	_, err := b.RouteReports(t.Context(), "batch-a", some)
-	require.ErrorIs(t, err, fail)
-	fail = nil
-	_, err = b.RouteReports(t.Context(), "batch-a", some)
+	_, err := b.RouteReports(t.Context(), "batch-a", []message.Report{{ID: "none"}})
 	require.NoError(t, err)
-	_, err = b.RouteReports(t.Context(), "batch-a", []message.Report{{ID: "none"}})
-	require.NoError(t, err)
-	require.Len(t, told, 2)
+	require.NotContains(t, b.fake.flows, workflows.NotifyID("batch-a"))
+	for range 2 {
+		_, err = b.RouteReports(t.Context(), "batch-a", []message.Report{tells(0, message.Delivered, "one")})
+		require.NoError(t, err)
+	}
+	in := decode[workflows.NotifyInput](t, b.fake.flow(t, workflows.NotifyID("batch-a")).start.GetInput().GetPayloads()[0])
+	require.EqualValues(t, 3, in.Cursor.Rev, "what was known at the end is not told again, and what came later is")
 }
 
 func TestLateReportsGoWithTheirBatch(t *testing.T) {

@@ -1,7 +1,9 @@
 package starter_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -14,6 +16,30 @@ import (
 	"volley/starter"
 	"volley/workflows"
 )
+
+// SignalWithStartWorkflowExecution starts what does not run, also where something of
+// that id has ended.
+func (f *fake) SignalWithStartWorkflowExecution(_ context.Context, r *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := r.GetWorkflowId()
+	w := f.flows[id]
+	started := w == nil || w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if started {
+		w = &flow{
+			start:  &workflowservice.StartWorkflowExecutionRequest{WorkflowId: id, WorkflowType: r.GetWorkflowType(), Input: r.GetInput()},
+			status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, closed: make(chan struct{}),
+		}
+		w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, func(*historypb.HistoryEvent) {})
+		f.flows[id] = w
+	}
+	signal := r.GetSignalName()
+	if signal == workflows.SignalReports {
+		signal += " " + string(r.GetSignalInput().GetPayloads()[0].GetData())
+	}
+	w.signals = append(w.signals, signal)
+	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: started}, nil
+}
 
 // calling is a batch of three that has ended and had callbacks.
 func calling(t *testing.T) (*starter.Starter, *fake) {

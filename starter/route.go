@@ -48,8 +48,9 @@ func (s *Starter) RouteReports(ctx context.Context, batch string, reports []mess
 		return activities.ReportsResult{}, err
 	}
 	if r.out.Kept+r.out.Repeated > 0 {
-		if err := s.o.Renotify(ctx, ref); err != nil {
-			return activities.ReportsResult{}, fmt.Errorf("tell of the late reports of batch %s: %w", ref.ID, err)
+		// Also where all are repeated: the call that kept them may have ended here.
+		if err := s.Renotify(ctx, ref); err != nil && !errors.Is(err, ErrNotFound) {
+			return activities.ReportsResult{}, err
 		}
 	}
 	slices.Sort(r.out.Later)

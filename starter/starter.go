@@ -1,7 +1,6 @@
 package starter
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -81,10 +80,6 @@ type Options struct {
 	ReportLag time.Duration
 	// ReportGather is how long a Reporter gathers the reports of a batch; 0 is 1 s.
 	ReportGather time.Duration
-	// Renotify is told when late reports were kept of a batch whose workflow, or a part
-	// of it, has ended, so that callbacks go out; nil is Starter.Renotify. It may be told
-	// of the same reports again, and after an error it is.
-	Renotify func(ctx context.Context, ref Ref) error
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Wait is how long a worker may take to answer; 0 is 10 s.
@@ -149,11 +144,7 @@ func New(c client.Client, o Options) *Starter {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	s := &Starter{c: c, o: o}
-	if s.o.Renotify == nil {
-		s.o.Renotify = s.Renotify
-	}
-	return s
+	return &Starter{c: c, o: o}
 }
 
 // Ref names a batch of a tenant. An empty Tenant is DefaultTenant.

@@ -35,13 +35,13 @@ type Options struct {
 	// Store holds large batches; nil is none, and every large batch is then one
 	// that the store does not have.
 	Store *store.Store
+	// Reports brings delivery reports that come late to where they belong; nil is
+	// nobody, and they wait for a worker that has it.
+	Reports activities.ReportRouter
 	// Callbacks posts the events of batches, and Changes reads them, such as
 	// starter.Changes. Without both this worker delivers no callbacks.
 	Callbacks activities.Poster
 	Changes   activities.Changes
-	// Reports brings delivery reports that come late to where they belong; nil is
-	// nobody, and they wait for a worker that has it.
-	Reports activities.ReportRouter
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
@@ -64,8 +64,8 @@ type Worker struct {
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
-	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: workflows.NotifyName})
 	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: workflows.KeepReportsName})
+	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: workflows.NotifyName})
 }
 
 // RegisterActivities does the same for the activities. Every part of a worker
@@ -83,8 +83,8 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{workflows.KeepName, a.Keep},
 		{workflows.CloseName, a.Close},
 		{workflows.LocateName, a.Locate},
-		{workflows.DeliverName, a.Deliver},
 		{workflows.RouteName, a.RouteReports},
+		{workflows.DeliverName, a.Deliver},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -105,7 +105,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 
 	list := accounts.Accounts()
 	acts := activities.New(activities.Options{
-		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Changes: o.Changes, Poster: o.Callbacks, Reports: o.Reports,
+		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports, Changes: o.Changes, Poster: o.Callbacks,
 	})
 	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
 	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}

@@ -7,8 +7,8 @@ import "volley/internal/message"
 const (
 	SendBatchName   = "SendBatch"
 	SendSegmentName = "SendSegment"
-	NotifyName      = "Notify"
 	KeepReportsName = "KeepReports"
+	NotifyName      = "Notify"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -18,8 +18,8 @@ const (
 	KeepName      = "Keep"
 	CloseName     = "Close"
 	LocateName    = "Locate"
-	DeliverName   = "Deliver"
 	RouteName     = "RouteReports"
+	DeliverName   = "Deliver"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"

@@ -43,6 +43,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 		"canceled-by-update", "canceled-by-signal", "canceled-through-temporal", "canceled-in-flight", "canceled-single",
 		"paused-and-resumed", "rescheduled", "continued-as-new.1", "continued-as-new.2",
 		"segments.continued-as-new~1.1", "segments.continued-as-new~1.2", "group.lost-worker", "group.lost-worker~1",
+		"reports", "reports-kept",
 		"callbacks", "callbacks~notify", "segments.callbacks", "segments.callbacks~notify",
 	}
 	// Of a large batch, in message and in group dispatch, with its segments. What
@@ -51,7 +52,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 		must = append(must, way+".stragglers~2")
 		for _, name := range []string{
 			"sent", "rejected-failed-expired", "doubtful", "breaker", "stragglers", "canceled-by-update",
-			"canceled-in-flight", "canceled-single", "paused-and-resumed", "rescheduled",
+			"canceled-in-flight", "canceled-single", "paused-and-resumed", "rescheduled", "reports",
 		} {
 			must = append(must, way+"."+name, way+"."+name+"~1")
 		}

@@ -92,7 +92,7 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	callbacks := callback.New(c.Callbacks())
 	defer callbacks.Close()
 	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Callbacks: callbacks, Changes: batches.Changes(), Reports: batches,
+		TaskQueue: c.TaskQueue, Store: st, Reports: batches, Callbacks: callbacks, Changes: batches.Changes(),
 		Identity: settings.Identity, Log: log, Drain: drain,
 	})
 	if err != nil {

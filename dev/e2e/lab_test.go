@@ -142,6 +142,7 @@ func (l *lab) accounts() []provider.Account {
 		l.hook("fragile", true),
 		l.patient(),
 		l.locked(),
+		l.telling(),
 	}
 }
 
@@ -156,6 +157,13 @@ func (l *lab) unhurried() provider.Account {
 func (l *lab) patient() provider.Account {
 	a := l.hook("patient", true)
 	a.RetryInitial = 40 * time.Second
+	return a
+}
+
+// telling is an account that takes delivery reports.
+func (l *lab) telling() provider.Account {
+	a := l.hook("telling", true)
+	a.ReportSecret = hookSecret
 	return a
 }
 
@@ -186,6 +194,7 @@ func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err 
 	})
 	w, err := worker.New(l.client, reg, worker.Options{
 		TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store, Callbacks: posts,
+		Reports: l.newStarter(starter.Options{TaskQueue: queue}),
 		Changes: starter.New(l.client, starter.Options{Store: l.store, Wait: busy}).Changes(),
 	})
 	if err != nil {
