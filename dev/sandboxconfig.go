@@ -17,6 +17,7 @@ accounts:
     workspace: 11111111-2222-4333-8444-555555555555
     channel: 66666666-7777-4888-8999-000000000000
     access_key: sandbox
+    report_secret: HOOK_SECRET
     settle: 1s
   sinch-eu:
     provider: sinch
@@ -27,6 +28,7 @@ accounts:
     key_id: sandbox
     key_secret: sandbox
     stores_messages: true
+    report_secret: HOOK_SECRET
     settle: 1s
   imkit-main:
     provider: imkit
@@ -45,6 +47,7 @@ accounts:
     url: SANDBOX/webhook
     secret: HOOK_SECRET
     reconcile: true
+    report_secret: HOOK_SECRET
     settle: 1s
 routes:
   - {dialect: bird, hops: [bird-main]}

@@ -116,7 +116,7 @@ func (s *stack) openState(context.Context) error {
 // startSandbox serves the sandbox. With a database file it keeps what it accepted
 // beside that file: after a restart a doubtful message must still be found.
 func (s *stack) startSandbox(ctx context.Context) error {
-	o := sandbox.Options{Secret: hookSecret, Accounts: map[string]string{
+	o := sandbox.Options{Secret: hookSecret, ReportSecret: hookSecret, Accounts: map[string]string{
 		"bird": "bird-main", "sinch": "sinch-eu", "imkit": "imkit-main", "bluesky": "bsky-main", "webhook": "hook",
 	}}
 	if s.o.db != "" {
@@ -162,9 +162,6 @@ func (s *stack) configure(context.Context) error {
 		return err
 	}
 	s.cfg = cfg
-	if s.o.noWorker {
-		return nil
-	}
 	s.accounts, err = provider.Open(cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
 	if err != nil {
 		return err
@@ -243,10 +240,13 @@ func (s *stack) startGateway(ctx context.Context) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.gateway = "http://" + l.Addr().String()
+	reporter := s.starter.NewReporter()
+	s.stops = append(s.stops, func() error { reporter.Close(); return nil })
 	g := gateway.New(gateway.Options{
 		Batches: s.starter, Tenants: s.cfg.Callers(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(),
-		BlueskyWait: s.cfg.BlueskyWait, Log: s.log.Named("gateway"),
+		BlueskyWait: s.cfg.BlueskyWait, Readers: s.accounts, Reporter: reporter, Log: s.log.Named("gateway"),
 	})
+	s.sandbox.ReportTo(s.gateway + "/reports")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

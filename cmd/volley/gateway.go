@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,29 +15,31 @@ import (
 
 	"volley/internal/config"
 	"volley/internal/gateway"
+	"volley/internal/provider"
 	"volley/internal/temporalclient"
 	"volley/starter"
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
-	var listen string
+	var listen, public string
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Serve the HTTP APIs until SIGTERM, which drains it",
 		Long: `Serves the batch calls of Bird, Sinch, IMKIT and Bluesky and Volley's own API to the
 tenants of the configuration, until SIGTERM or Ctrl-C; then requests under way have
-30 s to end. /healthz, /readyz, /metrics and /openapi.json are there for everyone who
-reaches the address.`,
+30 s to end. Providers report deliveries at /reports/ACCOUNT. /healthz, /readyz,
+/metrics and /openapi.json are there for everyone who reaches the address.`,
 		Example:           "  volley gateway --config volley.yaml --listen :8080",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.gateway(cmd.Context(), listen) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.gateway(cmd.Context(), listen, public) },
 	}
 	cmd.Flags().StringVar(&listen, "listen", ":8080", "`address` to serve")
+	cmd.Flags().StringVar(&public, "public-url", "", "`URL` under which providers report deliveries, such as https://volley.example.com; default: what a\nrequest and its X-Forwarded headers say")
 	return cmd
 }
 
-func (a *app) gateway(ctx context.Context, listen string) error {
+func (a *app) gateway(ctx context.Context, listen, public string) error {
 	log, err := a.logger("info")
 	if err != nil {
 		return err
@@ -49,6 +52,14 @@ func (a *app) gateway(ctx context.Context, listen string) error {
 	if len(tenants) == 0 {
 		return usage("a gateway needs tenants with keys: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
 	}
+	if u, err := url.Parse(public); public != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		return usage("--public-url %q, expected an address such as https://volley.example.com", public)
+	}
+	registry, err := provider.Open(c.Accounts(), provider.Options{Log: log})
+	if err != nil {
+		return &exitError{code: exitUsage, err: fmt.Errorf("accounts: %w", err)}
+	}
+	defer registry.Close()
 	metrics, page, err := temporalclient.NewMetrics()
 	if err != nil {
 		return err
@@ -72,9 +83,11 @@ func (a *app) gateway(ctx context.Context, listen string) error {
 	}
 	st := starter.New(tc, so)
 	warnMissing(ctx, st, log)
+	reporter := st.NewReporter()
+	defer reporter.Close()
 	g := gateway.New(gateway.Options{
 		Batches: st, Tenants: tenants, Accounts: c.Accounts(), Limits: c.Intake(), BlueskyWait: c.BlueskyWait,
-		Ready: healthy(tc), Metrics: page, Observe: observe(metrics), Log: log,
+		Readers: registry, Reporter: reporter, PublicURL: public, Ready: healthy(tc), Metrics: page, Observe: observe(metrics), Log: log,
 	})
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -37,6 +39,9 @@ type Options struct {
 	// Secret is the webhook's signing secret, "whsec_" and base64. Empty leaves
 	// signatures unchecked.
 	Secret string
+	// ReportSecret signs delivery reports (ReportTo): "whsec_" and base64, of which the
+	// webhook's key is what is encoded and the others' the text itself.
+	ReportSecret string
 
 	// Accounts names what Record.Account holds, such as a Bird workspace, or a whole
 	// provider, as the sender's configuration does, so that /messages?account= finds
@@ -58,6 +63,12 @@ type Sandbox struct {
 	// refused counts answers other than an acceptance to requests that would send.
 	refused atomic.Int64
 	logins  atomic.Int64
+
+	// reports is where deliveries are reported; closing ends when the sandbox does.
+	reports   atomic.Pointer[string]
+	reporting sync.WaitGroup
+	closing   context.Context
+	close     context.CancelFunc
 }
 
 // New returns a sandbox. When the journal cannot be used, Err says why and every
@@ -76,6 +87,7 @@ func New(o Options) *Sandbox {
 		o.Now = time.Now
 	}
 	s := &Sandbox{o: o, mux: http.NewServeMux(), log: openLog(o.Keep, o.Journal), steps: newSteps(o.Keep)}
+	s.closing, s.close = context.WithCancel(context.Background())
 	s.routes()
 	return s
 }
@@ -89,8 +101,13 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serv
 // Err is the first error of the journal; nil when there is none or no journal.
 func (s *Sandbox) Err() error { return s.log.failure() }
 
-// Close closes the journal. A message that comes later is refused with 503.
-func (s *Sandbox) Close() error { return s.log.close() }
+// Close gives up reports that nobody has taken yet, and closes the journal. A message
+// that comes later is refused with 503.
+func (s *Sandbox) Close() error {
+	s.close()
+	s.reporting.Wait()
+	return s.log.close()
+}
 
 // Received returns the kept records in the order in which they were accepted.
 func (s *Sandbox) Received() []Record { return s.log.received() }

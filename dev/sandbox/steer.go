@@ -84,6 +84,9 @@ func (s *Sandbox) take(w http.ResponseWriter, r *http.Request, no refusals, acce
 		refuse(w)
 		return
 	}
+	for _, rec := range records {
+		s.report(rec)
+	}
 	switch steer {
 	case Drop:
 		cut(w)

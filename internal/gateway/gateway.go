@@ -46,6 +46,12 @@ type Options struct {
 	Limits   intake.Limits
 	// BlueskyWait is how long a Bluesky call waits for its batch; 0 is 25 s.
 	BlueskyWait time.Duration
+	// Readers and Reporter take delivery reports in; without both none are taken.
+	Readers  ReportReaders
+	Reporter Reporter
+	// PublicURL is the address under which providers know the gateway, such as
+	// https://volley.example.com; empty is what a request says of itself.
+	PublicURL string
 	// Ready says whether the gateway can serve; nil is always.
 	Ready func(context.Context) error
 	// Metrics serves GET /metrics; nil is not found.

@@ -20,6 +20,7 @@ const readyWait = 3 * time.Second
 func (g *Gateway) routes() {
 	g.operations()
 	g.own()
+	g.reports()
 	g.bird()
 	g.imkit()
 	g.sinch()

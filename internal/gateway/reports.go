@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"volley/internal/message"
+	"volley/internal/provider"
+	"volley/starter"
+)
+
+// ReportReaders finds who reads an account's delivery reports; *provider.Registry
+// does.
+type ReportReaders interface {
+	Reports(account string) (provider.ReportReader, bool)
+}
+
+// Reporter takes delivery reports in, and returns when they are durable;
+// *starter.Reporter does.
+type Reporter interface {
+	Add(ctx context.Context, reports []message.Report) (starter.ReportOutcome, error)
+}
+
+// maxReport bounds the body of a callback with delivery reports.
+const maxReport = 8 << 20
+
+// reports registers where providers report what became of messages. They are no
+// tenants: a signature says who they are.
+func (g *Gateway) reports() {
+	if g.o.Readers == nil || g.o.Reporter == nil {
+		return
+	}
+	g.plain("POST /reports/{account}", func(w http.ResponseWriter, r *http.Request) {
+		if err := g.report(w, r); err != nil {
+			ownFront().answer(w, g.failureOf(r, err))
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	})
+}
+
+// report answers once all that a provider said is durable. What it says of no batch of
+// ours is accepted too: saying it again is no use.
+func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
+	account := r.PathValue("account")
+	reader, ok := g.o.Readers.Reports(account)
+	if !ok {
+		return notFound("no reports are taken here")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r)), maxReport))
+	if err != nil {
+		return err
+	}
+	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}
+	reports, err := reader.ReadReports(q)
+	switch {
+	case errors.Is(err, provider.ErrUnreadable):
+		return fail(http.StatusBadRequest, codeInvalid, err.Error())
+	case errors.Is(err, provider.ErrSignature), errors.Is(err, provider.ErrClock):
+		g.o.Log.Warn("a delivery report was refused", zap.String("account", account), zap.Error(err))
+		return fail(http.StatusUnauthorized, codeUnauthorized, err.Error())
+	case err != nil:
+		return err
+	case len(reports) == 0:
+		return nil
+	}
+	out, err := g.o.Reporter.Add(r.Context(), reports)
+	if err != nil {
+		reader.Forget(q)
+		if errors.Is(err, starter.ErrNoStore) {
+			g.o.Log.Error("a delivery report came after its batch had ended, and there is no store to keep it in", zap.String("account", account))
+			return fail(http.StatusServiceUnavailable, codeUnavailable, "there is no store for reports that come after the end of their batch")
+		}
+		return err
+	}
+	if out.Unknown > 0 {
+		g.o.Log.Info("delivery reports of no batch that Temporal knows", zap.String("account", account), zap.Int("reports", out.Unknown))
+	}
+	return nil
+}
+
+// publicURL is the address of a request as its client knows it. It is no secret and
+// proves nothing; Bird signs it.
+func (g *Gateway) publicURL(r *http.Request) string {
+	base := strings.TrimSuffix(g.o.PublicURL, "/")
+	if base == "" {
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		if s, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); s != "" {
+			scheme = strings.TrimSpace(s)
+		}
+		host := r.Host
+		if s, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ","); s != "" {
+			host = strings.TrimSpace(s)
+		}
+		base = scheme + "://" + host
+	}
+	return base + r.URL.RequestURI()
+}
