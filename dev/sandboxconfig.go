@@ -58,7 +58,8 @@ routes:
   - {dialect: volley, hops: [hook]}
 # Who may use the gateway. The tenant "default" is also whose batches the commands show.
 tenants:
-  default: {keys: [GATEWAY_KEY]}
+  default: {keys: [GATEWAY_KEY], callbacks: {secret: HOOK_SECRET}}
+callbacks: {allow_private: true} # on this machine everything is
 limits: {in_flight: 100}
 search_metadata: [campaign]
 `)

@@ -67,6 +67,7 @@ type Sandbox struct {
 	// reports is where deliveries are reported; closing ends when the sandbox does.
 	reports   atomic.Pointer[string]
 	reporting sync.WaitGroup
+	called    callbacks
 	closing   context.Context
 	close     context.CancelFunc
 }
@@ -132,4 +133,5 @@ func (s *Sandbox) routes() {
 	s.imkitRoutes()
 	s.blueskyRoutes()
 	s.webhookRoutes()
+	s.callbackRoutes()
 }
