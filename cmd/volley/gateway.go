@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -15,9 +14,6 @@ import (
 
 	"volley/internal/config"
 	"volley/internal/gateway"
-	"volley/internal/provider"
-	"volley/internal/temporalclient"
-	"volley/starter"
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -40,70 +36,30 @@ tenants of the configuration, until SIGTERM or Ctrl-C; then requests under way h
 }
 
 func (a *app) gateway(ctx context.Context, listen, public string) error {
-	log, err := a.logger("info")
+	s, err := a.service(ctx, func(c *config.Config) error {
+		if len(c.Callers()) == 0 {
+			return usage("a gateway needs tenants with keys: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
+		}
+		if u, err := url.Parse(public); public != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+			return usage("--public-url %q, expected an address such as https://volley.example.com", public)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	c, _, err := a.config(config.Load)
-	if err != nil {
-		return err
-	}
-	tenants := c.Callers()
-	if len(tenants) == 0 {
-		return usage("a gateway needs tenants with keys: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
-	}
-	if u, err := url.Parse(public); public != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return usage("--public-url %q, expected an address such as https://volley.example.com", public)
-	}
-	registry, err := provider.Open(c.Accounts(), provider.Options{Log: log})
-	if err != nil {
-		return &exitError{code: exitUsage, err: fmt.Errorf("accounts: %w", err)}
-	}
-	defer registry.Close()
-	metrics, page, err := temporalclient.NewMetrics()
-	if err != nil {
-		return err
-	}
-	o := temporalclient.Options{Log: log, Metrics: metrics, EnvLookup: a.env}
-	settings, err := temporalclient.ClientOptions(o)
-	if err != nil {
-		return err
-	}
-	tc, err := temporalclient.Dial(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer tc.Close()
-	so := starterOptions(c, settings.Namespace, log)
-	if so.Store, err = openStore(ctx, c, log); err != nil {
-		return err
-	}
-	if so.Store != nil {
-		defer so.Store.Close()
-	}
-	st := starter.New(tc, so)
-	warnMissing(ctx, st, log)
-	reporter := st.NewReporter()
+	defer s.close()
+	reporter := s.batches.NewReporter()
 	defer reporter.Close()
 	g := gateway.New(gateway.Options{
-		Batches: st, Tenants: tenants, Accounts: c.Accounts(), Limits: c.Intake(), BlueskyWait: c.BlueskyWait,
-		Readers: registry, Reporter: reporter, PublicURL: public, Ready: healthy(tc), Metrics: page, Observe: observe(metrics), Log: log,
+		Batches: s.batches, Tenants: s.config.Callers(), Accounts: s.config.Accounts(), Limits: s.config.Intake(), BlueskyWait: s.config.BlueskyWait,
+		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.healthy, Metrics: s.page, Observe: observe(s.metrics), Log: s.log,
 	})
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	return g.Serve(ctx, l)
-}
-
-// healthy is ready as long as the Temporal server answers.
-func healthy(tc client.Client) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if _, err := tc.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-			return errors.New("temporal does not answer")
-		}
-		return nil
-	}
 }
 
 // observe measures answers, by the pattern of their route.

@@ -17,9 +17,6 @@ import (
 
 	"volley/internal/callback"
 	"volley/internal/config"
-	"volley/internal/provider"
-	"volley/internal/temporalclient"
-	"volley/starter"
 	"volley/worker"
 )
 
@@ -48,57 +45,26 @@ attempts under way have 30 s to end. A second signal ends it at once.
 }
 
 func (a *app) worker(ctx context.Context, listen string) error {
-	log, err := a.logger("info")
-	if err != nil {
-		return err
-	}
-	c, _, err := a.config(config.Load)
-	if err != nil {
-		return err
-	}
-	if len(c.Accounts()) == 0 {
-		return usage("a worker needs accounts: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
-	}
-	registry, err := provider.Open(c.Accounts(), provider.Options{Log: log})
-	if err != nil {
-		return &exitError{code: exitUsage, err: fmt.Errorf("accounts: %w", err)}
-	}
-	defer registry.Close()
-	handler, page, err := temporalclient.NewMetrics()
-	if err != nil {
-		return err
-	}
-	o := temporalclient.Options{Log: log, Metrics: handler, EnvLookup: a.env}
-	settings, err := temporalclient.ClientOptions(o)
-	if err != nil {
-		return err
-	}
-	tc, err := temporalclient.Dial(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer tc.Close()
-	st, err := openStore(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	if st != nil {
-		defer st.Close()
-	}
-	so := starterOptions(c, settings.Namespace, log)
-	so.Store = st
-	batches := starter.New(tc, so)
-	warnMissing(ctx, batches, log)
-	callbacks := callback.New(c.Callbacks())
-	defer callbacks.Close()
-	w, err := worker.New(tc, registry, worker.Options{
-		TaskQueue: c.TaskQueue, Store: st, Reports: batches, Callbacks: callbacks, Changes: batches.Changes(),
-		Identity: settings.Identity, Log: log, Drain: drain,
+	s, err := a.service(ctx, func(c *config.Config) error {
+		if len(c.Accounts()) == 0 {
+			return usage("a worker needs accounts: put them into the configuration (--config, VOLLEY_CONFIG or ./volley.yaml)")
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return serve(ctx, listen, operations(page, polling(tc, c.TaskQueue, w.Identity())), log, w.Run)
+	defer s.close()
+	callbacks := callback.New(s.config.Callbacks())
+	defer callbacks.Close()
+	w, err := worker.New(s.temporal, s.accounts, worker.Options{
+		TaskQueue: s.config.TaskQueue, Store: s.store, Reports: s.batches, Callbacks: callbacks, Changes: s.batches.Changes(),
+		Identity: s.identity, Log: s.log, Drain: drain,
+	})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, listen, operations(s.page, polling(s.temporal, s.config.TaskQueue, w.Identity())), s.log, w.Run)
 }
 
 // warnMissing says which search attributes the server lacks. Without them no
