@@ -135,14 +135,14 @@ func (l *lab) accounts() []provider.Account {
 	if l.served != nil {
 		return l.served
 	}
-	return []provider.Account{
+	return append(l.vendors(),
 		l.hook("hook", true),
 		l.hook("blind", false),
 		l.unhurried(),
 		l.hook("fragile", true),
 		l.patient(),
 		l.locked(),
-	}
+	)
 }
 
 // unhurried is an account that is not asked about doubtful messages for a while.
