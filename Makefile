@@ -56,7 +56,7 @@ test: ## every test of both modules, the end-to-end ones included
 	$(GO) test ./...
 	$(GO) -C dev test ./...
 
-# MODE is compare (the default), scale, pacing, fair, due or stragglers.
+# MODE is compare (the default), scale, pacing, fair, due, stragglers or gateway.
 MODE ?= compare
 .PHONY: bench
 bench: build-bench ## the benchmarks, as a table and as JSON; MODE=scale and others, ARGS=--help

@@ -6,5 +6,6 @@
 // a fresh one for each batch; so does the loop.
 //
 // Its subcommands measure what a single number cannot say: scale, pacing, fair, due
-// and stragglers. Package measure has the arithmetic.
+// and stragglers; and gateway, what a submit over HTTP costs beside a bare start of the
+// same workflow, and what those cost who look on. Package measure has the arithmetic.
 package main

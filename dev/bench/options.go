@@ -46,7 +46,7 @@ func parse(name string, args []string) (options, error) {
 	messages := f.String("messages", "", "how many messages, as shape=number with commas")
 	f.IntVar(&o.inFlight, "in-flight", 100, "requests at once, of all shapes")
 	f.StringVar(&o.json, "json", "", "also write the figures to this file")
-	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of Volley's last worker to this file")
+	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of Volley's last worker, or of the gateway, to this file")
 	shapes, delays, ways := new(string), new(string), new(string)
 	switch name {
 	case "compare":
@@ -54,6 +54,8 @@ func parse(name string, args []string) (options, error) {
 		delays = f.String("delay", "0,50", "after how many milliseconds the sink answers; several with commas")
 		f.IntVar(&o.rounds, "rounds", 3, "alternating rounds, of which the medians count")
 	case "scale":
+	case "gateway":
+		f.IntVar(&o.rounds, "rounds", 5, "alternating rounds, of which the medians count")
 	default:
 		ways = f.String("dispatch", defaultWays(name), "ways of dispatch, with commas")
 		f.Float64Var(&o.rate, "rate", defaultRate(name), "the account's rate, messages a second; 0 is no limit")

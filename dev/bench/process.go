@@ -16,12 +16,14 @@ import (
 	"volley/dev/bench/play"
 )
 
-// process is a worker or a loop in a process of its own. It answers each line with
+// process is a worker, a loop or a gateway in a process of its own. It answers each line with
 // a line, and ends when its input does, so also when this process dies.
 type process struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Scanner
+	// ready is what it said when it was.
+	ready play.Told
 }
 
 // workerProgram is the program that plays roles. It stands beside this one, and is
@@ -52,7 +54,7 @@ func spawn(ctx context.Context, r play.Role) (*process, error) {
 		return nil, err
 	}
 	p := &process{cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	if _, err := p.answer(); err != nil {
+	if p.ready, err = p.answer(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", r.Name, err), p.stop())
 	}
 	return p, nil

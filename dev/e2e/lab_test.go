@@ -135,7 +135,7 @@ func (l *lab) accounts() []provider.Account {
 	if l.served != nil {
 		return l.served
 	}
-	return []provider.Account{
+	return append(l.vendors(),
 		l.hook("hook", true),
 		l.hook("blind", false),
 		l.unhurried(),
@@ -143,7 +143,7 @@ func (l *lab) accounts() []provider.Account {
 		l.patient(),
 		l.locked(),
 		l.telling(),
-	}
+	)
 }
 
 // unhurried is an account that is not asked about doubtful messages for a while.

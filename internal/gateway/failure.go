@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -101,6 +102,8 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, err.Error())
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fail(http.StatusRequestTimeout, codeTooSlow, "the request came too slowly")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(http.StatusBadRequest, codeInvalid, "the request broke off") // nobody reads it
 	case errors.Is(err, starter.ErrNotFound):
 		return notFound(err.Error())
 	case errors.Is(err, starter.ErrConflict):

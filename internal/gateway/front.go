@@ -115,7 +115,8 @@ func pace(w http.ResponseWriter, r *http.Request) *paced {
 	return &paced{r: r, ctl: http.NewResponseController(w), began: time.Now()}
 }
 
-// Read reads on; it is os.ErrDeadlineExceeded when the client is too slow.
+// Read reads on; the error is os.ErrDeadlineExceeded when the client is too slow, and
+// io.ErrUnexpectedEOF when it broke off.
 func (p *paced) Read(b []byte) (int, error) {
 	allowed := bodyGrace + time.Duration(float64(p.read)/bodyRate*float64(time.Second))
 	_ = p.ctl.SetReadDeadline(p.began.Add(allowed)) // a test's recorder knows none

@@ -1,8 +1,12 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,4 +26,29 @@ func listen(t *testing.T, b *bed) (address string, leave func()) {
 		require.NoError(t, <-served)
 	})
 	return "http://" + l.Addr().String(), leave
+}
+
+func TestARequestThatBreaksOffStartsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	address, _ := listen(t, b)
+	line := `{"to":"+15550001111","reference":"` + strings.Repeat("r", 60) + `"}` + "\n"
+	for name, rows := range map[string]int{"in its first bytes": 3, "where it is read bit by bit": 60_000} {
+		for _, encoding := range []string{"Transfer-Encoding: chunked", "Content-Length: 9000000"} {
+			body := `{"text":"hi"}` + "\n" + strings.Repeat(line, rows)
+			if strings.HasPrefix(encoding, "T") {
+				body = fmt.Sprintf("%x\r\n%s\r\n", len(body), body)
+			}
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(address, "http://"))
+			require.NoError(t, err)
+			_, err = fmt.Fprintf(conn, "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n%s", acmeKey, encoding, body)
+			require.NoError(t, err)
+			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+			answer, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			require.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")), "%s, %s: %s", name, encoding, answer)
+			require.NoError(t, conn.Close())
+		}
+	}
+	require.Empty(t, b.batches)
 }

@@ -153,6 +153,10 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	_, err = intake.Open(iotest.ErrReader(broken), intake.Caller{}, intake.Limits{BodyBytes: 1 << 20}, intake.Options{Dialect: d})
 	require.ErrorIs(t, err, broken)
+	// Its lines are whole, the request is not.
+	cut := io.MultiReader(strings.NewReader(two), iotest.ErrReader(io.ErrUnexpectedEOF))
+	_, err = intake.Open(cut, intake.Caller{}, intake.Limits{BodyBytes: 1 << 20}, intake.Options{Dialect: d})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
 func TestOnlyACSVFileHasNoHeader(t *testing.T) {

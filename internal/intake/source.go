@@ -29,10 +29,10 @@ func (s *source) begin(limit int64) error {
 		have := len(s.head)
 		grown := make([]byte, size)
 		copy(grown, s.head)
-		n, err := io.ReadFull(s.rest, grown[have:])
+		n, err := fill(s.rest, grown[have:])
 		s.head = grown[:have+n]
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			s.whole = int64(len(s.head)) <= limit
 			return nil
 		case err != nil:
@@ -41,6 +41,20 @@ func (s *source) begin(limit int64) error {
 			return nil
 		}
 	}
+}
+
+// fill reads until p is full. The error is that of r: unlike io.ReadFull's it tells the
+// end of a request from a connection that broke off inside of it.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var some int
+		some, err = r.Read(p[n:])
+		n += some
+	}
+	if n == len(p) {
+		err = nil // it comes again with the next read
+	}
+	return n, err
 }
 
 // Read reads the request from its first byte on and adds to its sum.

@@ -30,6 +30,8 @@ const (
 	Bare = "bare"
 	// Volley is Volley's own worker.
 	Volley = "volley"
+	// Gateway serves Volley over HTTP.
+	Gateway = "gateway"
 )
 
 // Role is what a process does, and all that it must know for that.
@@ -48,8 +50,12 @@ type Role struct {
 type Told struct {
 	// Seconds is how long the loop took.
 	Seconds float64 `json:"seconds,omitempty"`
-	// Heartbeats is how many a worker has sent to the server so far.
+	// Heartbeats is how many a worker has sent to the server so far, Queries how many a
+	// gateway has.
 	Heartbeats int64 `json:"heartbeats,omitempty"`
+	Queries    int64 `json:"queries,omitempty"`
+	// Gateway is where a gateway serves; it is told when it is ready.
+	Gateway string `json:"gateway,omitempty"`
 }
 
 // String is the role as Run takes it.
@@ -73,46 +79,63 @@ func Run(ctx context.Context, text string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return fmt.Errorf("role: %w", err)
 	}
-	answer, end, err := r.start(ctx)
+	p, err := r.start(ctx)
 	if err != nil {
 		return err
 	}
 	say := json.NewEncoder(out)
-	err = say.Encode(Told{})
+	err = say.Encode(p.ready)
 	for lines := bufio.NewScanner(in); err == nil && lines.Scan(); {
 		n, _ := strconv.Atoi(strings.TrimSpace(lines.Text())) // written by this program
 		var t Told
-		if t, err = answer(n); err == nil {
+		if t, err = p.answer(n); err == nil {
 			err = say.Encode(t)
 		}
 	}
-	return errors.Join(err, end())
+	return errors.Join(err, p.end())
 }
 
-// start begins the role. answer answers one line; end ends it.
-func (r Role) start(ctx context.Context) (answer func(n int) (Told, error), end func() error, err error) {
+// part is a role that is being played.
+type part struct {
+	ready Told
+	// answer answers one line.
+	answer func(n int) (Told, error)
+	end    func() error
+}
+
+func (r Role) start(ctx context.Context) (part, error) {
 	if r.Name == Loop {
 		p := newPoster(r.URL, r.InFlight)
-		return func(n int) (Told, error) { return p.loop(ctx, n, r.InFlight) }, func() error { return nil }, nil
+		return part{
+			answer: func(n int) (Told, error) { return p.loop(ctx, n, r.InFlight) },
+			end:    func() error { return nil },
+		}, nil
 	}
-	var beats heartbeats
+	var calls calls
 	c, err := temporalclient.Dial(ctx, temporalclient.Options{
-		Log: zap.NewNop(), EnvLookup: Env{"TEMPORAL_ADDRESS": r.Address}, Metrics: &beats,
+		Log: zap.NewNop(), EnvLookup: Env{"TEMPORAL_ADDRESS": r.Address}, Metrics: &calls,
 	})
 	if err != nil {
-		return nil, nil, err
+		return part{}, err
 	}
-	work := r.workBare
-	if r.Name == Volley {
-		work = r.workVolley
+	p := part{answer: func(int) (Told, error) {
+		return Told{Heartbeats: calls.heartbeats.Load(), Queries: calls.queries.Load()}, nil
+	}}
+	var stop func() error
+	switch r.Name {
+	case Volley:
+		stop, err = r.workVolley(ctx, c)
+	case Gateway:
+		p.ready.Gateway, stop, err = r.serveGateway(ctx, c)
+	default:
+		stop, err = r.workBare(ctx, c)
 	}
-	stop, err := work(ctx, c)
 	if err != nil {
 		c.Close()
-		return nil, nil, err
+		return part{}, err
 	}
-	return func(int) (Told, error) { return Told{Heartbeats: beats.n.Load()}, nil },
-		func() error { defer c.Close(); return stop() }, nil
+	p.end = func() error { defer c.Close(); return stop() }
+	return p, nil
 }
 
 // workVolley runs Volley's own worker.

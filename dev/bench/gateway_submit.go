@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"volley/dev/bench/measure"
+	"volley/dev/bench/play"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// steady is how batches fared that came in at a steady rate.
+type steady struct {
+	Batches int `json:"batches"`
+	// Errors are submits that were not accepted, Lost those that were and did not end
+	// with all of their messages sent.
+	Errors int `json:"errors"`
+	Lost   int `json:"lost"`
+	// P50, P99 and Most are of the time from when a submit was due to its answer.
+	P50  float64 `json:"answerP50ms"`
+	P99  float64 `json:"answerP99ms"`
+	Most float64 `json:"answerMostms"`
+}
+
+// submit submits a batch and returns its id.
+func (d *door) submit(ctx context.Context) (string, error) {
+	const path = "/workspaces/" + play.Workspace + "/channels/" + play.Channel + "/batch/messages"
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(d.body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "AccessKey "+play.Key)
+	r.Header.Set("Content-Type", "application/json")
+	return d.do(r, http.StatusAccepted)
+}
+
+// do asks, reads the answer to its end and returns the batch that it names.
+func (d *door) do(r *http.Request, want int) (string, error) {
+	res, err := d.http.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != want {
+		err = fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return res.Header.Get("Volley-Batch-Id"), err
+}
+
+// steady submits at submitsPerSecond.
+func (d *door) steady(ctx context.Context) (s steady, err error) {
+	s.Batches = d.o.count("paced", 30*submitsPerSecond)
+	d.sink.note()
+	if _, err := d.submit(ctx); err != nil { // makes what is made once
+		return s, err
+	}
+	if err := d.reach(ctx, batchMessages); err != nil {
+		return s, err
+	}
+	d.sink.note()
+	due := make(chan time.Time)
+	var mu sync.Mutex
+	var took []time.Duration
+	var ids []string
+	var g errgroup.Group
+	for range submitters {
+		g.Go(func() error {
+			for at := range due {
+				id, err := d.submit(ctx)
+				mu.Lock()
+				if took = append(took, time.Since(at)); err != nil {
+					s.Errors++
+				} else {
+					ids = append(ids, id)
+				}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	err = ticking(ctx, s.Batches, time.Second/submitsPerSecond, func(_ int, at time.Time) error {
+		due <- at
+		return nil
+	})
+	close(due)
+	_ = g.Wait() // errors are counted
+	if err != nil {
+		return s, err
+	}
+	st := starter.New(d.client, starter.Options{Store: d.store})
+	for _, id := range ids {
+		end, err := st.Wait(ctx, starter.Ref{Tenant: play.Tenant, ID: id})
+		if err != nil || end.Counts[message.Sent] != batchMessages {
+			s.Lost++
+		}
+	}
+	if n := len(d.sink.arrivals()); n != batchMessages*len(ids) {
+		return s, fmt.Errorf("%d messages arrived of %d batches", n, len(ids))
+	}
+	s.P50, s.P99, s.Most = medianOf(took), milliseconds(measure.Percentile(took, 99)), milliseconds(measure.Percentile(took, 100))
+	return s, nil
+}
+
+// ticking does something n times at a steady pace, told when each was due.
+func ticking(ctx context.Context, n int, every time.Duration, do func(i int, at time.Time) error) error {
+	began := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i := range n {
+		at := began.Add(time.Duration(i) * every)
+		timer.Reset(time.Until(at))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := do(i, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

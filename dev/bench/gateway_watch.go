@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"volley/dev/bench/measure"
+	"volley/dev/bench/play"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// Dashboards.
+const (
+	watchers       = 10
+	watchedBatches = 50
+	watchEvery     = 250 * time.Millisecond
+)
+
+// watched is how fast a batch is sent while dashboards look at it and at others.
+type watched struct {
+	Messages int `json:"messages"`
+	// Alone is messages a second while nobody looks.
+	Alone   float64 `json:"perSecondAlone"`
+	Watched []looks `json:"watched"`
+}
+
+// looks is what looking at one kind of batches beside the one that runs does.
+type looks struct {
+	What  string  `json:"what"`
+	Speed float64 `json:"perSecond"`
+	// Ratio is the speed in relation to the one alone, of the same round.
+	Ratio float64 `json:"ratio"`
+	// Looks are answers a second, P50 and P99 of how long they took.
+	Looks float64 `json:"looksPerSecond"`
+	P50   float64 `json:"lookP50ms"`
+	P99   float64 `json:"lookP99ms"`
+	// Queries are those that reached Temporal, a second and batch.
+	Queries float64 `json:"queriesPerSecondAndBatch"`
+}
+
+func (d *door) watched(ctx context.Context) (w watched, err error) {
+	w.Messages = d.o.count("running", inlineMessages)
+	kinds := map[string]batch{
+		"batches that wait":       {tenant: play.Tenant, dispatch: "message", due: time.Now().Add(24 * time.Hour)},
+		"batches that have ended": {tenant: play.Tenant, dispatch: "message"},
+	}
+	names := []string{"batches that have ended", "batches that wait"}
+	others := map[string][]string{}
+	for _, name := range names {
+		for range watchedBatches - 1 {
+			s, err := kinds[name].start(ctx, d.bed, batchMessages)
+			if err != nil {
+				return w, err
+			}
+			if kinds[name].due.IsZero() {
+				if err := s.wait(ctx); err != nil {
+					return w, err
+				}
+			}
+			others[name] = append(others[name], s.ref.ID)
+		}
+	}
+	var alone []float64
+	rounds := map[string][]looks{}
+	for range d.o.rounds {
+		before, err := d.seen(ctx, w.Messages, nil)
+		if err != nil {
+			return w, err
+		}
+		alone = append(alone, before.Speed)
+		for _, name := range names {
+			l, err := d.seen(ctx, w.Messages, others[name])
+			if err != nil {
+				return w, err
+			}
+			l.Ratio = l.Speed / before.Speed
+			rounds[name] = append(rounds[name], l)
+		}
+	}
+	w.Alone = measure.Median(alone)
+	for _, name := range names {
+		w.Watched = append(w.Watched, medianLooks(name, rounds[name]))
+	}
+	return w, d.drop(ctx, others["batches that wait"])
+}
+
+// drop cancels batches.
+func (d *door) drop(ctx context.Context, ids []string) error {
+	s := starter.New(d.client, starter.Options{Store: d.store})
+	for _, id := range ids {
+		if _, err := s.Cancel(ctx, starter.Ref{Tenant: play.Tenant, ID: id}, message.CancelRequest{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func medianLooks(name string, all []looks) looks {
+	of := func(f func(looks) float64) float64 {
+		var v []float64
+		for _, l := range all {
+			v = append(v, f(l))
+		}
+		return measure.Median(v)
+	}
+	return looks{
+		What: name, Speed: of(func(l looks) float64 { return l.Speed }), Ratio: of(func(l looks) float64 { return l.Ratio }),
+		Looks: of(func(l looks) float64 { return l.Looks }), P50: of(func(l looks) float64 { return l.P50 }),
+		P99: of(func(l looks) float64 { return l.P99 }), Queries: of(func(l looks) float64 { return l.Queries }),
+	}
+}
+
+// seen sends a batch while dashboards look at it and at others; nil is nobody.
+func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err error) {
+	s, err := batch{tenant: play.Tenant, dispatch: "message"}.start(ctx, d.bed, n)
+	if err != nil {
+		return l, err
+	}
+	before, err := d.gateway.ask(0)
+	if err != nil {
+		return l, err
+	}
+	stop := func() ([]time.Duration, error) { return nil, nil }
+	if others != nil {
+		stop = d.look(ctx, append([]string{s.ref.ID}, others...))
+	}
+	err = s.wait(ctx)
+	took := time.Since(s.began).Seconds()
+	times, fault := stop()
+	if err == nil {
+		err = fault
+	}
+	if err != nil {
+		return l, err
+	}
+	after, err := d.gateway.ask(0)
+	return looks{
+		Speed: float64(n) / took, Looks: float64(len(times)) / took, P50: medianOf(times), P99: milliseconds(measure.Percentile(times, 99)),
+		Queries: float64(after.Queries-before.Queries) / took / watchedBatches,
+	}, err
+}
+
+// look has watchers go round batches until stop is called. A round that takes longer
+// than watchEvery delays the next one.
+func (d *door) look(ctx context.Context, ids []string) (stop func() ([]time.Duration, error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var mu sync.Mutex
+	var all []time.Duration
+	var fault error
+	var wg sync.WaitGroup
+	for range watchers {
+		wg.Go(func() {
+			t := time.NewTicker(watchEvery)
+			defer t.Stop()
+			for {
+				for _, id := range ids {
+					began := time.Now()
+					err := d.status(ctx, id)
+					if ctx.Err() != nil {
+						return
+					}
+					mu.Lock()
+					if all = append(all, time.Since(began)); err != nil {
+						fault = fmt.Errorf("batch %s: %w", id, err)
+					}
+					mu.Unlock()
+				}
+				select {
+				case <-t.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	return func() ([]time.Duration, error) {
+		cancel()
+		wg.Wait()
+		return all, fault
+	}
+}
+
+// status looks at one batch.
+func (d *door) status(ctx context.Context, id string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/v1/batches/"+id, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+play.Key)
+	_, err = d.do(r, http.StatusOK)
+	return err
+}
