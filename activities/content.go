@@ -29,8 +29,12 @@ func (in *SendInput) outgoing(o origin) (message.Outgoing, *SendResult) {
 	if err != nil {
 		code := message.CodeFormat
 		var p *message.ParameterError
-		if errors.As(err, &p) {
+		var large *message.SizeError
+		switch {
+		case errors.As(err, &p):
 			code = message.CodeParameter
+		case errors.As(err, &large):
+			code = message.CodeTooLong
 		}
 		return message.Outgoing{}, &SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
 	}

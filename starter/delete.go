@@ -20,12 +20,12 @@ import (
 // Delete removes a batch that has ended everywhere: its workflows from Temporal and
 // its folders from the store. The server removes workflows in its own time; Delete
 // waits for that up to Options.Wait, so that the id is free and nothing answers for it
-// any more. It is removed also when that takes longer.
+// any more. When that takes longer it is removed as well, and the error is ErrLingers.
 //
 // A folder that may be that of a start under way, one without a manifest and
 // younger than a day, stays; what is left of a cut-off start is for Purge.
 //
-// Errors: ErrNotFound, ErrRuns, ErrUnreachable. After an error
+// Errors: ErrNotFound, ErrRuns, ErrUnreachable, ErrLingers. After an error
 // Delete can be repeated.
 func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	d, err := s.describe(ctx, ref)
@@ -64,7 +64,7 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 }
 
 // vanished waits until the server does not know a batch any more. It has taken the
-// order to remove it, so that only the end of ctx is an error.
+// order to remove it.
 func (s *Starter) vanished(ctx context.Context, ref Ref) error {
 	wctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
@@ -77,6 +77,9 @@ func (s *Starter) vanished(ctx context.Context, ref Ref) error {
 		timer.Reset(pause)
 		select {
 		case <-wctx.Done():
+			if ctx.Err() == nil {
+				return fmt.Errorf("delete batch %s: %w", ref.ID, ErrLingers)
+			}
 			return s.translate(ctx, "delete batch "+ref.ID, ctx.Err())
 		case <-timer.C:
 		}

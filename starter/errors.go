@@ -106,7 +106,7 @@ func outOfTime(ctx context.Context, err error) bool {
 
 // workerError is translate for calls that a worker has to answer.
 func (s *Starter) workerError(ctx context.Context, what string, err error) error {
-	if err == nil || isOurs(err) || ctx.Err() != nil {
+	if err == nil || isOurs(err) || ctx.Err() != nil || outOfTime(ctx, err) {
 		return s.translate(ctx, what, err)
 	}
 	var app *temporal.ApplicationError

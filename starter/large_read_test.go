@@ -112,16 +112,21 @@ func TestTheCountsOfRunningSegmentsAreTheirOwn(t *testing.T) {
 	require.EqualValues(t, 1<<60, st.Rev)
 	require.Equal(t, noon, st.AsOf)
 
-	t.Run("one that does not answer counts as before", func(t *testing.T) {
+	t.Run("one that does not answer counts as it last did", func(t *testing.T) {
 		b.fake.flow(t, "batch-a~0003").query = nil
 		st, err := b.Status(t.Context(), a)
 		require.NoError(t, err)
-		require.Equal(t, 1998, st.Counts[message.Sent])
+		require.Equal(t, 1998+400, st.Counts[message.Sent])
 		require.Equal(t, 3500, st.Counts.Total())
+		other := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return noon.Add(time.Hour) }})
+		st, err = other.Status(t.Context(), a)
+		require.NoError(t, err)
+		require.Equal(t, 1998, st.Counts[message.Sent], "who never heard of it counts as the batch does")
+		require.True(t, st.AsOf.Before(noon), "and says since when")
 	})
 	t.Run("one that has ended meanwhile counts as it ended", func(t *testing.T) {
-		b.fake.flow(t, "batch-a~0003").complete(t, workflows.SegmentResult{V: 1, Counts: message.Counts{message.Sent: 990, message.Retrying: 10}, Left: 10})
-		st, err := b.Status(t.Context(), a)
+		b.fake.flow(t, "batch-a~0003").complete(t, workflows.SegmentResult{V: 1, Counts: message.Counts{message.Sent: 990, message.Retrying: 10}, Rev: 1<<60 + 1, Left: 10})
+		st, err := starter.New(b.fake.client, starter.Options{Store: b.store}).Status(t.Context(), a)
 		require.NoError(t, err)
 		require.Equal(t, 1998+990, st.Counts[message.Sent])
 		require.Equal(t, 3500, st.Counts.Total())

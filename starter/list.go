@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -39,9 +41,12 @@ func (s *Starter) List(ctx context.Context, q ListQuery) (Batches, error) {
 	if err != nil {
 		return Batches{}, err
 	}
-	token, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || q.Limit < 0 {
-		return Batches{}, invalid("cursor %q or limit %d", q.Cursor, q.Limit)
+	token, ok := tokenOf(q.Cursor)
+	if !ok {
+		return Batches{}, invalid("cursor %q is none that a page gave", q.Cursor)
+	}
+	if q.Limit < 0 {
+		return Batches{}, invalid("limit %d: expected 1 to %d", q.Limit, maxList)
 	}
 	lctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
@@ -51,11 +56,32 @@ func (s *Starter) List(ctx context.Context, q ListQuery) (Batches, error) {
 	if err != nil {
 		return Batches{}, s.translate(ctx, "list batches", err)
 	}
-	out := Batches{Batches: []message.Status{}, Next: base64.RawURLEncoding.EncodeToString(res.GetNextPageToken())}
+	out := Batches{Batches: []message.Status{}, Next: listCursor(res.GetNextPageToken())}
 	if out.Batches, err = s.listed(ctx, res.GetExecutions(), q.Counts); err != nil {
 		return Batches{}, err
 	}
 	return out, nil
+}
+
+// listCursor and tokenOf write and read the cursor of a list: Temporal's own token with
+// a sum before it, since the server takes one that somebody made up for trouble of its
+// own.
+func listCursor(token []byte) string {
+	if len(token) == 0 {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(token)), token...))
+}
+
+func tokenOf(cursor string) (token []byte, ok bool) {
+	if cursor == "" {
+		return nil, true
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) <= 4 || binary.BigEndian.Uint32(raw) != crc32.ChecksumIEEE(raw[4:]) {
+		return nil, false
+	}
+	return raw[4:], true
 }
 
 // listed turns executions into what is known of their batches.

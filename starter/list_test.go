@@ -119,7 +119,8 @@ func TestListPages(t *testing.T) {
 	f.nextToken = []byte{0, 255, '/', '+'}
 	got, err := s.List(t.Context(), starter.ListQuery{Limit: 7})
 	require.NoError(t, err)
-	require.Equal(t, base64.RawURLEncoding.EncodeToString(f.nextToken), got.Next)
+	_, err = s.List(t.Context(), starter.ListQuery{Cursor: base64.RawURLEncoding.EncodeToString(f.nextToken)})
+	require.ErrorIs(t, err, starter.ErrInvalid, "one that somebody made up")
 	_, err = s.List(t.Context(), starter.ListQuery{Limit: 100_000, Cursor: got.Next})
 	require.NoError(t, err)
 	require.EqualValues(t, 7, f.lists[0].GetPageSize())

@@ -2,44 +2,66 @@ package starter
 
 import (
 	"context"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
 	"volley/workflows"
 )
 
 const (
-	// maxAsked is how many running segments a status asks, all at once, and askWait
-	// how long they may take: a busy one is counted by its last report.
+	// maxAsked is how many running segments a status asks, all at once.
 	maxAsked = 32
+	// askFirst is how long a status waits for segments of which this process has heard
+	// nothing lately, askWait for the others. Whoever answers later is counted next time.
+	askFirst = 700 * time.Millisecond
 	askWait  = 50 * time.Millisecond
+	// lately is how long what a segment said is news.
+	lately = 2 * time.Second
+	// askLimit is how long a segment may take at all.
+	askLimit = 10 * time.Second
 )
 
 // now is the status of a large batch with the counts that its running segments
-// have at this moment. Every one's counts add up to its messages, so that any mix
-// of moments adds up to the total.
+// have at this moment, or had when they last answered; AsOf is the oldest of these
+// times. Every one's counts add up to its messages, so that any mix of moments adds
+// up to the total, and none goes back.
 func (v *view) now(ctx context.Context) message.Status {
 	if !v.open {
 		return v.withReports(ctx)
 	}
-	var group errgroup.Group
-	var mu sync.Mutex
-	sctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	for _, number := range v.running() {
-		group.Go(func() error {
-			if st, ok := v.count(sctx, number); ok {
-				mu.Lock()
-				defer mu.Unlock()
-				v.replace(number, st)
-			}
-			return nil
-		})
+	numbers := v.running()
+	asOf := v.s.o.Now()
+	wait := askWait
+	asked := make([]<-chan struct{}, len(numbers))
+	for i, number := range numbers {
+		if h, ok := v.s.heard.of(v.workflow(number)); !ok || asOf.Sub(h.at) > lately {
+			wait = askFirst
+		}
+		asked[i] = v.s.heard.ask(v.workflow(number), func() (heardStatus, bool) { return v.count(context.WithoutCancel(ctx), number) })
 	}
-	_ = group.Wait() // whoever did not answer is counted as before
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for _, done := range asked {
+		select {
+		case <-done:
+			continue
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	for _, number := range numbers {
+		h, ok := v.s.heard.of(v.workflow(number))
+		if !ok {
+			h.at = time.UnixMilli(v.status.Rev >> revShift) // of the batch's own last change
+		} else {
+			v.replace(number, h.Status)
+		}
+		if h.at.Before(asOf) {
+			asOf = h.at
+		}
+	}
+	v.status.AsOf = asOf.UTC()
 	v.forecast(ctx)
 	return v.withReports(ctx)
 }
@@ -65,30 +87,33 @@ func (v *view) running() []int {
 }
 
 // count asks a workflow for its counts, or reads those that it ended with.
-func (v *view) count(ctx context.Context, number int) (message.Status, bool) {
+func (v *view) count(ctx context.Context, number int) (heardStatus, bool) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	at := v.s.o.Now()
 	var st message.Status
 	closed, err := v.s.query(ctx, v.workflow(number), &st, workflows.QueryStatus)
 	if err != nil {
-		return st, false
+		return heardStatus{}, false
 	}
 	if closed {
 		var res workflows.SegmentResult
 		if v.s.c.GetWorkflow(ctx, v.workflow(number), "").Get(ctx, &res) != nil || res.Lost {
-			return st, false
+			return heardStatus{}, false
 		}
 		st = message.Status{Counts: &res.Counts, Rev: res.Rev, StartedAt: message.At(res.Started)}
 		if res.Left > 0 {
 			st.NextDueAt = message.At(res.Next)
 		}
 	}
-	return st, st.Counts != nil
+	return heardStatus{st, at}, st.Counts != nil
 }
 
 // replace puts a workflow's own counts in the place of those that the batch had of
-// it.
+// it, unless the batch has heard later ones.
 func (v *view) replace(number int, st message.Status) {
 	before, ok := v.counts[number]
-	if !ok || v.status.Counts == nil || before.Total() != st.Counts.Total() {
+	if !ok || v.status.Counts == nil || before.Total() != st.Counts.Total() || before.Open() < st.Counts.Open() {
 		return
 	}
 	sum := *v.status.Counts

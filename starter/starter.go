@@ -28,6 +28,9 @@ var (
 	ErrEnded = errors.New("the batch has ended")
 	// ErrRuns: the batch still runs, which keeps it from being deleted or redriven.
 	ErrRuns = errors.New("the batch still runs")
+	// ErrLingers: the batch is deleted, and Temporal has yet to forget it. Until then its
+	// id is not free.
+	ErrLingers = errors.New("temporal takes longer to forget it")
 	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
 	ErrInvalid = errors.New("invalid")
 	// ErrStoreNotShared: the worker does not see the store that large batches are
@@ -105,6 +108,8 @@ type Starter struct {
 	// large are batches that were seen to be large, so that asking one again takes
 	// one call less.
 	large known
+	// heard is what running segments of large batches said.
+	heard heard
 	// home are batches that reports were for.
 	home homes
 }

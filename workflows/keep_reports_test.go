@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -142,7 +141,7 @@ func TestAKeeperGoesOnInAnotherRun(t *testing.T) {
 	k.at(time.Minute, func() { k.env.SetCurrentHistoryLength(9_000) })
 	k.run()
 	var again *workflow.ContinueAsNewError
-	require.True(t, errors.As(k.env.GetWorkflowError(), &again), fmt.Sprint(k.env.GetWorkflowError()))
+	require.ErrorAs(t, k.env.GetWorkflowError(), &again)
 	var in workflows.KeepReportsInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 	require.Len(t, in.Waiting, 1)

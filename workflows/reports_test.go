@@ -1,8 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -356,7 +354,7 @@ func TestTheWaitForReportsGoesOnInTheNextRun(t *testing.T) {
 	b.at(31*time.Second, func() { b.env.SignalWorkflow(workflows.ControlResume, nil) })
 	b.env.ExecuteWorkflow(workflows.SendBatchName, awaiting(2))
 	var again *workflow.ContinueAsNewError
-	require.True(t, errors.As(b.env.GetWorkflowError(), &again), fmt.Sprint(b.env.GetWorkflowError()))
+	require.ErrorAs(t, b.env.GetWorkflowError(), &again)
 	var in workflows.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 	require.Equal(t, start.Add(time.Hour).UnixMilli(), in.State.Records[0].Await)

@@ -125,6 +125,8 @@ func (r *run) beginLines() {
 		l, rec := &r.seg.lines[i], &r.recs[i]
 		rec.Due, rec.Expires, rec.Next, rec.Rev = l.Due, l.Due+l.TTL, l.Due, r.change()
 		if l.Code != "" {
+			// As it was told before the segment began, so that nobody hears of it twice.
+			rec.Rev = r.batch.CreatedAt.UnixMilli() << revShift
 			rec.State, rec.Finished = message.Rejected, r.batch.CreatedAt.UnixMilli()
 			rec.Code, rec.Detail = l.Code, l.Detail
 			r.meter(i, message.Rejected)

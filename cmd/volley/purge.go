@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -105,16 +106,22 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 			}
 			return a.on(cmd.Context(), func(b batches) error {
 				err := b.Delete(cmd.Context(), a.ref(args[0]))
-				if err != nil {
+				lingers := errors.Is(err, starter.ErrLingers)
+				if err != nil && !lingers {
 					return err
 				}
 				if a.json() {
 					return a.print(struct {
 						Batch   string `json:"batch"`
 						Deleted bool   `json:"deleted"`
-					}{args[0], true})
+						// Lingers means that Temporal has yet to forget it, and the id is not free.
+						Lingers bool `json:"lingers,omitempty"`
+					}{args[0], true, lingers})
 				}
 				a.printf("batch %s is deleted\n", args[0])
+				if lingers {
+					a.note("Temporal takes longer to forget it; until then it is still shown, and its id is not free")
+				}
 				return nil
 			})
 		},

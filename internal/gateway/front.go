@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -35,10 +37,12 @@ func (g *Gateway) handle(pattern string, f front, h handler) {
 	g.plain(pattern, func(w http.ResponseWriter, r *http.Request) {
 		tenant, err := g.caller(f, r)
 		if err != nil {
+			hangUp(w, r)
 			f.answer(w, g.failureOf(r, err))
 			return
 		}
 		if f.dialect != "" && !tenant.uses(f.dialect) {
+			hangUp(w, r)
 			f.answer(w, fail(http.StatusForbidden, codeForbidden, "the key may not use the dialect "+f.dialect))
 			return
 		}
@@ -46,6 +50,14 @@ func (g *Gateway) handle(pattern string, f front, h handler) {
 			f.answer(w, g.failureOf(r, err))
 		}
 	})
+}
+
+// hangUp answers at once also where there is a body that nobody will read: a server
+// that keeps the connection waits for it first.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // caller finds the tenant whose request it is.
@@ -121,6 +133,9 @@ func (p *paced) Read(b []byte) (int, error) {
 	allowed := bodyGrace + time.Duration(float64(p.read)/bodyRate*float64(time.Second))
 	_ = p.ctl.SetReadDeadline(p.began.Add(allowed)) // a test's recorder knows none
 	n, err := p.r.Body.Read(b)
+	if errors.Is(err, io.EOF) {
+		_ = p.ctl.SetReadDeadline(time.Time{}) // an answer may take longer
+	}
 	p.read += int64(n)
 	return n, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"volley/internal/intake"
 	"volley/internal/message"
@@ -74,6 +75,10 @@ type Gateway struct {
 	mux     *http.ServeMux
 	// patterns are those that were registered, in their order.
 	patterns []string
+	// reading bounds the bodies of delivery reports that are in memory.
+	reading *semaphore.Weighted
+	// controls bounds the changes of one batch that are under way.
+	controls keyed[starter.Ref]
 	// leaving is closed when the gateway is to end, so that streams do.
 	leaving chan struct{}
 }
@@ -95,7 +100,7 @@ func New(o Options) *Gateway {
 	if o.Observe == nil {
 		o.Observe = func(string, int, time.Duration) {}
 	}
-	g := &Gateway{o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{})}
+	g := &Gateway{o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), reading: semaphore.NewWeighted(maxReading), leaving: make(chan struct{})}
 	g.status = newShared(o.Batches.Status)
 	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {
 		return o.Batches.Messages(ctx, k.Ref, k.PageQuery)
@@ -107,7 +112,11 @@ func New(o Options) *Gateway {
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := g.o.Now()
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, ctl: http.NewResponseController(w)}
+	if r.ContentLength != 0 {
+		// Also of a body that nobody reads, which the server does before it answers.
+		_ = rec.ctl.SetReadDeadline(time.Now().Add(bodyGrace)) // a test's recorder knows none
+	}
 	defer func() {
 		p := recover()
 		if p != nil && !rec.began() && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
@@ -129,6 +138,7 @@ func (g *Gateway) Patterns() []string { return g.patterns }
 // recorder knows what was answered.
 type recorder struct {
 	http.ResponseWriter
+	ctl    *http.ResponseController
 	status int
 }
 
@@ -142,8 +152,10 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Write notes the status of an answer that gave none.
+// Write notes the status of an answer that gave none. A client that does not read for
+// writeGrace is cut.
 func (r *recorder) Write(p []byte) (int, error) {
+	_ = r.ctl.SetWriteDeadline(time.Now().Add(writeGrace)) // a test's recorder knows none
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}

@@ -50,6 +50,10 @@ func failOwn(w http.ResponseWriter, f *failure) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="volley"`)
 	}
+	writeProblem(w, f)
+}
+
+func writeProblem(w http.ResponseWriter, f *failure) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	writeJSON(w, f.status, problemDocument{
 		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Code: f.code, Detail: f.detail,
@@ -133,6 +137,11 @@ func (q *query) end() error {
 // `volley start`.
 func (q *query) submission(now time.Time) submission {
 	s := submission{dialect: q.text("dialect"), id: q.text("id"), flags: map[string]string{}}
+	for _, name := range []string{"channel", "text", "priority", "metadata"} {
+		if q.values.Has(name) {
+			s.forCSV = append(s.forCSV, name)
+		}
+	}
 	if s.dialect == "" {
 		s.dialect = "volley"
 	}
@@ -302,8 +311,13 @@ func (g *Gateway) ownAction(w http.ResponseWriter, r asked) error {
 	if err := queryOf(r).end(); err != nil {
 		return err
 	}
-	defer g.status.forget(r.ref())
 	ctx, ref := r.Context(), r.ref()
+	done, err := g.controls.enter(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer done()
+	defer g.status.forget(ref)
 	switch action {
 	case "cancel":
 		return g.ownCancel(w, r)
@@ -360,6 +374,9 @@ func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
 		ID     string   `json:"id"`
 	}
 	if err := readControl(w, r, &q); err != nil {
+		return err
+	}
+	if err := g.admit(r); err != nil {
 		return err
 	}
 	started, err := g.o.Batches.Redrive(r.Context(), r.ref(), starter.RedriveQuery{States: q.States, Code: q.Code, ID: q.ID})

@@ -44,6 +44,45 @@ func TestTheSameKeyAnswersWithTheSameBatch(t *testing.T) {
 	require.Equal(t, "conflict", flagged["code"])
 }
 
+func TestAnIDAndAKeyDoNotGoTogether(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one, "Idempotency-Key: k1").json(http.StatusBadRequest)
+	require.Empty(t, b.batches)
+}
+
+func TestParametersThatStandForACSVHeaderAreRefusedElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	for _, q := range []string{"text=x", "channel=SMS", "priority=1", "metadata=a%3Db", "dialect=bird&text=x"} {
+		doc := b.acme("POST", "/v1/batches?"+q, one).json(http.StatusBadRequest)
+		require.Contains(t, doc["detail"], "is for CSV files", q)
+	}
+	require.Empty(t, b.batches)
+	b.acme("POST", "/v1/batches?text=Hi&channel=SMS", "to\n+15550001111\n").json(http.StatusAccepted)
+}
+
+func TestAnEncodedBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches", one, "Content-Encoding: gzip").json(http.StatusUnsupportedMediaType)
+	b.acme("POST", "/v1/batches", one, "Content-Encoding: identity").json(http.StatusAccepted)
+}
+
+func TestARedriveCountsAgainstTheRate(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, func(o *gateway.Options) { o.Tenants[0].Rate = 1 })
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	b.acme("POST", "/v1/batches/b1:redrive", "").json(http.StatusTooManyRequests)
+}
+
+func TestACallerWithoutAKeyIsAnsweredWithoutItsBody(t *testing.T) {
+	t.Parallel()
+	r := newBed(t, nil).call("POST", "/v1/batches", one)
+	r.json(http.StatusUnauthorized)
+	require.Equal(t, "close", r.Header().Get("Connection"))
+}
+
 func TestWithoutAKeyNothingIsSaid(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,8 +27,14 @@ type Reporter interface {
 	Add(ctx context.Context, reports []message.Report) (starter.ReportOutcome, error)
 }
 
-// maxReport bounds the body of a callback with delivery reports.
-const maxReport = 8 << 20
+const (
+	// maxReport bounds the body of a callback with delivery reports.
+	maxReport = 2 << 20
+	// reportWait is how long the body may take: nobody knows yet who sends it.
+	reportWait = 15 * time.Second
+	// maxReading is how many of these bodies are in memory at once; others wait.
+	maxReading = 32
+)
 
 // reports registers where providers report what became of messages. They are no
 // tenants: a signature says who they are.
@@ -37,7 +44,8 @@ func (g *Gateway) reports() {
 	}
 	g.plain("POST /reports/{account}", func(w http.ResponseWriter, r *http.Request) {
 		if err := g.report(w, r); err != nil {
-			ownFront().answer(w, g.failureOf(r, err))
+			hangUp(w, r)
+			front{fail: writeProblem}.answer(w, g.failureOf(r, err))
 			return
 		}
 		w.WriteHeader(http.StatusOK)
@@ -52,10 +60,11 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound("no reports are taken here")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r)), maxReport))
+	body, done, err := g.readReport(w, r)
 	if err != nil {
 		return err
 	}
+	defer done()
 	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}
 	reports, err := reader.ReadReports(q)
 	switch {
@@ -82,6 +91,24 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 		g.o.Log.Info("delivery reports of no batch that Temporal knows", zap.String("account", account), zap.Int("reports", out.Unknown))
 	}
 	return nil
+}
+
+// readReport reads a body of which it is not known who sent it. What it holds in memory
+// is let go of by done.
+func (g *Gateway) readReport(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+	if r.ContentLength > maxReport {
+		return nil, nil, &http.MaxBytesError{Limit: maxReport}
+	}
+	if err := g.reading.Acquire(r.Context(), 1); err != nil {
+		return nil, nil, err
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
+	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	if err != nil {
+		g.reading.Release(1)
+		return nil, nil, err
+	}
+	return body, func() { g.reading.Release(1) }, nil
 }
 
 // publicURL is the address of a request as its client knows it. It is no secret and

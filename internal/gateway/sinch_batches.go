@@ -102,7 +102,11 @@ func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) 
 			return nil, err
 		}
 		for _, st := range page.Batches {
-			if s.matches(st) && len(all) < maxSinchList {
+			ok, err := g.sinchMatches(r, s, st)
+			if err != nil {
+				return nil, err
+			}
+			if ok && len(all) < maxSinchList {
 				all = append(all, st)
 			}
 		}
@@ -112,23 +116,37 @@ func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) 
 	}
 }
 
-// matches drops batches that the index takes for the ones asked for: it knows the
-// beginning of a long value, and not where a key ends. The metadata of an open batch
-// may be cut, and then the index is believed.
-func (s sinchSelector) matches(st message.Status) bool {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(st.Metadata, &all) != nil {
-		return true
-	}
-	raw, ok := all[s.MetadataKey]
+// sinchMatches drops batches that the index takes for the ones asked for: it knows the
+// beginning of a long value, and not where a key ends. Where the list does not have the
+// value, as of an open batch with much metadata, the batch as it was accepted does.
+func (g *Gateway) sinchMatches(r asked, s sinchSelector, st message.Status) (bool, error) {
+	value, ok := member(st.Metadata, s.MetadataKey)
 	if !ok {
-		return true
+		b, err := g.o.Batches.Accepted(r.Context(), starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID})
+		if errors.Is(err, starter.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if value, ok = member(b.Metadata, s.MetadataKey); !ok {
+			return false, nil
+		}
 	}
 	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		return true // a number, a truth
+	if json.Unmarshal(value, &text) == nil {
+		return text == s.MetadataValue, nil
 	}
-	return text == s.MetadataValue
+	var compact bytes.Buffer
+	return json.Compact(&compact, value) == nil && compact.String() == s.MetadataValue, nil // a number, a truth
+}
+
+// member is a value of an object.
+func member(object json.RawMessage, key string) (json.RawMessage, bool) {
+	var all map[string]json.RawMessage
+	_ = json.Unmarshal(object, &all) // what is none has no members
+	v, ok := all[key]
+	return v, ok
 }
 
 // sinchCancel cancels what has not begun of the batches that are named. It answers 200

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"volley/internal/dialect"
@@ -32,6 +33,8 @@ type submission struct {
 	options intake.Options
 	// flags are the caller's choices outside of the body, which a repeat must share.
 	flags map[string]string
+	// forCSV are parameters that were given and stand for the header of a CSV file.
+	forCSV []string
 	// keepInvalid starts a batch also when every message of it is rejected, as
 	// providers do that check messages later.
 	keepInvalid bool
@@ -62,10 +65,14 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 	if len(key) > maxKey {
 		return nil, fail(http.StatusBadRequest, codeInvalid, "Idempotency-Key has more than 255 bytes")
 	}
-	if wait := r.tenant.admit(g.o.Now()); wait > 0 {
-		f := fail(http.StatusTooManyRequests, codeTooMany, "more submits than the tenant's rate allows")
-		f.retryAfter = wait
-		return nil, f
+	if key != "" && s.id != "" {
+		return nil, fail(http.StatusBadRequest, codeInvalid, "a submit has an id or an Idempotency-Key: either makes a repetition the same one")
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, fail(http.StatusUnsupportedMediaType, codeMediaType, "Content-Encoding "+e+" is not supported, send the request as it is")
+	}
+	if err := g.admit(r); err != nil {
+		return nil, err
 	}
 	if s.before != nil {
 		if err := s.before(&s); err != nil {
@@ -91,6 +98,17 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 	return out, nil
 }
 
+// admit counts a submit against the tenant's rate.
+func (g *Gateway) admit(r asked) error {
+	wait := r.tenant.admit(g.o.Now())
+	if wait == 0 {
+		return nil
+	}
+	f := fail(http.StatusTooManyRequests, codeTooMany, "more submits than the tenant's rate allows")
+	f.retryAfter = wait
+	return f
+}
+
 // open reads the first bytes of a request.
 func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.Request, error) {
 	if r.Body == nil && s.body == nil {
@@ -108,6 +126,10 @@ func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.R
 	q, err := intake.Open(body, r.tenant.Caller, g.o.Limits, s.options)
 	if err != nil {
 		return nil, err
+	}
+	if len(s.forCSV) > 0 && !q.IsCSV() {
+		return nil, fail(http.StatusBadRequest, codeInvalid,
+			"the parameter "+s.forCSV[0]+" is for CSV files, the request says that itself or has no place for it")
 	}
 	return q, nil
 }

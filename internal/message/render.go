@@ -51,12 +51,26 @@ func (e *ParameterError) Error() string {
 	return fmt.Sprintf("%s: no value for parameter %q", e.Path, e.Name)
 }
 
+// MaxContent is how many bytes a content may have once its parameters are filled in.
+// No provider takes as much.
+const MaxContent = 1 << 20
+
+// SizeError refuses a content that would have more than MaxContent bytes.
+type SizeError struct {
+	// Path is the place at which there is too much.
+	Path string
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("%s: with its parameters the content has more than %d bytes", e.Path, MaxContent)
+}
+
 // Render lays the message's body over the template's and fills in the
 // parameters, in every string of the scope however deep; the text that it puts
 // in is not searched again, and keys are never touched. Whatever holds no
 // placeholder leaves as the same bytes, fields that nobody knows included. It
-// returns the content and its plain text, and a *ParameterError for a ${name}
-// without value.
+// returns the content and its plain text, a *ParameterError for a ${name} without value, and a
+// *SizeError where parameters make it too large.
 func (t *Template) Render(m *Message) (content json.RawMessage, text string, err error) {
 	top, err := overlay(t.Body, m.Body)
 	if err != nil {

@@ -3,14 +3,18 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 )
 
 // A fill returns a string with its placeholders filled in, and the name of the
-// first one that has no value.
+// first one that has no value. It stops, and returns tooLarge, beyond MaxContent.
 type fill func(s string) (out, missing string)
+
+// tooLarge is no name of a parameter.
+const tooLarge = "\x00"
 
 // filler returns what fills in the strings of one message, or nil when nothing
 // can change.
@@ -25,7 +29,13 @@ func (t *Template) filler(params map[string]string) fill {
 		}
 	case t.Syntax == SyntaxKeys && len(params) > 0:
 		r := keyReplacer(params)
-		return func(s string) (string, string) { return r.Replace(s), "" }
+		return func(s string) (string, string) {
+			b := bounded{room: MaxContent}
+			if _, err := r.WriteString(&b, s); err != nil {
+				return "", tooLarge
+			}
+			return b.String(), ""
+		}
 	default:
 		return nil
 	}
@@ -52,6 +62,9 @@ func fillBraces(s string, value func(name string) (string, bool)) (out, missing 
 			if !ok {
 				return "", s[2 : 2+end]
 			}
+			if b.Len()+len(v) > MaxContent {
+				return "", tooLarge
+			}
 			b.WriteString(v)
 			s = s[2+end+1:]
 		}
@@ -59,6 +72,25 @@ func fillBraces(s string, value func(name string) (string, bool)) (out, missing 
 	}
 	b.WriteString(s)
 	return b.String(), ""
+}
+
+// bounded is a text that takes no more than there is room for.
+type bounded struct {
+	strings.Builder
+	room int
+}
+
+var errTooLarge = errors.New("too large")
+
+// Write adds to the text.
+func (b *bounded) Write(p []byte) (int, error) { return b.WriteString(string(p)) }
+
+// WriteString adds to the text.
+func (b *bounded) WriteString(s string) (int, error) {
+	if b.room -= len(s); b.room < 0 {
+		return 0, errTooLarge
+	}
+	return b.Builder.WriteString(s)
 }
 
 // keyReplacer replaces each parameter's whole key. Longer keys come first, so
@@ -179,6 +211,8 @@ func (w *rewriter) text(at *place) error {
 	s := unquote(w.raw[w.i:end])
 	out, missing := w.fill(s)
 	switch {
+	case missing == tooLarge, w.out.Len()+len(out) > MaxContent && out != s:
+		return &SizeError{Path: at.String()}
 	case missing != "":
 		return &ParameterError{Path: at.String(), Name: missing}
 	case out == s:

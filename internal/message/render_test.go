@@ -307,3 +307,21 @@ func BenchmarkRender(b *testing.B) {
 		Params: map[string]string{"$first$": "Ann", "$order$": "A-1"},
 	})
 }
+
+func TestParametersCannotMakeAContentOfAnySize(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 20_000)
+	for syntax, name := range map[message.Syntax]string{message.SyntaxBraces: "a", message.SyntaxKeys: "${a}"} {
+		tpl := message.Template{Body: []byte(`{"text":"` + strings.Repeat("${a}", 1_000) + `"}`), Syntax: syntax, TextPaths: [][]string{{"text"}}}
+		_, _, err := tpl.Render(&message.Message{Params: map[string]string{name: long}})
+		var large *message.SizeError
+		require.ErrorAs(t, err, &large, "%s", syntax)
+		require.Equal(t, "text", large.Path)
+		_, text, err := tpl.Render(&message.Message{Params: map[string]string{name: "xyz"}})
+		require.NoError(t, err)
+		require.Len(t, text, 3_000)
+	}
+	many := message.Template{Body: []byte(`{"a":["` + strings.Repeat(`${a}","`, 100) + `"]}`), Syntax: message.SyntaxBraces}
+	_, _, err := many.Render(&message.Message{Params: map[string]string{"a": long}})
+	require.ErrorContains(t, err, "a[52]: with its parameters the content has more than 1048576 bytes")
+}

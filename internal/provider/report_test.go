@@ -49,7 +49,7 @@ func callbacks() map[string]provider.Callback {
 func reporting(t *testing.T, now *time.Time) *provider.Registry {
 	t.Helper()
 	var accounts []provider.Account
-	for _, a := range []provider.Account{
+	accounts = append(accounts, []provider.Account{
 		{
 			Name: "sinch", Provider: "sinch", BaseURL: "https://s", TokenURL: "https://t", Project: "p", App: "app", KeyID: "k", KeySecret: "s",
 			ReportSecret: "sinch-secret",
@@ -59,9 +59,7 @@ func reporting(t *testing.T, now *time.Time) *provider.Registry {
 		{Name: "silent", Provider: "webhook", URL: "https://h", Secret: "s"},
 		{Name: "imkit", Provider: "imkit", BaseURL: "https://i", APIKey: "k", ReportSecret: "s"},
 		{Name: "bluesky", Provider: "bluesky", BaseURL: "https://i", Identifier: "i", Password: "p", ReportSecret: "s"},
-	} {
-		accounts = append(accounts, a)
-	}
+	}...)
 	r, err := provider.Open(accounts, provider.Options{Now: func() time.Time { return *now }})
 	require.NoError(t, err)
 	t.Cleanup(r.Close)

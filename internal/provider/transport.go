@@ -64,16 +64,20 @@ func special() []netip.Prefix {
 		netip.MustParsePrefix("100.64.0.0/10"),   // shared by carriers
 		netip.MustParsePrefix("192.0.0.0/24"),    // protocol assignments
 		netip.MustParsePrefix("192.0.2.0/24"),    // documentation
+		netip.MustParsePrefix("192.88.99.0/24"),  // 6to4 relays
 		netip.MustParsePrefix("198.18.0.0/15"),   // benchmarking
 		netip.MustParsePrefix("198.51.100.0/24"), // documentation
 		netip.MustParsePrefix("203.0.113.0/24"),  // documentation
 		netip.MustParsePrefix("240.0.0.0/4"),     // reserved
+		netip.MustParsePrefix("::/96"),           // IPv4 in an old form
 		netip.MustParsePrefix("64:ff9b::/96"),    // IPv4 behind NAT64
 		netip.MustParsePrefix("64:ff9b:1::/48"),  // IPv4 behind local NAT64
 		netip.MustParsePrefix("100::/64"),        // discard
 		netip.MustParsePrefix("2001::/32"),       // Teredo
 		netip.MustParsePrefix("2001:db8::/32"),   // documentation
 		netip.MustParsePrefix("2002::/16"),       // 6to4
+		netip.MustParsePrefix("3fff::/20"),       // documentation
+		netip.MustParsePrefix("5f00::/16"),       // segment routing
 		netip.MustParsePrefix("fec0::/10"),       // site-local
 	}
 }
