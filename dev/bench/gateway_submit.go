@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"sync"
 	"time"
 
@@ -30,37 +27,11 @@ type steady struct {
 	Most float64 `json:"answerMostms"`
 }
 
-// submit submits a batch and returns its id.
-func (d *door) submit(ctx context.Context) (string, error) {
-	const path = "/workspaces/" + play.Workspace + "/channels/" + play.Channel + "/batch/messages"
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(d.body))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Authorization", "AccessKey "+play.Key)
-	r.Header.Set("Content-Type", "application/json")
-	return d.do(r, http.StatusAccepted)
-}
-
-// do asks, reads the answer to its end and returns the batch that it names.
-func (d *door) do(r *http.Request, want int) (string, error) {
-	res, err := d.http.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != want {
-		err = fmt.Errorf("%s: %s", res.Status, text)
-	}
-	return res.Header.Get("Volley-Batch-Id"), err
-}
-
 // steady submits at submitsPerSecond.
 func (d *door) steady(ctx context.Context) (s steady, err error) {
 	s.Batches = d.o.count("paced", 30*submitsPerSecond)
 	d.sink.note()
-	if _, err := d.submit(ctx); err != nil { // makes what is made once
+	if _, err := d.submit.Do(ctx); err != nil { // makes what is made once
 		return s, err
 	}
 	if err := d.reach(ctx, batchMessages); err != nil {
@@ -75,7 +46,7 @@ func (d *door) steady(ctx context.Context) (s steady, err error) {
 	for range submitters {
 		g.Go(func() error {
 			for at := range due {
-				id, err := d.submit(ctx)
+				id, err := d.submit.Do(ctx)
 				mu.Lock()
 				if took = append(took, time.Since(at)); err != nil {
 					s.Errors++

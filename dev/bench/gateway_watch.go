@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"volley/dev/bench/measure"
 	"volley/dev/bench/play"
@@ -18,6 +21,8 @@ const (
 	watchers       = 10
 	watchedBatches = 50
 	watchEvery     = 250 * time.Millisecond
+	// atOnce is how many connections a browser has to one place.
+	atOnce = 6
 )
 
 // watched is how fast a batch is sent while dashboards look at it and at others.
@@ -144,8 +149,8 @@ func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err e
 	}, err
 }
 
-// look has watchers go round batches until stop is called. A round that takes longer
-// than watchEvery delays the next one.
+// look has watchers look at batches, as many at once as browsers do, until stop is
+// called. A round that takes longer than watchEvery delays the next one.
 func (d *door) look(ctx context.Context, ids []string) (stop func() ([]time.Duration, error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var mu sync.Mutex
@@ -157,18 +162,24 @@ func (d *door) look(ctx context.Context, ids []string) (stop func() ([]time.Dura
 			t := time.NewTicker(watchEvery)
 			defer t.Stop()
 			for {
+				var g errgroup.Group
+				g.SetLimit(atOnce)
 				for _, id := range ids {
-					began := time.Now()
-					err := d.status(ctx, id)
-					if ctx.Err() != nil {
-						return
-					}
-					mu.Lock()
-					if all = append(all, time.Since(began)); err != nil {
-						fault = fmt.Errorf("batch %s: %w", id, err)
-					}
-					mu.Unlock()
+					g.Go(func() error {
+						began := time.Now()
+						err := d.status(ctx, id)
+						if ctx.Err() != nil {
+							return nil
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						if all = append(all, time.Since(began)); err != nil {
+							fault = fmt.Errorf("batch %s: %w", id, err)
+						}
+						return nil
+					})
 				}
+				_ = g.Wait() // faults are kept
 				select {
 				case <-t.C:
 				case <-ctx.Done():
@@ -186,11 +197,19 @@ func (d *door) look(ctx context.Context, ids []string) (stop func() ([]time.Dura
 
 // status looks at one batch.
 func (d *door) status(ctx context.Context, id string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/v1/batches/"+id, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.submit.URL+"/v1/batches/"+id, nil)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Authorization", "Bearer "+play.Key)
-	_, err = d.do(r, http.StatusOK)
+	res, err := d.submit.HTTP.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", res.Status, text)
+	}
 	return err
 }

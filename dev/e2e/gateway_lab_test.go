@@ -134,7 +134,7 @@ func gatewayAt(t *testing.T, config, temporal string) *gateway {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = g.await() // it was killed
+		_ = g.await() // killed
 		if t.Failed() {
 			t.Logf("gateway:\n%s", log.String()[max(0, log.Len()-4000):])
 		}

@@ -26,8 +26,8 @@ const (
 	Channel   = "66666666-7777-4888-8999-000000000000"
 )
 
-// Caller is the one tenant of the gateway. Its messages take the one account.
-func (r Role) Caller() intake.Caller {
+// tenant is the one tenant of the gateway. Its messages take the one account.
+func (r Role) tenant() intake.Caller {
 	router := message.Router{
 		Routes:   []message.Route{{Hops: []string{AccountName}}},
 		Accounts: map[string]message.Policy{AccountName: r.Account().Policy()},
@@ -35,8 +35,8 @@ func (r Role) Caller() intake.Caller {
 	return intake.Caller{Tenant: Tenant, Router: &router, Keys: [][32]byte{intake.HashKey(Key)}, BirdWorkspaces: []string{Workspace}}
 }
 
-// Limits are the gateway's.
-func Limits() intake.Limits {
+// limits are the gateway's.
+func limits() intake.Limits {
 	return intake.Limits{BodyBytes: 64 << 20, IMKITParas: 1000, Messages: 1_000_000}
 }
 
@@ -72,7 +72,7 @@ func (r Role) serveGateway(ctx context.Context, c client.Client) (address string
 	}
 	g := gateway.New(gateway.Options{
 		Batches: starter.New(c, starter.Options{InFlight: r.InFlight, Store: large}),
-		Tenants: []intake.Caller{r.Caller()}, Limits: Limits(), Log: zap.NewNop(),
+		Tenants: []intake.Caller{r.tenant()}, Limits: limits(), Log: zap.NewNop(),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)

@@ -30,8 +30,9 @@ const (
 	Bare = "bare"
 	// Volley is Volley's own worker.
 	Volley = "volley"
-	// Gateway serves Volley over HTTP.
+	// Gateway serves Volley over HTTP, and Caller is a client of it.
 	Gateway = "gateway"
+	Caller  = "caller"
 )
 
 // Role is what a process does, and all that it must know for that.
@@ -44,11 +45,14 @@ type Role struct {
 	InFlight int     `json:"inFlight"`
 	Rate     float64 `json:"rate"`
 	Profile  string  `json:"profile"`
+	// Gateway is what a Caller calls, Clients how many of it do at once.
+	Gateway string `json:"gateway"`
+	Clients int    `json:"clients"`
 }
 
 // Told is what a process answers.
 type Told struct {
-	// Seconds is how long the loop took.
+	// Seconds is how long the loop took, or a caller.
 	Seconds float64 `json:"seconds,omitempty"`
 	// Heartbeats is how many a worker has sent to the server so far, Queries how many a
 	// gateway has.
@@ -125,6 +129,8 @@ func (r Role) start(ctx context.Context) (part, error) {
 	switch r.Name {
 	case Volley:
 		stop, err = r.workVolley(ctx, c)
+	case Caller:
+		p.answer, stop, err = r.caller(ctx, c)
 	case Gateway:
 		p.ready.Gateway, stop, err = r.serveGateway(ctx, c)
 	default:
