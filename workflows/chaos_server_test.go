@@ -30,8 +30,8 @@ type server struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
 	rnd *rand.Rand
-	// queue is the longest time that an activity waits for a worker, by name.
-	queue map[string]time.Duration
+	// waits is how long an activity waits for a worker.
+	waits func(name string) time.Duration
 	// work does an activity's work, in a coroutine. asked is canceled when the activity is
 	// asked to stop.
 	work     func(ctx, asked workflow.Context, name string, in any) (any, error)
@@ -89,14 +89,22 @@ func (s *serverOut) ExecuteActivity(asked workflow.Context, name string, args ..
 }
 
 // carry takes an activity from its queue to its end, over all tries that its policy
-// grants it.
+// grants it. One that waits for longer than it may ends without having begun.
 func (s *server) carry(ctx, asked workflow.Context, opts workflow.ActivityOptions, name string, in any) (any, error) {
 	begun := workflow.Now(ctx)
 	again := time.Second
 	for tries := int32(1); ; tries++ {
-		if s.canceledWithin(ctx, asked, s.upTo(s.queue[name])) {
+		wait, left := s.waits(name), opts.ScheduleToCloseTimeout-workflow.Now(ctx).Sub(begun)
+		never := opts.ScheduleToCloseTimeout > 0 && wait >= left
+		if never {
+			wait = left
+		}
+		if s.canceledWithin(ctx, asked, wait) {
 			s.pass(ctx, 50*time.Millisecond)
 			return nil, temporal.NewCanceledError()
+		}
+		if never {
+			return nil, &temporal.ActivityError{} // with no event of a start
 		}
 		res, err := s.work(ctx, asked, name, in)
 		late := opts.ScheduleToCloseTimeout > 0 && workflow.Now(ctx).Add(again).Sub(begun) > opts.ScheduleToCloseTimeout
@@ -122,6 +130,14 @@ func (s *server) upTo(most time.Duration) time.Duration {
 		most = min(most, 20*time.Millisecond)
 	}
 	return time.Duration(1+s.rnd.IntN(max(int(most.Milliseconds()), 1))) * time.Millisecond
+}
+
+// lost is a worker that dies, once in n times.
+func (s *server) lost(n int) error {
+	if s.rnd.IntN(n) == 0 {
+		return errors.New("the worker is gone")
+	}
+	return nil
 }
 
 // pass lets some time pass.
