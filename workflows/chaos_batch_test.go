@@ -152,7 +152,7 @@ func chaosSeed(t *testing.T, seed uint64) {
 			c.paused = false
 			b.env.SignalWorkflow(workflows.ControlResume, nil)
 		})
-		b.env.ExecuteWorkflow(workflows.SendBatchName, in)
+		c.execute(workflows.SendBatchName, in)
 		require.True(t, b.env.IsWorkflowCompleted(), "the batch hangs")
 		var again *workflow.ContinueAsNewError
 		if errors.As(b.env.GetWorkflowError(), &again) {

@@ -263,7 +263,7 @@ func (c *largeChaos) all() {
 		b.at(time.Duration(1+c.rnd.IntN(span))*time.Millisecond, c.control)
 	}
 	b.at(48*time.Hour, func() { b.env.SignalWorkflow(workflows.ControlResume, nil) })
-	b.env.ExecuteWorkflow(workflows.SendBatchName, in)
+	c.execute(workflows.SendBatchName, in)
 	require.True(c.t, b.env.IsWorkflowCompleted(), "the batch hangs")
 	require.NoError(c.t, b.env.GetWorkflowError())
 	var res message.Result

@@ -242,7 +242,7 @@ func (c *segmentChaos) once(in workflows.SegmentInput, now time.Time, when []tim
 		c.paused, c.resume = false, c.token
 		b.env.SignalWorkflow("order", workflows.Order{Resume: true})
 	})
-	b.env.ExecuteWorkflow(workflows.SendSegmentName, in)
+	c.execute(workflows.SendSegmentName, in)
 	require.True(c.t, b.env.IsWorkflowCompleted(), "the segment hangs")
 	for i, f := range c.futures {
 		require.True(c.t, f.IsReady(), "message %d is under way at the end", i)

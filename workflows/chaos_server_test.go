@@ -22,7 +22,7 @@ import (
 // server and its workers do with activities, children and signals. The environment
 // takes back an activity that has started, forgets an end that a cancel overtakes, and
 // runs activities beside its clock. Here an activity lives in coroutines of the
-// workflow that asked for it, and no time passes while a child starts, so a seed is a
+// workflow that asked for it, and no time passes while a workflow starts, so a seed is a
 // run. While an activity waits in its queue a cancel takes it back, reported within
 // 50 ms; once it has begun it comes to its end, and that end is told.
 type server struct {
@@ -34,8 +34,9 @@ type server struct {
 	waits func(name string) time.Duration
 	// work does an activity's work, in a coroutine. asked is canceled when the activity is
 	// asked to stop.
-	work     func(ctx, asked workflow.Context, name string, in any) (any, error)
-	starting bool // a child is being started
+	work      func(ctx, asked workflow.Context, name string, in any) (any, error)
+	beginning bool // a workflow is to begin
+	starting  bool // a child is being started
 }
 
 type serverIn struct {
@@ -58,6 +59,19 @@ func (x *serverIn) Init(out interceptor.WorkflowOutboundInterceptor) error {
 	o := &serverOut{server: x.s}
 	o.Next = out
 	return x.Next.Init(o)
+}
+
+// execute runs a workflow to its end. A timer that is there before the workflow has begun
+// would fire by the clock on the wall.
+func (s *server) execute(name string, in any) {
+	s.beginning = true
+	s.hold()
+	s.env.ExecuteWorkflow(name, in)
+}
+
+func (x *serverIn) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
+	x.s.beginning = false
+	return x.Next.ExecuteWorkflow(ctx, in)
 }
 
 // ExecuteActivity hands an activity over as it is at this moment.
@@ -207,9 +221,9 @@ func (s *serverOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args
 	return child{end, begun}
 }
 
-// hold keeps the environment from letting time pass while a child is being started.
+// hold keeps the environment from letting time pass while a workflow is being started.
 func (s *server) hold() {
-	if s.starting {
+	if s.beginning || s.starting {
 		runtime.Gosched()
 		s.env.RegisterDelayedCallback(s.hold, 0)
 	}
