@@ -59,12 +59,7 @@ func (c *chaos) control() {
 			} else {
 				require.Equal(b.t, slices.Compact(slices.Sorted(slices.Values(q.Messages))), unique)
 			}
-			for _, id := range r.Canceled {
-				c.canceled[id] = true
-			}
-			for _, id := range r.InFlight {
-				c.inFlight[id] = true
-			}
+			c.answered(r.Canceled, r.InFlight)
 		})
 	case 8:
 		some()

@@ -57,12 +57,9 @@ func (c *segmentChaos) hear(rep workflows.Report) {
 			assert.Equal(c.t, rep.Counts[message.Sending], n.InFlight)
 			assert.Equal(c.t, n.InFlight, rep.Counts.Open(), "a cancel leaves nothing that waits")
 		}
-		for _, id := range rep.Cancel.Canceled {
-			c.canceled[id] = true
-		}
+		c.answered(rep.Cancel.Canceled, rep.Cancel.InFlight)
 		for _, id := range rep.Cancel.InFlight {
 			_, i, _ := message.ParseID(id)
-			c.inFlight[id] = true
 			c.flying[i] = now
 		}
 	case o.Pause && c.resume < rep.Token:

@@ -30,6 +30,7 @@ type chaos struct {
 	n int
 
 	futures  map[int]workflow.Future // the last activity of each message
+	queue    map[int]bool            // attempts that have not begun, by message
 	accepted []int
 	canceled map[string]bool
 	inFlight map[string]bool // named by a cancel: no further attempt
@@ -41,7 +42,7 @@ type chaos struct {
 
 func newChaos(t *testing.T, rnd *rand.Rand, n int) *chaos {
 	c := &chaos{
-		server: &server{t: t, rnd: rnd}, t: t, n: n, futures: map[int]workflow.Future{}, accepted: make([]int, n),
+		server: &server{t: t, rnd: rnd}, t: t, n: n, futures: map[int]workflow.Future{}, queue: map[int]bool{}, accepted: make([]int, n),
 		canceled: map[string]bool{}, inFlight: map[string]bool{}, down: map[string][2]time.Time{},
 	}
 	c.work, c.waits = c.perform, c.queued
@@ -63,6 +64,9 @@ func (c *chaos) queued(name string) time.Duration {
 
 // perform does the work of an activity that has begun.
 func (c *chaos) perform(ctx, asked workflow.Context, _ string, in any) (any, error) {
+	for _, i := range messagesOf(in) {
+		c.queue[i] = false
+	}
 	switch in := in.(type) {
 	case activities.SendInput:
 		return c.onSend(ctx, in)
@@ -84,6 +88,19 @@ func (c *chaos) leaves(i int) {
 	assert.False(c.t, c.inFlight[id(i)], "a second request left for message %d that a cancel had found in flight", i)
 	assert.False(c.t, c.paused, "a request left for message %d while paused", i)
 	c.post.leaves(i)
+}
+
+// answered holds what a cancel says of messages to what is done for them.
+func (c *chaos) answered(canceled, inFlight []string) {
+	for _, id := range canceled {
+		c.canceled[id] = true
+	}
+	for _, id := range inFlight {
+		_, i, _ := message.ParseID(id)
+		under := c.futures[i] != nil && !c.futures[i].IsReady()
+		assert.False(c.t, under && c.queue[i], "message %d is called in flight, and its attempt has not begun", i)
+		c.inFlight[id] = true
+	}
 }
 
 func (c *chaos) takes(i int, account string) {
@@ -193,23 +210,27 @@ func (x *chaosWf) Init(out interceptor.WorkflowOutboundInterceptor) error {
 
 // ExecuteActivity holds the workflow to one activity at a time for each message.
 func (x *chaosOut) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	var of []int
-	switch in := args[0].(type) {
-	case activities.SendInput:
-		of = []int{in.Index}
-	case activities.ReconcileInput:
-		of = []int{in.Send.Index}
-	case activities.GroupInput:
-		of = in.Positions()
-	}
 	f := x.Next.ExecuteActivity(ctx, name, args...)
-	for _, i := range of {
+	for _, i := range messagesOf(args[0]) {
 		if last := x.c.futures[i]; last != nil {
 			assert.True(x.c.t, last.IsReady(), "message %d is under way twice", i)
 		}
-		x.c.futures[i] = f
+		x.c.futures[i], x.c.queue[i] = f, name != workflows.ReconcileName
 	}
 	return f
+}
+
+// messagesOf are the messages that an activity is about.
+func messagesOf(in any) []int {
+	switch in := in.(type) {
+	case activities.SendInput:
+		return []int{in.Index}
+	case activities.ReconcileInput:
+		return []int{in.Send.Index}
+	case activities.GroupInput:
+		return in.Positions()
+	}
+	return nil
 }
 
 // GetInfo gives a segment a batch that hears its reports.
