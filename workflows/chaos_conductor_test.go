@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -80,14 +79,6 @@ func (c *largeChaos) leave(ctx workflow.Context, i int) activities.SendResult {
 	return res
 }
 
-// lost is a worker that dies.
-func (c *largeChaos) lost(n int) error {
-	if c.rnd.IntN(n) == 0 {
-		return errors.New("the worker is gone")
-	}
-	return nil
-}
-
 func (c *largeChaos) onSend(ctx workflow.Context, in activities.SendInput) (activities.SendResult, error) {
 	if workflow.Now(ctx).UnixMilli() >= in.Expires {
 		return activities.SendResult{V: 1, Kind: activities.KindExpired, At: workflow.Now(ctx).UnixMilli()}, nil
@@ -149,9 +140,10 @@ func newLargeChaos(t *testing.T, seed uint64) *largeChaos {
 		ledgers: map[int]message.Ledger{}, accepted: make([]int, n), canceled: map[int]bool{}, opens: rnd.IntN(5),
 	}
 	c.work = c.perform
-	c.queue = map[string]time.Duration{
+	longest := map[string]time.Duration{
 		workflows.SendName: 4 * time.Second, workflows.GroupName: 20 * time.Second, workflows.ReconcileName: 3 * time.Second,
 	}
+	c.waits = func(name string) time.Duration { return c.upTo(longest[name]) }
 	c.head.Policies = map[string]message.Policy{"one": {
 		Reconciles: true, Settle: int64(rnd.IntN(6000)), Attempts: rnd.IntN(6), Group: rnd.IntN(20), RetryInitial: int64(rnd.IntN(120_000)),
 	}}
@@ -271,7 +263,7 @@ func (c *largeChaos) all() {
 		b.at(time.Duration(1+c.rnd.IntN(span))*time.Millisecond, c.control)
 	}
 	b.at(48*time.Hour, func() { b.env.SignalWorkflow(workflows.ControlResume, nil) })
-	b.env.ExecuteWorkflow(workflows.SendBatchName, in)
+	c.execute(workflows.SendBatchName, in)
 	require.True(c.t, b.env.IsWorkflowCompleted(), "the batch hangs")
 	require.NoError(c.t, b.env.GetWorkflowError())
 	var res message.Result

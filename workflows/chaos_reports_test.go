@@ -56,7 +56,6 @@ func (p *post) register(b *bench, d dated) {
 		if b.env.IsWorkflowCompleted() {
 			return
 		}
-		p.c.mu.Lock()
 		at := -1
 		for k := range p.pending {
 			if p.pending[k] == d {
@@ -64,12 +63,10 @@ func (p *post) register(b *bench, d dated) {
 			}
 		}
 		if at < 0 {
-			p.c.mu.Unlock()
 			return
 		}
 		p.pending = append(p.pending[:at:at], p.pending[at+1:]...)
 		if _, i, _ := message.ParseID(d.ID); p.c.seg != nil && p.c.seg.final[i].State.Final() {
-			p.c.mu.Unlock()
 			return // its segment has ended, and the retry does not have it
 		}
 		if now := b.env.Now(); len(p.last) > 0 && p.last[0].at.Before(now) {
@@ -83,8 +80,9 @@ func (p *post) register(b *bench, d dated) {
 		} else {
 			p.undelivered[i]++
 		}
-		p.c.mu.Unlock()
-		b.report(d.Report, message.Report{ID: d.ID, State: d.State, Account: "nobody"}, message.Report{ID: id(p.c.n), State: d.State, Account: d.Account})
+		nobody, nothing := d.Report, d.Report
+		nobody.Account, nothing.ID = "nobody", id(len(p.c.accepted))
+		b.report(d.Report, nobody, nothing)
 	})
 }
 

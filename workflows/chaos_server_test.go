@@ -22,7 +22,7 @@ import (
 // server and its workers do with activities, children and signals. The environment
 // takes back an activity that has started, forgets an end that a cancel overtakes, and
 // runs activities beside its clock. Here an activity lives in coroutines of the
-// workflow that asked for it, and no time passes while a child starts, so a seed is a
+// workflow that asked for it, and no time passes while a workflow starts, so a seed is a
 // run. While an activity waits in its queue a cancel takes it back, reported within
 // 50 ms; once it has begun it comes to its end, and that end is told.
 type server struct {
@@ -30,12 +30,13 @@ type server struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
 	rnd *rand.Rand
-	// queue is the longest time that an activity waits for a worker, by name.
-	queue map[string]time.Duration
+	// waits is how long an activity waits for a worker.
+	waits func(name string) time.Duration
 	// work does an activity's work, in a coroutine. asked is canceled when the activity is
 	// asked to stop.
-	work     func(ctx, asked workflow.Context, name string, in any) (any, error)
-	starting bool // a child is being started
+	work      func(ctx, asked workflow.Context, name string, in any) (any, error)
+	beginning bool // a workflow is to begin
+	starting  bool // a child is being started
 }
 
 type serverIn struct {
@@ -58,6 +59,19 @@ func (x *serverIn) Init(out interceptor.WorkflowOutboundInterceptor) error {
 	o := &serverOut{server: x.s}
 	o.Next = out
 	return x.Next.Init(o)
+}
+
+// execute runs a workflow to its end. A timer that is there before the workflow has begun
+// would fire by the clock on the wall.
+func (s *server) execute(name string, in any) {
+	s.beginning = true
+	s.hold()
+	s.env.ExecuteWorkflow(name, in)
+}
+
+func (x *serverIn) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
+	x.s.beginning = false
+	return x.Next.ExecuteWorkflow(ctx, in)
 }
 
 // ExecuteActivity hands an activity over as it is at this moment.
@@ -89,14 +103,22 @@ func (s *serverOut) ExecuteActivity(asked workflow.Context, name string, args ..
 }
 
 // carry takes an activity from its queue to its end, over all tries that its policy
-// grants it.
+// grants it. One that waits for longer than it may ends without having begun.
 func (s *server) carry(ctx, asked workflow.Context, opts workflow.ActivityOptions, name string, in any) (any, error) {
 	begun := workflow.Now(ctx)
 	again := time.Second
 	for tries := int32(1); ; tries++ {
-		if s.canceledWithin(ctx, asked, s.upTo(s.queue[name])) {
+		wait, left := s.waits(name), opts.ScheduleToCloseTimeout-workflow.Now(ctx).Sub(begun)
+		never := opts.ScheduleToCloseTimeout > 0 && wait >= left
+		if never {
+			wait = left
+		}
+		if s.canceledWithin(ctx, asked, wait) {
 			s.pass(ctx, 50*time.Millisecond)
 			return nil, temporal.NewCanceledError()
+		}
+		if never {
+			return nil, &temporal.ActivityError{} // with no event of a start
 		}
 		res, err := s.work(ctx, asked, name, in)
 		late := opts.ScheduleToCloseTimeout > 0 && workflow.Now(ctx).Add(again).Sub(begun) > opts.ScheduleToCloseTimeout
@@ -122,6 +144,14 @@ func (s *server) upTo(most time.Duration) time.Duration {
 		most = min(most, 20*time.Millisecond)
 	}
 	return time.Duration(1+s.rnd.IntN(max(int(most.Milliseconds()), 1))) * time.Millisecond
+}
+
+// lost is a worker that dies, once in n times.
+func (s *server) lost(n int) error {
+	if s.rnd.IntN(n) == 0 {
+		return errors.New("the worker is gone")
+	}
+	return nil
 }
 
 // pass lets some time pass.
@@ -191,9 +221,9 @@ func (s *serverOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args
 	return child{end, begun}
 }
 
-// hold keeps the environment from letting time pass while a child is being started.
+// hold keeps the environment from letting time pass while a workflow is being started.
 func (s *server) hold() {
-	if s.starting {
+	if s.beginning || s.starting {
 		runtime.Gosched()
 		s.env.RegisterDelayedCallback(s.hold, 0)
 	}
