@@ -120,7 +120,7 @@ message, 5 the id is taken by a batch with other content.`,
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration `file` (default $VOLLEY_CONFIG, or ./volley.yaml if it exists)")
 	f.StringVarP(&a.output, "output", "o", "text", "text or json")
-	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info for worker, else warn)")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info for worker and gateway, else warn)")
 	f.StringVar(&a.logFormat, "log-format", "console", "console or json")
 	f.StringVar(&a.tenant, "tenant", starter.DefaultTenant, "whose batches")
 	offer(root, "output", "text", "json")

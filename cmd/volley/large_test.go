@@ -116,7 +116,7 @@ func TestALargeRequestThatIsRefused(t *testing.T) {
 			rows(many, func(i int) bool { return i%1000 == 3 }),
 			[]string{"--strict"},
 			many, many / 1000, many / 1000,
-			"50 messages are rejected and --strict was given, nothing was started",
+			"50 messages are rejected and the request is strict, nothing was started",
 		},
 		"none valid":   {rows(many, func(int) bool { return true }), nil, many, many, 100, "no message is valid, nothing was started"},
 		"a bad header": {`{"sendAfter":"soon"}` + "\n" + rows(many, none), nil, 0, 0, 1, "the request is refused, nothing was started"},

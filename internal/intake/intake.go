@@ -181,7 +181,7 @@ func refusal(whole, strict bool, total, valid int) error {
 		if total-valid == 1 {
 			is = "message is"
 		}
-		return &RefusalError{fmt.Sprintf("%d %s rejected and --strict was given", total-valid, is)}
+		return &RefusalError{fmt.Sprintf("%d %s rejected and the request is strict", total-valid, is)}
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestAWholeRequestAndAStreamedOneMeanTheSame(t *testing.T) {
 func TestAStrictRequestStartsNothingForOneProblem(t *testing.T) {
 	t.Parallel()
 	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Whole()
-	require.EqualError(t, w.Refusal(), "1 message is rejected and --strict was given, nothing was started")
+	require.EqualError(t, w.Refusal(), "1 message is rejected and the request is strict, nothing was started")
 
 	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Incoming(&problemList{})
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestAStrictRequestStartsNothingForOneProblem(t *testing.T) {
 	require.False(t, in.Next(&m))
 	require.True(t, in.Refused())
 	require.NoError(t, in.Rest())
-	require.EqualError(t, in.Refusal(), "1 message is rejected and --strict was given, nothing was started")
+	require.EqualError(t, in.Refusal(), "1 message is rejected and the request is strict, nothing was started")
 }
 
 func TestAWellFormedRequestMayLackParametersAndWays(t *testing.T) {
