@@ -37,7 +37,7 @@ type chaos struct {
 	paused   bool
 	down     map[string][2]time.Time
 	seg      *segmentChaos // nil for a small batch
-	post     *post         // nil where nobody reports
+	post     *post
 }
 
 func newChaos(t *testing.T, rnd *rand.Rand, n int) *chaos {
