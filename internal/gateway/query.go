@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// query reads the parameters of a request, and refuses those that are not known.
+type query struct {
+	values url.Values
+	known  map[string]bool
+	err    error
+}
+
+func queryOf(r asked) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	q := &query{values: values, known: map[string]bool{}}
+	if err != nil {
+		q.err = fail(http.StatusBadRequest, codeInvalid, "the query string cannot be read")
+	}
+	return q
+}
+
+func (q *query) text(name string) string {
+	q.known[name] = true
+	all := q.values[name]
+	if len(all) > 1 {
+		q.fail(name, "is given more than once")
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return all[0]
+}
+
+func (q *query) fail(name, why string) {
+	if q.err == nil {
+		q.err = fail(http.StatusBadRequest, codeInvalid, "the parameter "+name+" "+why)
+	}
+}
+
+// number reads a whole number; none is 0.
+func (q *query) number(name string) int64 {
+	s := q.text(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		q.fail(name, "is not a number that is 0 or above")
+	}
+	return n
+}
+
+func (q *query) truth(name string) bool {
+	switch s := q.text(name); s {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		q.fail(name, "is neither true nor false")
+		return false
+	}
+}
+
+// end is the first thing that is wrong.
+func (q *query) end() error {
+	for name := range q.values {
+		if !q.known[name] {
+			q.fail(name, "is not known here")
+		}
+	}
+	return q.err
+}
+
+// submission reads what the parameters of a submit say, which are the flags of
+// `volley start`.
+func (q *query) submission(now time.Time) submission {
+	s := submission{dialect: q.text("dialect"), id: q.text("id"), flags: map[string]string{}}
+	for _, name := range []string{"channel", "text", "priority", "metadata"} {
+		if q.values.Has(name) {
+			s.forCSV = append(s.forCSV, name)
+		}
+	}
+	if s.dialect == "" {
+		s.dialect = "volley"
+	}
+	flag := func(name, known string) string {
+		v := q.text(name)
+		s.flags[known] = v
+		return v
+	}
+	o := &s.options
+	o.Account, o.Dispatch = flag("account", "account"), flag("dispatch", "dispatch")
+	o.Channel, o.Text = flag("channel", "channel"), flag("text", "text")
+	if o.Dispatch != "" && o.Dispatch != "message" && o.Dispatch != "group" {
+		q.fail("dispatch", "is neither message nor group")
+	}
+	if v := flag("sendAfter", "send-after"); v != "" {
+		o.SendAfter = q.moment("sendAfter", v, now)
+	}
+	if v := flag("ttl", "ttl"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			q.fail("ttl", "is no duration above zero, such as 90s or 2h")
+		}
+		o.TTL = d
+	}
+	if o.Strict = q.truth("strict"); o.Strict {
+		s.flags["strict"] = "true"
+	}
+	if o.Priority = int(min(q.number("priority"), 6)); o.Priority > 5 {
+		q.fail("priority", "is not 1 (first) to 5")
+	}
+	s.flags["priority"] = q.text("priority")
+	s.flags["metadata"] = strings.Join(q.values["metadata"], "\x00")
+	o.Metadata = q.pairs("metadata")
+	return s
+}
+
+// moment reads a time or a duration from now.
+func (q *query) moment(name, v string, now time.Time) time.Time {
+	if at, err := time.Parse(time.RFC3339, v); err == nil {
+		return at
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		q.fail(name, "is neither an RFC 3339 time nor a duration such as 10m")
+	}
+	return now.Add(d)
+}
+
+// pairs reads key=value, any number of times, as an object; none is nil.
+func (q *query) pairs(name string) json.RawMessage {
+	q.known[name] = true
+	if len(q.values[name]) == 0 {
+		return nil
+	}
+	m := map[string]string{}
+	for _, pair := range q.values[name] {
+		key, value, ok := strings.Cut(pair, "=")
+		if _, twice := m[key]; !ok || key == "" || twice {
+			q.fail(name, "is not key=value with each key once")
+		}
+		m[key] = value
+	}
+	raw, _ := json.Marshal(m) // texts always encode
+	return raw
+}
