@@ -63,6 +63,7 @@ func places() map[string]place {
 			powers: []string{temporal, client, json},
 		},
 		"internal/intake": {ours: []string{"internal/message", "internal/dialect"}},
+		"internal/nodetest": {},
 		"internal/gateway": {
 			ours:   []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider", "starter"},
 			powers: []string{http, json},

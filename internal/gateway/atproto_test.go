@@ -1,14 +1,9 @@
 package gateway_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,11 +12,9 @@ import (
 
 	"volley/internal/gateway"
 	"volley/internal/message"
+	"volley/internal/nodetest"
 	"volley/starter"
 )
-
-// nodeWait bounds what Node does, the installation of packages included.
-const nodeWait = 3 * time.Minute
 
 // seen is what testdata/atproto/client.mjs prints.
 type seen struct {
@@ -45,7 +38,7 @@ type seenError struct {
 
 func TestBlueskysOwnClientSendsThroughTheGateway(t *testing.T) {
 	t.Parallel()
-	run := node(t, "testdata/atproto")
+	run := nodetest.Install(t, "testdata/atproto")
 	later := atomic.Int64{} // nanoseconds
 	b := newBed(t, func(o *gateway.Options) {
 		bsky(o)
@@ -99,39 +92,4 @@ func TestBlueskysOwnClientSendsThroughTheGateway(t *testing.T) {
 	require.Empty(t, got.Empty.Items)
 	require.Equal(t, 501, got.Unknown.Status)
 	require.Equal(t, "MethodNotImplemented", got.Unknown.Error)
-}
-
-// node installs a folder's packages somewhere else and returns what runs a script
-// there. Without Node, and without a way to the packages, the test is skipped.
-func node(t *testing.T, folder string) func(script string, args ...string) []byte {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Node, and packages of npm")
-	}
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs Node, and there is no %s on the path", tool)
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), nodeWait)
-	t.Cleanup(cancel)
-	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS(folder)))
-	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Skipf("npm cannot install the packages of %s, is it offline? %v\n%s", folder, err, out)
-	}
-	return func(script string, args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(ctx, "node", append([]string{filepath.Join(dir, script)}, args...)...)
-		out, err := cmd.Output()
-		if err != nil {
-			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-				t.Fatalf("%s: %v\n%s", script, err, exit.Stderr)
-			}
-			t.Fatalf("%s: %v", script, err)
-		}
-		return out
-	}
 }
