@@ -20,7 +20,7 @@ import (
 const (
 	watchers       = 10
 	watchedBatches = 50
-	watchEvery     = 250 * time.Millisecond
+	watchEvery     = time.Second
 	// atOnce is how many connections a browser has to one place.
 	atOnce = 6
 )

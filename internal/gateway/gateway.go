@@ -102,6 +102,7 @@ func New(o Options) *Gateway {
 	}
 	g := &Gateway{o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), reading: semaphore.NewWeighted(maxReading), leaving: make(chan struct{})}
 	g.status = newShared(o.Batches.Status)
+	g.status.fresh = freshStatus
 	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {
 		return o.Batches.Messages(ctx, k.Ref, k.PageQuery)
 	})

@@ -13,6 +13,10 @@ const (
 	// fresh is how long an answer serves all who ask the same, from when it came: at
 	// most four questions a second reach a batch.
 	fresh = 250 * time.Millisecond
+	// freshRest is fresh for a batch that rests, because it is not due yet or paused, and
+	// freshEnd for one that has ended, which only delivery reports change.
+	freshRest = time.Second
+	freshEnd  = 2 * time.Second
 	// patience bounds a question, which goes on when those who asked have gone.
 	patience = 25 * time.Second
 )
@@ -28,9 +32,11 @@ type pageKey struct {
 // shared asks each question once for all who ask it at about the same time. Errors
 // are shared as answers are. Answers are shared, too: callers change nothing in them.
 type shared[K comparable, V any] struct {
-	ask  func(context.Context, K) (V, error)
-	mu   sync.Mutex
-	kept map[K]*answer[V]
+	ask func(context.Context, K) (V, error)
+	// fresh is how long an answer serves.
+	fresh func(V) time.Duration
+	mu    sync.Mutex
+	kept  map[K]*answer[V]
 }
 
 type answer[V any] struct {
@@ -40,7 +46,18 @@ type answer[V any] struct {
 }
 
 func newShared[K comparable, V any](ask func(context.Context, K) (V, error)) *shared[K, V] {
-	return &shared[K, V]{ask: ask, kept: map[K]*answer[V]{}}
+	return &shared[K, V]{ask: ask, fresh: func(V) time.Duration { return fresh }, kept: map[K]*answer[V]{}}
+}
+
+// freshStatus is how long a status serves.
+func freshStatus(st message.Status) time.Duration {
+	switch {
+	case st.State.Closed():
+		return freshEnd
+	case st.State == message.BatchScheduled || st.State == message.BatchPaused && st.Counts != nil && st.Counts[message.Sending] == 0:
+		return freshRest
+	}
+	return fresh
 }
 
 // get answers a question, or fails when ctx ends before.
@@ -74,7 +91,7 @@ func (s *shared[K, V]) fetch(ctx context.Context, k K, a *answer[V]) {
 	defer cancel()
 	a.value, a.err = s.ask(ctx, k)
 	close(a.done)
-	time.AfterFunc(fresh, func() {
+	time.AfterFunc(s.fresh(a.value), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.kept[k] == a {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"volley/internal/message"
 )
 
 func TestAQuestionIsAskedOnceForAllWhoAskIt(t *testing.T) {
@@ -72,4 +74,12 @@ func TestErrorsAreSharedAsAnswersAre(t *testing.T) {
 	s := newShared(func(context.Context, int) (int, error) { return 0, broken })
 	_, err := s.get(t.Context(), 1)
 	require.ErrorIs(t, err, broken)
+}
+
+func TestWhatRestsIsAskedLessOften(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchRunning}))
+	require.Equal(t, freshRest, freshStatus(message.Status{State: message.BatchScheduled}))
+	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchPaused, Counts: &message.Counts{message.Sending: 1}}))
+	require.Equal(t, freshEnd, freshStatus(message.Status{State: message.BatchCompleted}))
 }
