@@ -121,6 +121,26 @@ func (t *Template) Parameters() ([]string, error) {
 	return names, nil
 }
 
+// uses counts how often each ${name} stands in the template's own body; a template of
+// another syntax, or one that cannot be read, has none.
+func (t *Template) uses() map[string]int {
+	if t.Syntax != SyntaxBraces {
+		return nil
+	}
+	all, err := t.Strings()
+	if err != nil {
+		return nil
+	}
+	uses := map[string]int{}
+	for _, s := range all {
+		fillBraces(s, func(name string) (string, bool) {
+			uses[name]++
+			return "", true
+		})
+	}
+	return uses
+}
+
 // Strings lists every string of the template's own body that Render searches for
 // placeholders and that may hold one, which is one with a dollar sign.
 func (t *Template) Strings() ([]string, error) {

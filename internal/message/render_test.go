@@ -325,3 +325,17 @@ func TestParametersCannotMakeAContentOfAnySize(t *testing.T) {
 	_, _, err := many.Render(&message.Message{Params: map[string]string{"a": long}})
 	require.ErrorContains(t, err, "a[52]: with its parameters the content has more than 1048576 bytes")
 }
+
+func TestAMessageThatWouldBeTooLargeIsRejectedAtAcceptance(t *testing.T) {
+	t.Parallel()
+	b := message.Batch{
+		Template: message.Template{Body: []byte(`{"text":"` + strings.Repeat("${a}", 1_000) + `"}`), Syntax: message.SyntaxBraces},
+		Messages: []message.Message{{Params: map[string]string{"a": strings.Repeat("x", 2_000)}}, {Params: map[string]string{"a": "x"}}},
+	}
+	r := message.Router{Routes: []message.Route{{Hops: []string{"one"}}}, Accounts: map[string]message.Policy{"one": {}}}
+	r.Accept(&b, func(i int) string { return fmt.Sprintf("messages[%d].to", i) })
+	require.Equal(t, message.Problems{{
+		Index: 0, Path: "messages[0].to", Code: message.CodeTooLong, Detail: "with its parameters the content has more than 1048576 bytes",
+	}}, b.Problems())
+	require.Equal(t, -1, b.Messages[0].Route)
+}

@@ -46,7 +46,7 @@ func (r Router) Accept(b *Batch, path func(i int) string) {
 // no batch: it adds their hops and policies to b, and marks no twins.
 func (r Router) Acceptance(b *Batch, path func(i int) string) *Acceptance {
 	b.Hops, b.Policies = nil, map[string]Policy{}
-	return &Acceptance{router: r, batch: b, path: path, ways: map[string]int{}}
+	return &Acceptance{router: r, batch: b, path: path, ways: map[string]int{}, uses: b.Template.uses()}
 }
 
 // Acceptance finds the ways of the messages of one batch.
@@ -55,10 +55,14 @@ type Acceptance struct {
 	batch  *Batch
 	path   func(i int) string
 	ways   map[string]int
+	uses   map[string]int // of each parameter in the template
 }
 
 // Accept fixes the way of the message with index i.
 func (a *Acceptance) Accept(i int, m *Message) {
+	if len(m.Problems) == 0 && a.tooLarge(m) {
+		m.Problems.Add(i, a.path(i), CodeTooLong, "with its parameters the content has more than %d bytes", MaxContent)
+	}
 	if len(m.Problems) > 0 {
 		m.Route = -1
 		return
@@ -86,6 +90,18 @@ func (a *Acceptance) Accept(i int, m *Message) {
 		a.ways[wanted] = at
 	}
 	m.Route = at
+}
+
+// tooLarge reports whether a message's parameters alone make its content too large.
+// What its own body makes of them is seen when it is rendered.
+func (a *Acceptance) tooLarge(m *Message) bool {
+	n := 0
+	for name, times := range a.uses {
+		if n += times * len(m.Params[name]); n > MaxContent {
+			return true
+		}
+	}
+	return false
 }
 
 // maxWays bounds how many orders of channels are remembered.
