@@ -152,7 +152,7 @@ func TestACallerHearsOfEveryMessageAndOfTheEnd(t *testing.T) {
 	require.NoError(t, l.client.GetWorkflow(t.Context(), workflows.NotifyID(id), "").Get(t.Context(), &again))
 	require.Equal(t, res, again)
 
-	require.NoError(t, l.starter.Delete(t.Context(), ref))
+	l.remove(t, ref)
 	require.Eventually(t, func() bool { // the server removes it in its own time
 		_, err := l.client.DescribeWorkflowExecution(t.Context(), workflows.NotifyID(id), "")
 		return err != nil

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http/httptest"
@@ -240,6 +241,18 @@ func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row
 	}
 	require.Equal(t, counts, *status.Counts)
 	return status, rows
+}
+
+// remove deletes a batch. The server forgets it in its own time.
+func (l *lab) remove(t *testing.T, ref starter.Ref) {
+	t.Helper()
+	if err := l.starter.Delete(t.Context(), ref); !errors.Is(err, starter.ErrLingers) {
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		_, err := l.starter.Status(t.Context(), ref)
+		return errors.Is(err, starter.ErrNotFound)
+	}, 2*time.Minute, 50*time.Millisecond)
 }
 
 // received is how often the sandbox accepted each message, by our id.
