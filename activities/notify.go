@@ -51,7 +51,7 @@ const (
 	// Reading takes at most a tenth of the time in a large batch.
 	readShare   = 10
 	restAtLeast = 2 * time.Second
-	restAtMost  = 10 * time.Minute
+	restAtMost  = 30 * time.Second
 )
 
 // Deliver tells a batch's events in the order of their changes, one request at a

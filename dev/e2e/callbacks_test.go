@@ -102,7 +102,7 @@ func (l *listener) told(t *testing.T, last string) ([]string, map[int]string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.err != nil || len(l.types) > 0 && l.types[len(l.types)-1] == last
-	}, time.Minute, 20*time.Millisecond)
+	}, 3*time.Minute, 20*time.Millisecond)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	require.NoError(t, l.err)
@@ -156,7 +156,7 @@ func TestACallerHearsOfEveryMessageAndOfTheEnd(t *testing.T) {
 	require.Eventually(t, func() bool { // the server removes it in its own time
 		_, err := l.client.DescribeWorkflowExecution(t.Context(), workflows.NotifyID(id), "")
 		return err != nil
-	}, time.Minute, 50*time.Millisecond)
+	}, 3*time.Minute, 50*time.Millisecond)
 }
 
 func TestACallerHearsOfALargeBatchInBundles(t *testing.T) {

@@ -29,6 +29,10 @@ func behaviour() dc.StaticClient {
 		// A cancel reaches a running attempt without a heartbeat.
 		dc.WorkerCommandsEnabled.Key():             true,
 		dc.EnableCancelActivityWorkerCommand.Key(): true,
+		// A workflow can be deleted once its end is known to have been dealt with: not
+		// half a minute and several tries later.
+		dc.TransferProcessorUpdateAckInterval.Key():   time.Second,
+		dc.VisibilityProcessorUpdateAckInterval.Key(): time.Second,
 	}
 }
 
