@@ -103,7 +103,8 @@ check-tidy:
 # every fuzz test are plain tests. The end-to-end tests run with small batches
 # first, then with every batch in segments and in groups; those of large batches
 # choose for themselves, so once is enough. Without a cache every task replays its
-# history.
+# history. What is read of the environment before a test begins is not in the key of
+# go test's cache of results, so these runs have none.
 .PHONY: check-tests
 check-tests:
 	@echo "== go test -race ./..."
@@ -111,11 +112,11 @@ check-tests:
 	@echo "== go test ./... in dev"
 	@$(GO) -C dev test ./...
 	@echo "== the end-to-end tests, every batch in segments"
-	@VOLLEY_MODE=segments $(GO) -C dev test -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=segments $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
 	@echo "== the end-to-end tests, every batch in groups"
-	@VOLLEY_MODE=group $(GO) -C dev test -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=group $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
 	@echo "== the same without a cache of workflows: every task replays its history"
-	@VOLLEY_MODE=group VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=group VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
 
 FUZZTIME ?= 5s
 .PHONY: check-fuzz
