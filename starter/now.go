@@ -11,8 +11,8 @@ import (
 const (
 	// maxAsked is how many running segments a status asks, all at once.
 	maxAsked = 32
-	// askFirst is how long a status waits for segments of which this process has heard
-	// nothing lately, askWait for the others. Whoever answers later is counted next time.
+	// askFirst is how long a status waits for segments where this process has heard of
+	// none of them lately, else askWait. Whoever answers later is counted next time.
 	askFirst = 700 * time.Millisecond
 	askWait  = 50 * time.Millisecond
 	// lately is how long what a segment said is news.
@@ -31,11 +31,11 @@ func (v *view) now(ctx context.Context) message.Status {
 	}
 	numbers := v.running()
 	asOf := v.s.o.Now()
-	wait := askWait
+	wait := askFirst
 	asked := make([]<-chan struct{}, len(numbers))
 	for i, number := range numbers {
-		if h, ok := v.s.heard.of(v.workflow(number)); !ok || asOf.Sub(h.at) > lately {
-			wait = askFirst
+		if h, ok := v.s.heard.of(v.workflow(number)); ok && asOf.Sub(h.at) <= lately {
+			wait = askWait
 		}
 		asked[i] = v.s.heard.ask(v.workflow(number), func() (heardStatus, bool) { return v.count(context.WithoutCancel(ctx), number) })
 	}

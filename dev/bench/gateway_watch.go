@@ -18,7 +18,7 @@ import (
 
 // Dashboards.
 const (
-	watchers       = 10
+	watchers       = 1
 	watchedBatches = 50
 	watchEvery     = time.Second
 	// atOnce is how many connections a browser has to one place.
