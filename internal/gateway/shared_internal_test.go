@@ -79,7 +79,11 @@ func TestErrorsAreSharedAsAnswersAre(t *testing.T) {
 func TestWhatRestsIsAskedLessOften(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchRunning}))
-	require.Equal(t, freshRest, freshStatus(message.Status{State: message.BatchScheduled}))
-	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchPaused, Counts: &message.Counts{message.Sending: 1}}))
+	now := time.Now()
+	for due, want := range map[time.Duration]time.Duration{time.Hour: freshRest, time.Second: time.Second, -time.Hour: fresh} {
+		at := now.Add(due)
+		require.Equal(t, want, freshStatus(message.Status{State: message.BatchScheduled, AsOf: now, NextDueAt: &at}))
+	}
+	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchPaused}))
 	require.Equal(t, freshEnd, freshStatus(message.Status{State: message.BatchCompleted}))
 }
