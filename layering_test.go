@@ -62,7 +62,7 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "internal/store", "activities", "workflows"},
 			powers: []string{temporal, client, json},
 		},
-		"internal/intake": {ours: []string{"internal/message", "internal/dialect"}},
+		"internal/intake":   {ours: []string{"internal/message", "internal/dialect"}},
 		"internal/nodetest": {},
 		"internal/gateway": {
 			ours:   []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider", "starter"},
