@@ -52,7 +52,7 @@ func (v *view) now(ctx context.Context) message.Status {
 	}
 	for _, number := range numbers {
 		h, ok := v.s.heard.of(v.workflow(number))
-		if !ok {
+		if !ok || h.at.Before(v.status.CreatedAt) { // the latter is of an earlier batch of this id
 			h.at = time.UnixMilli(v.status.Rev >> revShift) // of the batch's own last change
 		} else {
 			v.replace(number, h.Status)
