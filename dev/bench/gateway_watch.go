@@ -23,6 +23,9 @@ const (
 	watchEvery     = time.Second
 	// atOnce is how many connections a browser has to one place.
 	atOnce = 6
+	// watchedMessages run long enough for what a dashboard costs to be that of looking on,
+	// not that of its first look.
+	watchedMessages = 5 * inlineMessages
 )
 
 // watched is how fast a batch is sent while dashboards look at it and at others.
@@ -48,7 +51,7 @@ type looks struct {
 }
 
 func (d *door) watched(ctx context.Context) (w watched, err error) {
-	w.Messages = d.o.count("running", inlineMessages)
+	w.Messages = d.o.count("running", watchedMessages)
 	kinds := map[string]batch{
 		"batches that wait":       {tenant: play.Tenant, dispatch: "message", due: time.Now().Add(24 * time.Hour)},
 		"batches that have ended": {tenant: play.Tenant, dispatch: "message"},
@@ -71,20 +74,24 @@ func (d *door) watched(ctx context.Context) (w watched, err error) {
 	}
 	var alone []float64
 	rounds := map[string][]looks{}
+	const nobody = "nobody"
+	order := append([]string{nobody}, names...)
 	for range d.o.rounds {
-		before, err := d.seen(ctx, w.Messages, nil)
-		if err != nil {
-			return w, err
-		}
-		alone = append(alone, before.Speed)
-		for _, name := range names {
+		round := map[string]looks{}
+		for _, name := range order {
 			l, err := d.seen(ctx, w.Messages, others[name])
 			if err != nil {
 				return w, err
 			}
-			l.Ratio = l.Speed / before.Speed
+			round[name] = l
+		}
+		alone = append(alone, round[nobody].Speed)
+		for _, name := range names {
+			l := round[name]
+			l.Ratio = l.Speed / round[nobody].Speed
 			rounds[name] = append(rounds[name], l)
 		}
+		order = append(order[1:], order[0]) // each comes first as often
 	}
 	w.Alone = measure.Median(alone)
 	for _, name := range names {
@@ -119,8 +126,15 @@ func medianLooks(name string, all []looks) looks {
 	}
 }
 
-// seen sends a batch while dashboards look at it and at others; nil is nobody.
+// seen sends a batch while dashboards look at it and at others, which they have done
+// before; nil is nobody.
 func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err error) {
+	var w *watch
+	if others != nil {
+		w = d.look(ctx, others)
+		defer w.stop()
+		w.sawAll(ctx)
+	}
 	s, err := batch{tenant: play.Tenant, dispatch: "message"}.start(ctx, d.bed, n)
 	if err != nil {
 		return l, err
@@ -129,15 +143,17 @@ func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err e
 	if err != nil {
 		return l, err
 	}
-	stop := func() ([]time.Duration, error) { return nil, nil }
-	if others != nil {
-		stop = d.look(ctx, append([]string{s.ref.ID}, others...))
+	if w != nil {
+		w.begin(s.ref.ID)
 	}
 	err = s.wait(ctx)
 	took := time.Since(s.began).Seconds()
-	times, fault := stop()
-	if err == nil {
-		err = fault
+	var times []time.Duration
+	if w != nil {
+		var fault error
+		if times, fault = w.stop(); err == nil {
+			err = fault
+		}
 	}
 	if err != nil {
 		return l, err
@@ -149,50 +165,91 @@ func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err e
 	}, err
 }
 
-// look has watchers look at batches, as many at once as browsers do, until stop is
-// called. A round that takes longer than watchEvery delays the next one.
-func (d *door) look(ctx context.Context, ids []string) (stop func() ([]time.Duration, error)) {
+// watch is dashboards that look at batches.
+type watch struct {
+	door   *door
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	once   chan struct{} // closed when everybody has looked at all
+	mu     sync.Mutex
+	ids    []string
+	times  []time.Duration // since begin
+	fault  error
+}
+
+// look has watchers look at batches, as many at once as browsers do, until stopped. A
+// round that takes longer than watchEvery delays the next one.
+func (d *door) look(ctx context.Context, ids []string) *watch {
 	ctx, cancel := context.WithCancel(ctx)
-	var mu sync.Mutex
-	var all []time.Duration
-	var fault error
-	var wg sync.WaitGroup
+	w := &watch{door: d, cancel: cancel, once: make(chan struct{}), ids: ids}
+	var first sync.WaitGroup
 	for range watchers {
-		wg.Go(func() {
-			t := time.NewTicker(watchEvery)
-			defer t.Stop()
-			for {
-				var g errgroup.Group
-				g.SetLimit(atOnce)
-				for _, id := range ids {
-					g.Go(func() error {
-						began := time.Now()
-						err := d.status(ctx, id)
-						if ctx.Err() != nil {
-							return nil
-						}
-						mu.Lock()
-						defer mu.Unlock()
-						if all = append(all, time.Since(began)); err != nil {
-							fault = fmt.Errorf("batch %s: %w", id, err)
-						}
-						return nil
-					})
-				}
-				_ = g.Wait() // faults are kept
-				select {
-				case <-t.C:
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
+		first.Add(1)
+		w.wg.Go(func() { w.run(ctx, sync.OnceFunc(first.Done)) })
 	}
-	return func() ([]time.Duration, error) {
-		cancel()
-		wg.Wait()
-		return all, fault
+	go func() { first.Wait(); close(w.once) }()
+	return w
+}
+
+func (w *watch) run(ctx context.Context, seen func()) {
+	defer seen()
+	t := time.NewTicker(watchEvery)
+	defer t.Stop()
+	for {
+		w.mu.Lock()
+		ids := w.ids
+		w.mu.Unlock()
+		var g errgroup.Group
+		g.SetLimit(atOnce)
+		for _, id := range ids {
+			g.Go(func() error {
+				w.one(ctx, id)
+				return nil
+			})
+		}
+		_ = g.Wait() // faults are kept
+		seen()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
 	}
+}
+
+func (w *watch) one(ctx context.Context, id string) {
+	began := time.Now()
+	err := w.door.status(ctx, id)
+	if ctx.Err() != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.times = append(w.times, time.Since(began)); err != nil {
+		w.fault = fmt.Errorf("batch %s: %w", id, err)
+	}
+}
+
+// sawAll waits until everybody has looked at all once.
+func (w *watch) sawAll(ctx context.Context) {
+	select {
+	case <-w.once:
+	case <-ctx.Done():
+	}
+}
+
+// begin has a batch looked at, too, and counts from now.
+func (w *watch) begin(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids, w.times = append([]string{id}, w.ids...), nil
+}
+
+// stop ends the looking and says how long each look has taken.
+func (w *watch) stop() ([]time.Duration, error) {
+	w.cancel()
+	w.wg.Wait()
+	return w.times, w.fault
 }
 
 // status looks at one batch.
