@@ -17,6 +17,9 @@ type description struct {
 	// end is there when only the store still knows the batch.
 	end *message.Result
 
+	// at is where the history ends.
+	at moment
+
 	memo   memo
 	known  bool // the memo is one of ours
 	open   bool
@@ -40,7 +43,7 @@ func (s *Starter) describe(ctx context.Context, ref Ref) (description, error) {
 
 func (s *Starter) descriptionOf(info *workflowpb.WorkflowExecutionInfo) description {
 	m, known := s.readMemo(info.GetMemo())
-	d := description{memo: m, known: known, status: info.GetStatus(), open: isOpen(info.GetStatus())}
+	d := description{at: moment{info.GetExecution().GetRunId(), info.GetHistoryLength()}, memo: m, known: known, status: info.GetStatus(), open: isOpen(info.GetStatus())}
 	if info.GetCloseTime() != nil {
 		d.closed = info.GetCloseTime().AsTime()
 	}

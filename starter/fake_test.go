@@ -2,6 +2,7 @@ package starter_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -142,9 +143,9 @@ func (f *fake) StartWorkflowExecution(_ context.Context, r *workflowservice.Star
 func (f *fake) info(id string) *workflowpb.WorkflowExecutionInfo {
 	w := f.flows[id]
 	info := &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run"}, Status: w.status,
+		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: fmt.Sprintf("%p", w)}, Status: w.status,
 		Memo: w.start.GetMemo(), SearchAttributes: w.start.GetSearchAttributes(),
-		StartTime: w.events[0].GetEventTime(),
+		StartTime: w.events[0].GetEventTime(), HistoryLength: int64(len(w.events)),
 	}
 	if w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		info.CloseTime = w.events[len(w.events)-1].GetEventTime()

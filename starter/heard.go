@@ -4,17 +4,18 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"volley/internal/message"
 )
 
 // maxHeard is of how many segments it is kept what they said.
 const maxHeard = 20_000
 
-// heard is what running segments said of themselves when they were last asked. The
-// zero value has heard nothing.
+// heard is what running segments said of themselves when they were last asked.
 type heard struct {
+	said  *lru.Cache[string, heardStatus] // by workflow id
 	mu    sync.Mutex
-	said  map[string]heardStatus // by workflow id
 	asked map[string]chan struct{}
 }
 
@@ -25,10 +26,7 @@ type heardStatus struct {
 }
 
 func (h *heard) of(wid string) (heardStatus, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	st, ok := h.said[wid]
-	return st, ok
+	return h.said.Get(wid)
 }
 
 // ask puts a question to a segment in the background, unless one is under way. The
@@ -39,9 +37,6 @@ func (h *heard) ask(wid string, question func() (heardStatus, bool)) <-chan stru
 	if done, ok := h.asked[wid]; ok {
 		return done
 	}
-	if h.said == nil || len(h.said) >= maxHeard {
-		h.said = map[string]heardStatus{}
-	}
 	if h.asked == nil {
 		h.asked = map[string]chan struct{}{}
 	}
@@ -51,8 +46,8 @@ func (h *heard) ask(wid string, question func() (heardStatus, bool)) <-chan stru
 		st, ok := question()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if ok && st.Rev >= h.said[wid].Rev {
-			h.said[wid] = st
+		if last, _ := h.said.Peek(wid); ok && st.Rev >= last.Rev {
+			h.said.Add(wid, st)
 		}
 		delete(h.asked, wid)
 		close(done)

@@ -15,8 +15,16 @@ import (
 // after the end.
 func (s *Starter) end(ctx context.Context, ref Ref, rows bool) (message.Result, error) {
 	res, err := s.result(ctx, ref)
-	if err != nil || s.o.Store == nil {
+	if err != nil {
 		return res, err
+	}
+	return s.reported(ctx, ref, res, rows)
+}
+
+// reported is a result with what reports have made of it.
+func (s *Starter) reported(ctx context.Context, ref Ref, res message.Result, rows bool) (message.Result, error) {
+	if s.o.Store == nil {
+		return res, nil
 	}
 	dir := reportsDir(ref, res)
 	r, err := s.o.Store.Reported(ctx, dir)

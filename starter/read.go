@@ -17,34 +17,27 @@ import (
 
 // Status says where a batch stands. An open batch is asked through a worker, a
 // closed one is read from its result, or from the store when Temporal no longer
-// has it. The running segments of a large batch are asked side by side; where one
-// does not answer, the batch's own last count stands.
+// has it. A workflow is asked again only once its history has grown, so that looking
+// at batches that wait takes no worker's time. The running segments of a large batch
+// are asked side by side; where one does not answer, the batch's own last count stands.
 //
 // Errors: ErrNotFound, ErrNoWorker, ErrUnreachable, ErrInvalid (a bad id).
 func (s *Starter) Status(ctx context.Context, ref Ref) (message.Status, error) {
-	if s.large.has(ref) {
-		if v, err := s.viewOf(ctx, ref); err == nil {
-			return v.now(ctx), nil
-		}
-	}
-	l, err := s.locate(ctx, ref)
+	st, err := s.standing(ctx, ref)
 	if err != nil {
 		return message.Status{}, err
 	}
-	if l.view != nil {
-		s.large.add(ref)
-		return l.view.now(ctx), nil
-	}
-	var st message.Status
-	closed, err := s.query(ctx, WorkflowID(ref), &st, workflows.QueryStatus)
-	if err != nil || !closed {
+	switch {
+	case st.large:
+		return s.viewOf(ref, st).now(ctx), nil
+	case st.open:
 		// The worker has seen all of the history; its own clock stands at the last
 		// thing that happened.
-		st.AsOf = s.o.Now().UTC()
-		st.Forecast(s.o.Rates[st.Account], 0)
-		return st, s.workerError(ctx, "batch "+ref.ID, err)
+		st.Status.AsOf = s.o.Now().UTC()
+		st.Status.Forecast(s.o.Rates[st.Status.Account], 0)
+		return st.Status, nil
 	}
-	res, err := s.end(ctx, ref, false)
+	res, err := s.reported(ctx, ref, message.Result{Status: st.Status}, false)
 	return res.Status, err
 }
 

@@ -247,6 +247,7 @@ func TestTheEndOfOneRunIsNotTheEndOfItsBatch(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, res.Status.Total, st.Total)
 	f.flow(t, "batch-a").between = slices.Repeat([]enumspb.WorkflowExecutionStatus{again}, 10)
+	f.grow(t, "batch-a")
 	_, err = s.Status(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNoWorker, "it never waits for the end of the batch")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.uber.org/zap"
@@ -105,9 +106,8 @@ const (
 type Starter struct {
 	c client.Client
 	o Options
-	// large are batches that were seen to be large, so that asking one again takes
-	// one call less.
-	large known
+	// stood is how batches stood when they were last asked.
+	stood *lru.Cache[Ref, standing]
 	// heard is what running segments of large batches said.
 	heard heard
 	// home are batches that reports were for.
@@ -149,7 +149,10 @@ func New(c client.Client, o Options) *Starter {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Starter{c: c, o: o}
+	s := &Starter{c: c, o: o}
+	s.stood, _ = lru.New[Ref, standing](maxStandings) // fails below 1
+	s.heard.said, _ = lru.New[string, heardStatus](maxHeard)
+	return s
 }
 
 // Ref names a batch of a tenant. An empty Tenant is DefaultTenant.

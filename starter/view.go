@@ -8,7 +8,6 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/store"
-	"volley/workflows"
 )
 
 // view is what is known of a large batch at one moment. Its rows are read from the
@@ -36,34 +35,20 @@ func (s *Starter) newView(ref Ref) *view {
 	return &view{s: s, ref: ref, wid: wid, key: message.KeyOf(wid), taken: map[int]*taken{}, lost: map[int]error{}}
 }
 
-// viewOf asks a large batch for its overview, or reads how it ended.
-func (s *Starter) viewOf(ctx context.Context, ref Ref) (*view, error) {
+// viewOf is how a large batch stands.
+func (s *Starter) viewOf(ref Ref, st standing) *view {
 	v := s.newView(ref)
-	var o message.Overview
-	closed, err := s.query(ctx, v.wid, &o, workflows.QueryOverview)
-	if err != nil {
-		return nil, s.workerError(ctx, "batch "+ref.ID, err)
-	}
-	if closed {
-		res, err := s.result(ctx, ref)
-		if err != nil {
-			return nil, err
-		}
-		return s.viewOfResult(ref, res)
-	}
-	v.open, v.status, v.large, v.counts = true, o.Status, o.Large, o.Counts
-	v.status.AsOf = s.o.Now().UTC()
-	return v, nil
+	v.open, v.status, v.large, v.counts = st.open, st.Status, st.Large, st.Counts
+	return v
 }
 
 // viewOfResult is a large batch that has ended.
 func (s *Starter) viewOfResult(ref Ref, res message.Result) (*view, error) {
-	if res.Large == nil {
-		return nil, fmt.Errorf("batch %s: its result does not say where its messages are", ref.ID)
+	st, err := ended(res, true)
+	if err != nil {
+		return nil, err
 	}
-	v := s.newView(ref)
-	v.status, v.large = res.Status, *res.Large
-	return v, nil
+	return s.viewOf(ref, st), nil
 }
 
 // remembered is a batch that Temporal no longer has, as the store knows it. It is
@@ -106,8 +91,11 @@ func (s *Starter) locate(ctx context.Context, ref Ref) (located, error) {
 		v, err := s.viewOfResult(ref, *d.end)
 		return located{description: d, view: v}, err
 	}
-	v, err := s.viewOf(ctx, ref)
-	return located{description: d, view: v}, err
+	st, err := s.ask(ctx, ref, true)
+	if err != nil {
+		return located{}, err
+	}
+	return located{description: d, view: s.viewOf(ref, st)}, nil
 }
 
 // recall describes a batch, also one that only the store remembers.

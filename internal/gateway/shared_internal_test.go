@@ -80,10 +80,10 @@ func TestWhatRestsIsAskedLessOften(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchRunning}))
 	now := time.Now()
-	for due, want := range map[time.Duration]time.Duration{time.Hour: freshRest, time.Second: time.Second, -time.Hour: fresh} {
+	for due, want := range map[time.Duration]time.Duration{time.Hour: freshRest, time.Second / 2: time.Second / 2, -time.Hour: fresh} {
 		at := now.Add(due)
 		require.Equal(t, want, freshStatus(message.Status{State: message.BatchScheduled, AsOf: now, NextDueAt: &at}))
 	}
-	require.Equal(t, fresh, freshStatus(message.Status{State: message.BatchPaused}))
+	require.Equal(t, freshRest, freshStatus(message.Status{State: message.BatchPaused}))
 	require.Equal(t, freshEnd, freshStatus(message.Status{State: message.BatchCompleted}))
 }
