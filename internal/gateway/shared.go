@@ -13,10 +13,12 @@ const (
 	// fresh is how long an answer serves all who ask the same, from when it came: at
 	// most four questions a second reach a batch.
 	fresh = 250 * time.Millisecond
-	// freshRest is fresh for a batch that is not due yet, at most until it is, or is
-	// paused, and freshEnd for one that has ended, which only delivery reports change.
-	freshRest = time.Second
-	freshEnd  = 5 * time.Second
+	// freshPause is fresh for a batch that is paused, freshRest for one that is not due
+	// yet, at most until it is, and freshEnd for one that has ended, which only delivery
+	// reports change.
+	freshPause = time.Second
+	freshRest  = 5 * time.Second
+	freshEnd   = 10 * time.Second
 	// patience bounds a question, which goes on when those who asked have gone.
 	patience = 25 * time.Second
 )
@@ -55,7 +57,7 @@ func freshStatus(st message.Status) time.Duration {
 	case st.State.Closed():
 		return freshEnd
 	case st.State == message.BatchPaused:
-		return freshRest
+		return freshPause
 	case st.State == message.BatchScheduled && st.NextDueAt != nil:
 		return min(max(st.NextDueAt.Sub(st.AsOf), fresh), freshRest)
 	}

@@ -84,6 +84,6 @@ func TestWhatRestsIsAskedLessOften(t *testing.T) {
 		at := now.Add(due)
 		require.Equal(t, want, freshStatus(message.Status{State: message.BatchScheduled, AsOf: now, NextDueAt: &at}))
 	}
-	require.Equal(t, freshRest, freshStatus(message.Status{State: message.BatchPaused}))
+	require.Equal(t, freshPause, freshStatus(message.Status{State: message.BatchPaused}))
 	require.Equal(t, freshEnd, freshStatus(message.Status{State: message.BatchCompleted}))
 }
