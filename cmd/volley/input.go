@@ -22,6 +22,9 @@ type input struct {
 	text, channel string
 	metadata      []string
 	priority      int
+	awaitReports  time.Duration
+	callbackURL   string
+	callbackEach  bool
 	// dispatch is empty unless it was asked for.
 	dispatch string
 }
@@ -36,6 +39,9 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 	f.StringVar(&in.channel, "channel", "", "the channel of a CSV file's messages")
 	f.StringArrayVar(&in.metadata, "metadata", nil, "`key=value` of a CSV file's batch, as often as needed")
 	f.IntVar(&in.priority, "priority", 0, "priority of a CSV file's batch, from 1 (first) to 5")
+	f.DurationVar(&in.awaitReports, "await-reports", 0, "how long the messages of a CSV file's batch wait for their delivery reports, up to 72h")
+	f.StringVar(&in.callbackURL, "callback-url", "", "where events of a CSV file's batch go, instead of the tenant's `URL`")
+	f.BoolVar(&in.callbackEach, "callback-messages", false, "tell events of each message of a CSV file's batch, also above 1,000 messages")
 	f.StringVar(&in.dispatch, "dispatch", "", "message (an activity for each attempt) or group (one for many messages); default: what the\nrequest says, or by limits.group_above")
 	offer(cmd, "dialect", dialectNames()...)
 	offer(cmd, "dispatch", "message", "group")
@@ -45,9 +51,9 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 // given are the flags that decide what the request means, as they were given.
 func given(f *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
-	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel", "metadata", "priority"} {
+	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel", "metadata", "priority", "await-reports", "callback-url", "callback-messages"} {
 		flag := f.Lookup(name)
-		if flag == nil || !flag.Changed || name == "strict" && flag.Value.String() == "false" {
+		if flag == nil || !flag.Changed || flag.Value.Type() == "bool" && flag.Value.String() == "false" {
 			continue
 		}
 		out[name] = flag.Value.String()
@@ -69,6 +75,10 @@ func (in *input) forCSV(isCSV bool) error {
 		return usage("--metadata is for CSV files, the request has metadata of its own")
 	case in.priority != 0:
 		return usage("--priority is for CSV files, the request has a priority of its own")
+	case in.awaitReports != 0:
+		return usage("--await-reports is for CSV files, the request has awaitReports of its own")
+	case in.callbackURL != "" || in.callbackEach:
+		return usage("--callback-url and --callback-messages are for CSV files, the request has callbacks of its own")
 	}
 	return nil
 }
@@ -103,6 +113,10 @@ func (a *app) options(in input, c *config.Config) (o intake.Options, err error) 
 	}
 	if o.Priority = in.priority; o.Priority < 0 || o.Priority > 5 {
 		return o, usage("--priority %d: expected 1 (first) to 5", o.Priority)
+	}
+	o.AwaitReports = in.awaitReports
+	if in.callbackURL != "" || in.callbackEach {
+		o.Callbacks = &message.Callbacks{URL: in.callbackURL, Messages: in.callbackEach}
 	}
 	if in.sendAfter != "" {
 		if o.SendAfter, err = parseTime("send-after", in.sendAfter, o.Now); err != nil {

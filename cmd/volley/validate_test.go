@@ -125,6 +125,10 @@ func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
 		{"volley", goodBody, "--channel=SMS", 2},
 		{"volley", goodBody, "--metadata=k=v", 2},
 		{"volley", goodBody, "--priority=2", 2},
+		{"volley", goodBody, "--await-reports=10m", 2},
+		{"volley", goodBody, "--callback-url=https://example.com", 2},
+		{"volley", goodBody, "--callback-messages", 2},
+		{"volley", goodBody, "--callback-messages=false", 0},
 		{"volley", "{\"text\":\"Hi\"}\n{\"to\":\"a\"}\n", "--text=Hi", 2},
 		{"bluesky", `{"items":[]}`, "--text=Hi", 2},
 		{"volley", "\ufeffto\na\n", "--text=Hi", 0},
@@ -134,7 +138,7 @@ func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
 		r := s.run(t, "validate", "--dialect", tt.dialect, tt.flag, "-")
 		require.Equal(t, tt.code, r.code, r.stdout+r.stderr)
 		if tt.code == 2 {
-			require.Contains(t, r.stderr, "is for CSV files")
+			require.Contains(t, r.stderr, "for CSV files")
 		}
 	}
 }
@@ -143,13 +147,19 @@ func TestTheHeaderOfACSVFileComesFromFlags(t *testing.T) {
 	t.Parallel()
 	for args, code := range map[string]int{
 		"--metadata=campaign=x --metadata=a=b=c --priority=2": 0,
-		"--metadata=campaign":           2,
-		"--metadata==x":                 2,
-		"--metadata=a=1 --metadata=a=2": 2,
-		"--priority=9":                  2,
-		"--priority=-1":                 2,
+		"--metadata=campaign":                     2,
+		"--metadata==x":                           2,
+		"--metadata=a=1 --metadata=a=2":           2,
+		"--priority=9":                            2,
+		"--priority=-1":                           2,
+		"--await-reports=10m --callback-messages": 0,
+		"--callback-url=https://example.com/e":    0,
+		"--callback-url=example.com":              2,
+		"--await-reports=73h":                     2,
+		"--await-reports=-1s":                     2,
+		"--await-reports=soon":                    2,
 	} {
-		s := withConfig(t, nil)
+		s := setting{env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", strings.Replace(testConfig, "tenants: {", "tenants: {default: {callbacks: {secret: c2VjcmV0c2VjcmV0c2VjcmV0}}, ", 1))}}
 		s.stdin = "to\na\n"
 		r := s.run(t, append([]string{"validate", "--dialect", "volley", "--text", "Hi", "-"}, strings.Fields(args)...)...)
 		require.Equal(t, code, r.code, args+r.stdout+r.stderr)

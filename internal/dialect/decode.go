@@ -259,12 +259,17 @@ func (r *reader) callback(n node) string {
 	if !ok {
 		return ""
 	}
+	return r.address(n.path, s)
+}
+
+// address checks an address for events; a bad one is a problem, and empty.
+func (r *reader) address(path, s string) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		r.add(n.path, message.CodeFormat, "expected an address such as https://example.com/events, without a password or a fragment")
+		r.add(path, message.CodeFormat, "expected an address such as https://example.com/events, without a password or a fragment")
 	case len(s) > maxCallback:
-		r.add(n.path, message.CodeTooLong, "an address has at most %d bytes, got %d", maxCallback, len(s))
+		r.add(path, message.CodeTooLong, "an address has at most %d bytes, got %d", maxCallback, len(s))
 	default:
 		return s
 	}

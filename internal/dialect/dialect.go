@@ -28,6 +28,10 @@ type Options struct {
 	// also that of a bird batch.
 	Metadata json.RawMessage
 	Priority int
+	// AwaitReports (0: not at all, up to 72 h) and Callbacks (nil: those of the tenant)
+	// stand for the header of a CSV file, too.
+	AwaitReports time.Duration
+	Callbacks    *message.Callbacks
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
 	// TakeCallbacks makes the callback_url of a sinch request ours: events of the

@@ -138,14 +138,19 @@ func (b *volleyBatch) readAwaitReports(doc *object) {
 		return
 	}
 	d, err := time.ParseDuration(wait.value)
-	switch {
-	case err != nil:
+	if err != nil {
 		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", wait.value)
-	case d < 0 || d > maxAwait:
-		b.whole.add(b.whole.place(wait.key), message.CodeRange, "expected 0s (no wait) to %s, got %s", maxAwait, wait.value)
-	default:
-		b.AwaitReports = spanMillis(d)
+		return
 	}
+	b.setAwaitReports(b.whole.place(wait.key), d)
+}
+
+func (b *volleyBatch) setAwaitReports(path string, d time.Duration) {
+	if d < 0 || d > maxAwait {
+		b.whole.add(path, message.CodeRange, "expected 0s (no wait) to %s, got %s", maxAwait, d)
+		return
+	}
+	b.AwaitReports = spanMillis(d)
 }
 
 // readCallbacks reads where the batch's events are to go: {"url","messages"}.

@@ -44,6 +44,14 @@ func beginVolleyCSV(body []byte, whole bool, o Options) (*volleyFile, message.Pr
 	if o.Priority < 0 || o.Priority > 5 {
 		b.whole.add("priority", message.CodeRange, "expected 1 to 5, got %d", o.Priority)
 	}
+	b.setAwaitReports("awaitReports", o.AwaitReports)
+	if o.Callbacks != nil {
+		c := *o.Callbacks
+		if c.Path = "callbacks.url"; c.URL != "" {
+			c.URL = b.whole.address(c.Path, c.URL)
+		}
+		b.Callbacks = &c
+	}
 	columns := slices.Clone(row)
 	b.whole.problems = append(b.whole.problems, csvHeader(columns)...)
 	rows := csvRows{batch: b, columns: columns, at: map[string]int{}}

@@ -27,6 +27,19 @@ func (g *Gateway) own() {
 	g.handle("GET /v1/batches/{id}/results", f, g.ownResults)
 	g.handle("GET /v1/batches/{id}/events", f, g.ownEvents)
 	g.handle("POST /v1/batches/{action}", f, g.ownAction)
+	for path, methods := range map[string]string{
+		"/v1/batches": "GET, POST", "/v1/batches/{id}/messages": "GET", "/v1/batches/{id}/messages/{message}": "GET",
+		"/v1/batches/{id}/results": "GET", "/v1/batches/{id}/events": "GET",
+	} {
+		g.plain(path, f.only(methods))
+	}
+	g.plain("/v1/batches/{action}", func(w http.ResponseWriter, r *http.Request) {
+		allowed := http.MethodGet
+		if strings.Contains(r.PathValue("action"), ":") {
+			allowed = http.MethodPost
+		}
+		f.only(allowed)(w, r)
+	})
 	g.plain("/v1/", func(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, notFound("there is nothing at "+r.Method+" "+r.URL.Path+", /openapi.json says what there is"))
 	})

@@ -127,6 +127,50 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	}
 }
 
+func TestTheHeaderOfACSVFileComesFromParameters(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, func(o *gateway.Options) { o.Tenants[0].Signs = true })
+	const file = "to\n+15550001111\n"
+	target := "/v1/batches?text=hi&id=b1&priority=2&metadata=k%3Dv&awaitReports=10m&callbackUrl=https%3A%2F%2Fexample.com%2Fe&callbackMessages=true"
+	b.acme("POST", target, file).json(http.StatusAccepted)
+	got := b.batches[starter.Ref{Tenant: "acme", ID: "b1"}]
+	require.Equal(t, 2, got.Priority)
+	require.EqualValues(t, 600_000, got.AwaitReports)
+	require.Equal(t, "https://example.com/e", got.Callbacks.URL)
+	require.True(t, got.Callbacks.Messages)
+	b.acme("POST", target, file).json(http.StatusOK)
+	require.Equal(t, "conflict", b.acme("POST", strings.Replace(target, "10m", "11m", 1), file).json(http.StatusConflict)["code"])
+	for _, wrong := range []string{"awaitReports=73h", "callbackUrl=example.com"} {
+		doc := b.acme("POST", "/v1/batches?text=hi&"+wrong, file).json(http.StatusUnprocessableEntity)
+		require.Len(t, doc["problems"], 1, wrong)
+	}
+	for _, wrong := range []string{"awaitReports=soon", "callbackMessages=1"} {
+		require.Equal(t, "invalid", b.acme("POST", "/v1/batches?text=hi&"+wrong, file).json(http.StatusBadRequest)["code"])
+	}
+	for _, beside := range []string{"awaitReports=10m", "callbackUrl=https%3A%2F%2Fexample.com", "callbackMessages=true"} {
+		require.Equal(t, "invalid", b.acme("POST", "/v1/batches?"+beside, one).json(http.StatusBadRequest)["code"])
+	}
+}
+
+func TestAnotherMethodIsToldWhichThereAre(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	for call, allowed := range map[string]string{
+		"PUT /v1/batches":                  "GET, POST",
+		"DELETE /v1/batches/b1":            "GET",
+		"PATCH /v1/batches/b1:cancel":      "POST",
+		"POST /v1/batches/b1/messages":     "GET",
+		"DELETE /v1/batches/b1/messages/0": "GET",
+		"POST /v1/batches/b1/results":      "GET",
+		"POST /v1/batches/b1/events":       "GET",
+	} {
+		method, target, _ := strings.Cut(call, " ")
+		r := b.acme(method, target, "")
+		require.Equal(t, "method_not_allowed", r.json(http.StatusMethodNotAllowed)["code"], call)
+		require.Equal(t, allowed, r.Header().Get("Allow"), call)
+	}
+}
+
 func TestARequestThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"volley/internal/message"
 )
 
 // query reads the parameters of a request, and refuses those that are not known.
@@ -82,7 +84,7 @@ func (q *query) end() error {
 // `volley start`.
 func (q *query) submission(now time.Time) submission {
 	s := submission{dialect: q.text("dialect"), id: q.text("id"), flags: map[string]string{}}
-	for _, name := range []string{"channel", "text", "priority", "metadata"} {
+	for _, name := range []string{"channel", "text", "priority", "metadata", "awaitReports", "callbackUrl", "callbackMessages"} {
 		if q.values.Has(name) {
 			s.forCSV = append(s.forCSV, name)
 		}
@@ -120,6 +122,20 @@ func (q *query) submission(now time.Time) submission {
 	s.flags["priority"] = q.text("priority")
 	s.flags["metadata"] = strings.Join(q.values["metadata"], "\x00")
 	o.Metadata = q.pairs("metadata")
+	if v := flag("awaitReports", "await-reports"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			q.fail("awaitReports", "is no duration such as 10m")
+		}
+		o.AwaitReports = d
+	}
+	c := message.Callbacks{URL: flag("callbackUrl", "callback-url"), Messages: q.truth("callbackMessages")}
+	if c.Messages {
+		s.flags["callback-messages"] = "true"
+	}
+	if c.URL != "" || c.Messages {
+		o.Callbacks = &c
+	}
 	return s
 }
 
