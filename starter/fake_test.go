@@ -48,6 +48,7 @@ type fake struct {
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
 	updates    int
+	queries    int
 	deleted    []string
 	leaving    map[string]*workflowpb.WorkflowExecutionInfo // deleted, and described linger times more
 	linger     int
@@ -199,6 +200,7 @@ func (f *fake) GetWorkflowExecutionHistory(ctx context.Context, r *workflowservi
 
 func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkflowRequest) (*workflowservice.QueryWorkflowResponse, error) {
 	f.mu.Lock()
+	f.queries++
 	w, err := f.find(r.GetExecution().GetWorkflowId())
 	if err != nil {
 		f.mu.Unlock()

@@ -251,6 +251,38 @@ func TestControlsOfSegmentsThatHaveNotBegunShow(t *testing.T) {
 	require.Len(t, all(t, b, starter.ResultQuery{State: "scheduled"}), 498)
 }
 
+func TestWhatChangedInSegmentsThatHaveNotBegunComesAfterItsRev(t *testing.T) {
+	t.Parallel()
+	b, o := halfway(t)
+	rev := func(minutes int) int64 { return noon.Add(time.Duration(minutes)*time.Minute).UnixMilli()<<10 | 3 }
+	since := func(q int64) []message.Row {
+		page, err := b.Messages(t.Context(), a, message.PageQuery{Since: q, Limit: message.MaxPage, Cursor: "4:0"})
+		require.NoError(t, err)
+		return page.Messages
+	}
+	tell := func() {
+		b.fake.onStart(o)
+		b.fake.flow(t, "batch-a").query = b.fake.answer
+	}
+	require.Empty(t, since(rev(0)))
+	o.Large.Canceled, o.Large.Reasons, o.Large.Revs = []int{3001, 3002, 1002}, []string{"", "", ""}, message.Revs{rev(1), rev(2), rev(2)}
+	tell()
+	changed := since(rev(0))
+	require.Len(t, changed, 2)
+	require.Equal(t, rev(1), changed[0].Rev)
+	require.Equal(t, noon.Add(time.Minute), changed[0].FinishedAt.UTC())
+	changed = since(rev(1))
+	require.Len(t, changed, 1)
+	require.Equal(t, 3002, changed[0].Index)
+	require.Empty(t, since(rev(2)))
+
+	o.Large.Due, o.Large.DueRev = noon.Add(time.Hour).UnixMilli(), rev(3)
+	tell()
+	changed = since(rev(2))
+	require.Len(t, changed, 497, "of 500 one is rejected and two were canceled before")
+	require.Empty(t, since(rev(3)))
+}
+
 // ended is a batch that was canceled when two of its four segments had ended.
 func ended(t *testing.T) (*big, message.Result) {
 	t.Helper()

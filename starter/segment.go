@@ -76,8 +76,9 @@ func (r *rows) idle(lines message.Lines, never bool) {
 	rest := r.view.rest(r.number, never)
 	for pos, l := range lines {
 		rec := firstRecord(l, made)
-		if large.Due != 0 && l.Code == "" {
-			rec.Due, rec.Expires = large.Due, large.Due+l.TTL
+		by := canceled[l.Index]
+		if large.Due != 0 && l.Code == "" && (by.rev == 0 || by.rev > large.DueRev) {
+			rec.Due, rec.Expires, rec.Rev = large.Due, large.Due+l.TTL, max(rec.Rev, large.DueRev)
 		}
 		if !r.view.stopped(&rec, l.Index, canceled, rest) && !rec.State.Final() && rec.Due <= now {
 			rec.State = message.Accepted
@@ -86,15 +87,25 @@ func (r *rows) idle(lines message.Lines, never bool) {
 	}
 }
 
-// canceled are the messages that were canceled by name before a workflow had them,
-// by index, with the reasons.
-func (v *view) canceled() map[int]string {
-	all := make(map[int]string, len(v.large.Canceled))
+// strike is a cancel of one message by name before a workflow had it, at a rev of
+// the batch; 0 is not known.
+type strike struct {
+	reason string
+	rev    int64
+}
+
+// canceled are such messages, by index.
+func (v *view) canceled() map[int]strike {
+	all := make(map[int]strike, len(v.large.Canceled))
 	for i, index := range v.large.Canceled {
-		all[index] = ""
+		var s strike
 		if i < len(v.large.Reasons) {
-			all[index] = v.large.Reasons[i]
+			s.reason = v.large.Reasons[i]
 		}
+		if i < len(v.large.Revs) {
+			s.rev = v.large.Revs[i]
+		}
+		all[index] = s
 	}
 	return all
 }
@@ -102,22 +113,24 @@ func (v *view) canceled() map[int]string {
 // stopped ends the record of a message that no workflow will have: one that was
 // canceled by name, or of which rest says what became of it. It reports whether it
 // did.
-func (v *view) stopped(rec *message.Record, index int, canceled map[int]string, rest *message.Rest) bool {
-	reason, named := canceled[index]
+func (v *view) stopped(rec *message.Record, index int, canceled map[int]strike, rest *message.Rest) bool {
+	by, named := canceled[index]
 	if rec.State.Final() || !named && rest == nil {
 		return false
 	}
 	switch {
+	case by.rev > 0:
+		rec.Finished = by.rev >> revShift
 	case rest != nil:
 		rec.Finished = rest.Finished
 	case !v.open && v.status.FinishedAt != nil:
 		rec.Finished = v.status.FinishedAt.UnixMilli()
 	}
-	rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, reason
+	rec.State, rec.Code, rec.Detail = message.Canceled, codeCanceled, by.reason
 	if !named {
 		rec.State, rec.Code, rec.Detail = rest.State, rest.Code, rest.Detail
 	}
-	rec.Rev = max(rec.Rev, rec.Finished<<revShift)
+	rec.Rev = max(rec.Rev, rec.Finished<<revShift, by.rev)
 	return true
 }
 

@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -10,8 +11,12 @@ import (
 	"volley/workflows"
 )
 
-// maxStandings is of how many batches it is kept how they stood.
-const maxStandings = 2000
+// maxStandings is of how many batches it is kept how they stood, and maxStanding how
+// much one of them may say of itself, about, in bytes.
+const (
+	maxStandings = 2000
+	maxStanding  = 16 << 10
+)
 
 // moment is a place in a workflow's history: its end, when it had so many events.
 // The zero value is not known, and equal to none.
@@ -38,9 +43,12 @@ func (s *Starter) standing(ctx context.Context, ref Ref) (standing, error) {
 	if last.large && last.Status.State == message.BatchRunning {
 		// Something has happened since, so that asking where the history ends is one
 		// call more for nothing.
-		if st, err := s.ask(ctx, ref, true); err == nil {
-			s.stood.Add(ref, st)
-			return st, nil
+		st, err := s.ask(ctx, ref, true)
+		if err == nil {
+			s.keep(ref, st)
+		}
+		if err == nil || errors.Is(err, ErrNoWorker) || errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			return st, err
 		}
 	}
 	d, err := s.recall(ctx, ref)
@@ -60,8 +68,19 @@ func (s *Starter) standing(ctx context.Context, ref Ref) (standing, error) {
 		// One that Temporal ended is told from what its segments did, which may go on.
 		st.at = d.at
 	}
-	s.stood.Add(ref, st)
+	s.keep(ref, st)
 	return st, nil
+}
+
+// keep remembers how a batch stands, unless that takes much memory.
+func (s *Starter) keep(ref Ref, st standing) {
+	n := len(st.Status.Metadata) + len(st.Large.Segments) + 8*len(st.Large.Canceled)
+	for _, r := range st.Large.Reasons {
+		n += len(r)
+	}
+	if n <= maxStanding {
+		s.stood.Add(ref, st)
+	}
 }
 
 // ask asks a batch how it stands, or reads how it ended.

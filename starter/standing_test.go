@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,4 +97,33 @@ func TestALargeBatchThatWaitsIsAskedOnce(t *testing.T) {
 			require.EqualValues(t, want, asked.Load())
 		})
 	}
+}
+
+func TestAWorkerThatIsAwayIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{Wait: short})
+	b.startBig(t, 1500)
+	b.fake.onStart(message.Overview{V: 1, Opened: true, Status: message.Status{ID: "a", State: message.BatchRunning, Total: 1500}})
+	w := b.fake.flow(t, "batch-a")
+	w.query = b.fake.answer
+	_, err := b.Status(t.Context(), a)
+	require.NoError(t, err)
+	w.query = nil
+	before := b.fake.queries
+	_, err = b.Status(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNoWorker)
+	require.Equal(t, before+1, b.fake.queries)
+}
+
+func TestALotOfMetadataIsNotKept(t *testing.T) {
+	t.Parallel()
+	s, f, res := openBatch(t, 5)
+	res.Status.Metadata = []byte(`{"k":"` + strings.Repeat("x", 20<<10) + `"}`)
+	f.flow(t, "batch-a").query = worker(t, res)
+	asked := count(f.flow(t, "batch-a"))
+	for range 2 {
+		_, err := s.Status(t.Context(), a)
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 2, asked.Load())
 }

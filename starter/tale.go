@@ -138,6 +138,9 @@ func (st *story) controls(in workflows.SegmentInput, lines message.Lines) {
 			reason = in.Reasons[k]
 		}
 		st.stop(i, reason)
+		if k < len(in.Revs) {
+			st.recs[i].Finished = in.Revs[k] >> revShift
+		}
 	}
 	if in.Cancel != nil {
 		st.cancel(*in.Cancel)

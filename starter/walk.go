@@ -43,6 +43,12 @@ func (v *view) skips(m *message.Manifest, number int, f filter) bool {
 	if rest != nil {
 		rev = max(rev, rest.Finished<<revShift)
 	}
+	for _, of := range v.large.Revs {
+		rev = max(rev, of)
+	}
+	if v.large.Due != 0 {
+		rev = max(rev, v.large.DueRev)
+	}
 	switch {
 	case f.since >= rev:
 		return true

@@ -25,6 +25,7 @@ func (r *run) stop(targets []int, q message.CancelRequest) (asked bool) {
 	q.Reason = message.Clip(q.Reason, message.MaxDetail)
 	if q.Messages == nil && r.counts.Open() > 0 {
 		r.cancel, r.reason = true, q.Reason
+		r.change()
 	}
 	for _, i := range targets {
 		rec := &r.recs[i]
@@ -34,7 +35,7 @@ func (r *run) stop(targets []int, q message.CancelRequest) (asked bool) {
 			r.note(i, message.EventCanceled, r.now(), "", q.Reason)
 			r.end(i, message.Canceled, "canceled", q.Reason)
 		default:
-			rec.Stop, rec.Code, rec.Detail = true, "canceled", q.Reason
+			rec.Stop, rec.Code, rec.Detail, rec.Rev = true, "canceled", q.Reason, r.change()
 			if t := r.open[i]; t != nil {
 				t.recall()
 				asked = true

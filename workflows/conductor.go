@@ -40,6 +40,7 @@ type conductor struct {
 	started  int64
 	finished int64
 	sendAt   int64 // the due time after a reschedule
+	sendRev  int64 // the rev of that
 	paused   bool
 	cancel   bool
 	reason   string

@@ -64,7 +64,7 @@ func (c *conductor) beginSegment(p *part) {
 	if c.batch.Dispatch != "" {
 		in.Dispatch = c.batch.Dispatch
 	}
-	in.Due, in.Canceled, in.Reasons = c.sendAt, p.canceled, fitReasons(p.reasons)
+	in.Due, in.Canceled, in.Reasons, in.Revs = c.sendAt, p.canceled, fitReasons(p.reasons), p.revs
 	p.letter = message.SegmentRunning
 	c.next++
 	c.firsts++
@@ -111,7 +111,7 @@ func (c *conductor) beginRetry(some []*part) {
 	in := c.input(p)
 	for _, s := range some {
 		in.Sources = append(in.Sources, activities.Source{Segment: s.number, Left: true})
-		in.Canceled, in.Reasons = append(in.Canceled, s.canceled...), append(in.Reasons, s.reasons...)
+		in.Canceled, in.Reasons, in.Revs = append(in.Canceled, s.canceled...), append(in.Reasons, s.reasons...), append(in.Revs, s.revs...)
 		for state, n := range s.left {
 			s.counts[state] -= n
 			p.counts[state] += n
@@ -204,7 +204,7 @@ func (c *conductor) lose(p *part, s message.State, code, detail string) {
 // gather keeps what a segment left for a retry.
 func (c *conductor) gather(p *part, res SegmentResult) {
 	p.letter = message.SegmentLeft
-	p.left, p.canceled, p.reasons = message.Counts{}, nil, nil
+	p.left, p.canceled, p.reasons, p.revs = message.Counts{}, nil, nil, nil
 	p.left[message.Retrying], p.leftExpires = res.Left, res.Expires
 	for _, s := range []message.State{message.Scheduled, message.Accepted, message.Sending} {
 		p.counts[message.Retrying] += p.counts[s]

@@ -29,9 +29,11 @@ type part struct {
 	taker       *part // the retry that has it
 
 	// canceled are messages that were canceled by name before its workflow began, or,
-	// once it has left some, before that of the retry does, with reasons.
+	// once it has left some, before that of the retry does, with reasons and the
+	// batch's revs.
 	canceled []int
 	reasons  []string
+	revs     message.Revs
 	rest     *message.Rest // what became of messages without an end of their own
 
 	child  workflow.ChildWorkflowFuture
@@ -84,9 +86,9 @@ func closeOpen(n *message.Counts, s message.State) {
 	n[message.Scheduled], n[message.Accepted], n[message.Sending], n[message.Retrying] = 0, 0, 0, 0
 }
 
-// strike cancels one open message of the part, which no workflow has, and reports
-// whether it was.
-func (p *part) strike(index int, reason string) bool {
+// strike cancels one open message of the part, which no workflow has, at a rev of
+// the batch, and reports whether it was.
+func (p *part) strike(index int, reason string, rev int64) bool {
 	if slices.Contains(p.canceled, index) {
 		return false
 	}
@@ -99,7 +101,7 @@ func (p *part) strike(index int, reason string) bool {
 			n[message.Canceled]++
 		}
 	}
-	p.canceled, p.reasons = append(p.canceled, index), append(p.reasons, reason)
+	p.canceled, p.reasons, p.revs = append(p.canceled, index), append(p.reasons, reason), append(p.revs, rev)
 	return true
 }
 

@@ -89,13 +89,14 @@ func (s *search) strike(ctx workflow.Context, todo []int) (asked []*errand, err 
 	if err := s.bounds(found); err != nil {
 		return nil, err
 	}
+	s.change()
 	of := map[*part]*errand{}
 	for k, i := range todo {
 		p, st := s.holder(found[k])
 		switch {
 		case s.idle(p, st):
 			s.fates[i] = fateEnded
-			if !isRejected(found[k]) && p.strike(i, s.reason) {
+			if !isRejected(found[k]) && p.strike(i, s.reason, s.rev) {
 				s.fates[i] = fateCanceled
 			}
 		case p.runs():
@@ -110,7 +111,6 @@ func (s *search) strike(ctx workflow.Context, todo []int) (asked []*errand, err 
 			s.fates[i] = fateEnded
 		}
 	}
-	s.change()
 	return asked, nil
 }
 

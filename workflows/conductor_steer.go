@@ -92,6 +92,7 @@ func (c *conductor) reschedule(at int64) bool {
 		}
 	}
 	c.change()
+	c.sendRev = c.rev
 	c.poke()
 	return true
 }

@@ -101,12 +101,12 @@ func (c *conductor) large() message.Large {
 			if room -= len(reason); room < 0 {
 				reason = ""
 			}
-			l.Canceled, l.Reasons = append(l.Canceled, index), append(l.Reasons, reason)
+			l.Canceled, l.Reasons, l.Revs = append(l.Canceled, index), append(l.Reasons, reason), append(l.Revs, p.revs[k])
 		}
 	}
 	l.Segments = string(letters)
 	if c.next < c.segments || c.rest != nil {
-		l.Due = c.sendAt
+		l.Due, l.DueRev = c.sendAt, c.sendRev
 	}
 	return l
 }

@@ -104,9 +104,12 @@ func TestACanceledMessageInDoubtIsFollowedToItsEndWithoutAnotherAttempt(t *testi
 				return activities.ReconcileResult{Verdict: v.verdict}
 			}
 			b.at(time.Second, func() {
+				before := b.status().Rev
 				update(b, workflows.ControlCancel, message.CancelRequest{}, func(r message.CancelResult, err error) {
 					require.NoError(t, err)
 					require.Equal(t, []string{id(0)}, r.InFlight)
+					require.Equal(t, message.BatchCanceling, b.status().State)
+					require.Greater(t, b.status().Rev, before, "whoever follows the batch hears of it")
 				})
 			})
 			res := b.run(batch(1, func(m *message.Batch) { m.Policies["one"] = resend(m.Policies["one"]) }))

@@ -154,7 +154,9 @@ func TestCancellingSingleMessagesOfALargeBatch(t *testing.T) {
 	t.Parallel()
 	b := busy(t)
 	named := ids(150, 103, 450, 301, 500, 2000, 2001, 2999, 450)
+	var before int64
 	b.at(time.Minute, func() {
+		before = b.overview().Status.Rev
 		b.cancel(message.CancelRequest{Reason: "asked to", Messages: named}, 8, func(r message.CancelResult) {
 			require.Equal(t, ids(103, 450, 2000, 2001), r.Canceled)
 			require.Equal(t, ids(150), r.Sent)
@@ -171,6 +173,11 @@ func TestCancellingSingleMessagesOfALargeBatch(t *testing.T) {
 	b.at(2*time.Minute, func() {
 		require.Equal(t, []int{2000, 2001}, b.overview().Large.Canceled)
 		require.Equal(t, []string{"asked to", "asked to"}, b.overview().Large.Reasons)
+		revs := b.overview().Large.Revs
+		require.Len(t, revs, 2)
+		require.Equal(t, revs[0], revs[1])
+		require.LessOrEqual(t, revs[0], b.overview().Status.Rev)
+		require.Greater(t, revs[0], before)
 		b.cancel(message.CancelRequest{Messages: named}, 8, func(r message.CancelResult) {
 			require.Empty(t, r.Canceled, "they were so before")
 		})
@@ -181,7 +188,10 @@ func TestCancellingSingleMessagesOfALargeBatch(t *testing.T) {
 	require.Equal(t, 6, res.Status.Counts[message.Canceled])
 	require.Equal(t, 3000-6-3, res.Status.Counts[message.Sent])
 	require.Equal(t, []int{2000, 2001, 2002}, b.inputs[21].Canceled)
+	require.Len(t, b.inputs[21].Revs, 3)
+	require.Greater(t, b.inputs[21].Revs[2], b.inputs[21].Revs[0])
 	require.Equal(t, []int{103}, b.inputs[31].Canceled)
+	require.Len(t, b.inputs[31].Revs, 1)
 	require.Empty(t, res.Large.Canceled)
 	for _, i := range []int{2000, 2001, 2002} {
 		require.Equal(t, message.Canceled, b.ledgers[21][i])

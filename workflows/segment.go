@@ -144,29 +144,32 @@ func (r *run) beginControls() {
 			}
 		}
 	}
-	end := func(i int, reason string) {
+	end := func(i int, reason string, at int64) {
 		rec := &r.recs[i]
 		if rec.State.Final() {
 			return
 		}
-		rec.State, rec.Finished, rec.Next = message.Canceled, r.now(), 0
+		rec.State, rec.Finished, rec.Next = message.Canceled, at, 0
 		rec.Code, rec.Detail, rec.Rev = "canceled", reason, r.change()
 		r.note(i, message.EventCanceled, rec.Finished, "", reason)
 		r.meter(i, message.Canceled)
 	}
 	for k, index := range in.Canceled {
 		if i, ok := r.seg.position(index); ok {
-			reason := ""
+			reason, at := "", r.now()
 			if k < len(in.Reasons) {
 				reason = in.Reasons[k]
 			}
-			end(i, reason)
+			if k < len(in.Revs) {
+				at = in.Revs[k] >> revShift
+			}
+			end(i, reason, at)
 		}
 	}
 	if q := in.Cancel; q != nil {
 		r.cancel, r.reason = true, message.Clip(q.Reason, message.MaxDetail)
 		for i := range r.recs {
-			end(i, r.reason)
+			end(i, r.reason, r.now())
 		}
 	}
 }
@@ -235,7 +238,7 @@ func (r *run) segmentResult() SegmentResult {
 // nextSegment is the input of the run that goes on after this one.
 func (r *run) nextSegment() SegmentInput {
 	in := r.seg.in
-	in.Due, in.Canceled, in.Reasons, in.Cancel = 0, nil, nil, nil
+	in.Due, in.Canceled, in.Reasons, in.Revs, in.Cancel = 0, nil, nil, nil, nil
 	in.State = &SegmentState{
 		Rev: r.rev, Started: r.started, Paused: r.paused, Cancel: r.cancel, Reason: r.reason, Reported: r.seg.reported,
 		Ledger: r.ledger(), Breakers: map[string]Breaker{},

@@ -25,12 +25,13 @@ type SegmentInput struct {
 	// Expires is the last end of a validity of its messages, in Unix ms.
 	Expires int64 `json:"expires,omitempty"`
 	// Due, Canceled, Paused and Cancel are what the controls had asked for before it began:
-	// a due time of all messages, indexes in the batch, with Reasons by index in
-	// Canceled.
-	Due      int64    `json:"due,omitempty"`
-	Canceled []int    `json:"canceled,omitempty"`
-	Reasons  []string `json:"reasons,omitempty"`
-	Paused   bool     `json:"paused,omitempty"`
+	// a due time of all messages, indexes in the batch, with Reasons and the batch's
+	// Revs by index in Canceled.
+	Due      int64        `json:"due,omitempty"`
+	Canceled []int        `json:"canceled,omitempty"`
+	Reasons  []string     `json:"reasons,omitempty"`
+	Revs     message.Revs `json:"revs,omitempty"`
+	Paused   bool         `json:"paused,omitempty"`
 	// Cancel ends all of it as canceled.
 	Cancel *message.CancelRequest `json:"cancel,omitempty"`
 	// State carries over what is known when a run continues as new.

@@ -1,5 +1,7 @@
 package message
 
+import "encoding/json"
+
 // Large is what a large batch's result says beside its status: where its messages
 // and their ledgers lie in the store.
 type Large struct {
@@ -16,10 +18,13 @@ type Large struct {
 	// Due is the due time of all messages of segments that have not begun, after a
 	// reschedule; 0 is each its own.
 	Due int64 `json:"due,omitempty"`
+	// DueRev is the batch's rev of that.
+	DueRev int64 `json:"dueRev,omitempty"`
 	// Canceled are the indexes of single messages that were canceled in segments
-	// that had not begun, and Reasons why, by index in Canceled.
+	// that had not begun, Reasons why and Revs when, by index in Canceled.
 	Canceled []int    `json:"canceled,omitempty"`
 	Reasons  []string `json:"reasons,omitempty"`
+	Revs     Revs     `json:"revs,omitempty"`
 }
 
 // Letters of Large.Segments.
@@ -70,4 +75,36 @@ type Overview struct {
 	Missing bool `json:"missing,omitempty"`
 	// Counts are those that Status has of each running workflow, by its number.
 	Counts map[int]Counts `json:"counts,omitempty"`
+}
+
+// Revs are a batch's revs at several changes. Equal ones in a row, as those of one
+// cancel are, take a few bytes as JSON.
+type Revs []int64
+
+// maxRevs is how many revs can be read.
+const maxRevs = 1 << 20
+
+// MarshalJSON packs the revs.
+func (r Revs) MarshalJSON() ([]byte, error) {
+	return columnOf(len(r), func(i int) int64 { return r[i] }).MarshalJSON()
+}
+
+// UnmarshalJSON unpacks what MarshalJSON wrote.
+func (r *Revs) UnmarshalJSON(b []byte) error {
+	var c column
+	if err := json.Unmarshal(b, &c); err != nil {
+		return err
+	}
+	n := int64(0)
+	for _, s := range c.steps {
+		if n += s.times; n > maxRevs || s.times > maxRevs {
+			return errDamaged
+		}
+	}
+	*r = make(Revs, n)
+	var bad damage
+	for i := range *r {
+		(*r)[i] = c.next(&bad, i)
+	}
+	return bad.err()
 }
