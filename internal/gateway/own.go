@@ -250,6 +250,7 @@ func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
 	if err != nil {
 		return err
 	}
+	g.status.forget(starter.Ref{Tenant: r.tenant.Tenant, ID: started.ID})
 	w.Header().Set(headerBatch, started.ID)
 	w.Header().Set("Location", "/v1/batches/"+started.ID)
 	status := http.StatusAccepted

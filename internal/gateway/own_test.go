@@ -44,6 +44,24 @@ func TestTheSameKeyAnswersWithTheSameBatch(t *testing.T) {
 	require.Equal(t, "conflict", flagged["code"])
 }
 
+func TestABatchThatWasJustStartedIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	ref := starter.Ref{Tenant: "acme", ID: "b1"}
+	b.acme("GET", "/v1/batches/b1", "").json(http.StatusNotFound)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	require.Equal(t, "completed", b.acme("GET", "/v1/batches/b1", "").json(http.StatusOK)["state"])
+
+	delete(b.batches, ref)
+	b.states[ref] = message.BatchRunning
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	require.Equal(t, "running", b.acme("GET", "/v1/batches/b1", "").json(http.StatusOK)["state"], "not how the one before it ended")
+
+	b.acme("GET", "/v1/batches/again", "").json(http.StatusNotFound)
+	b.acme("POST", "/v1/batches/b1:redrive", `{"id":"again"}`).json(http.StatusAccepted)
+	b.acme("GET", "/v1/batches/again", "").json(http.StatusOK)
+}
+
 func TestAnIDAndAKeyDoNotGoTogether(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil)
