@@ -189,9 +189,15 @@ func (g *Gateway) ownAction(w http.ResponseWriter, r asked) error {
 	case "cancel":
 		return g.ownCancel(w, r)
 	case "pause":
+		if err := readControl(w, r, &struct{}{}); err != nil {
+			return err
+		}
 		res, err := g.o.Batches.Pause(ctx, ref)
 		return answerWith(w, res, err)
 	case "resume":
+		if err := readControl(w, r, &struct{}{}); err != nil {
+			return err
+		}
 		res, err := g.o.Batches.Resume(ctx, ref)
 		return answerWith(w, res, err)
 	case "reschedule":
