@@ -128,11 +128,15 @@ func problemOf(l message.Line) message.Problem {
 }
 
 // storeError says what the store was asked for. A batch that is too large even for
-// the store is ErrInvalid.
+// the store is ErrInvalid; what is lost, and that the caller gave up, stays what it is,
+// and all else is ErrStore.
 func (s *Starter) storeError(what string, err error) error {
 	var large *store.TooLarge
-	if errors.As(err, &large) {
+	switch {
+	case errors.As(err, &large):
 		return fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
+	case store.Lost(err), errors.Is(err, context.Canceled), isOurs(err):
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	return fmt.Errorf("%s: %w: %w", what, ErrStore, err)
 }

@@ -21,7 +21,7 @@ import (
 // When no worker answers in time, the cancel is left behind as a signal, which
 // the next worker obeys; then the result has Confirmed false and the error is an
 // ErrNoWorker. A message that the batch does not have is ErrNotFound, and nothing
-// is done.
+// is done. More than a large batch can do by name is ErrRefused.
 //
 // Above a thousand messages the answer has counts only, and its lists are nil.
 func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) (message.CancelResult, error) {
@@ -116,8 +116,8 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 
 // Pause stops new attempts and names the messages whose attempt had left.
 //
-// Errors of Pause, Resume and Reschedule: ErrNotFound, ErrEnded, ErrNoWorker,
-// ErrUnreachable. They first make sure that a worker answers, and change nothing
+// Errors of Pause, Resume and Reschedule: ErrNotFound, ErrEnded, ErrRefused,
+// ErrNoWorker, ErrUnreachable. They first make sure that a worker answers, and change nothing
 // when none does. Should the worker go away in the instant between that and the
 // change, the error says that the change may still happen: Temporal keeps an
 // update that no worker has seen for as long as the workflow stays in the
@@ -219,7 +219,7 @@ func refused(err error) bool {
 		return false
 	}
 	switch app.Type() {
-	case workflows.ErrEndedType, workflows.ErrInputType, workflows.ErrNoMessageType:
+	case workflows.ErrEndedType, workflows.ErrInputType, workflows.ErrNoMessageType, workflows.ErrLargeType:
 		return true
 	}
 	return false

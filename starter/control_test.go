@@ -161,7 +161,7 @@ func TestControlsOfAnEndedBatchChangeNothing(t *testing.T) {
 func TestControlsThatTheWorkflowRefuses(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]error{
-		workflows.ErrEndedType: starter.ErrEnded, workflows.ErrInputType: starter.ErrInvalid,
+		workflows.ErrEndedType: starter.ErrEnded, workflows.ErrInputType: starter.ErrInvalid, workflows.ErrLargeType: starter.ErrRefused,
 	} {
 		s, f, _ := openBatch(t, 3)
 		f.flow(t, "batch-a").update = func(string, *commonpb.Payloads) (any, error) {
@@ -171,6 +171,20 @@ func TestControlsThatTheWorkflowRefuses(t *testing.T) {
 			require.ErrorIs(t, reads(s, a)[name](t.Context()), want, name)
 		}
 	}
+}
+
+func TestACancelOfMoreThanABatchCanDoSaysWhy(t *testing.T) {
+	t.Parallel()
+	s, f, _ := openBatch(t, 3)
+	for _, why := range []string{"cancel all of it, or the others later", "some workflows had not heard of it: cancel again"} {
+		f.flow(t, "batch-a").update = func(string, *commonpb.Payloads) (any, error) {
+			return nil, temporal.NewApplicationError(why, workflows.ErrLargeType)
+		}
+		_, err := s.Cancel(t.Context(), a, message.CancelRequest{Messages: []string{"0"}})
+		require.ErrorIs(t, err, starter.ErrRefused)
+		require.EqualError(t, err, "cancel batch a: the batch refuses it: "+why)
+	}
+	require.Empty(t, f.flow(t, "batch-a").signals)
 }
 
 func TestRescheduleRefusesWhatIsNoTime(t *testing.T) {

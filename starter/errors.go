@@ -154,6 +154,8 @@ func applicationError(what, kind, detail string, err error) error {
 		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, detail)
 	case workflows.ErrNoMessageType:
 		return fmt.Errorf("%s: %w: %s", what, ErrNotFound, detail)
+	case workflows.ErrLargeType:
+		return fmt.Errorf("%s: %w: %s", what, ErrRefused, detail)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -175,7 +177,7 @@ func statusCode(err error) codes.Code {
 }
 
 func isOurs(err error) bool {
-	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrRuns, ErrInvalid, ErrStoreNotShared, ErrNoStore} {
+	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrRuns, ErrInvalid, ErrRefused, ErrStore, ErrStoreNotShared, ErrNoStore} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -2,6 +2,8 @@ package starter_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/starter"
 )
 
@@ -189,6 +192,33 @@ func TestAFailedLargeStartLeavesNothing(t *testing.T) {
 			require.LessOrEqual(t, in.ended, 1)
 		})
 	}
+}
+
+func TestAStoreThatIsAwayIsToldFromOneThatLacksSomething(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir := filepath.Join(root, "store")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	b := newBigOn(t, starter.Options{}, "file://"+dir)
+	b.startBig(t, 1500)
+	fresh := starter.New(b.fake.client, starter.Options{Store: newStore(t, "file://"+dir), Now: func() time.Time { return noon }})
+	gone := filepath.Join(root, "gone")
+	require.NoError(t, os.Rename(dir, gone))
+	require.NoError(t, os.WriteFile(dir, nil, 0o600)) // a file where the folder belongs
+
+	_, err := fresh.StartLarge(t.Context(), starter.Request{Ref: starter.Ref{ID: "b"}}, streamOf(1500))
+	require.ErrorIs(t, err, starter.ErrStore)
+	require.NotErrorIs(t, err, starter.ErrInvalid)
+	require.NotContains(t, b.fake.flows, "batch-b")
+	_, err = fresh.Accepted(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrStore)
+	require.ErrorContains(t, err, "/manifest: ", "it names the object")
+
+	require.NoError(t, os.Remove(dir))
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	_, err = fresh.Accepted(t.Context(), a)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.NotErrorIs(t, err, starter.ErrStore)
 }
 
 func longText() string {

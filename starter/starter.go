@@ -34,6 +34,12 @@ var (
 	ErrLingers = errors.New("temporal takes longer to forget it")
 	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
 	ErrInvalid = errors.New("invalid")
+	// ErrRefused: the batch cannot do what was asked for as it stands, or not that much of
+	// it. The error says why, and what can be done instead.
+	ErrRefused = errors.New("the batch refuses it")
+	// ErrStore: the store of large batches cannot be read or written now. That something
+	// is not in it, or damaged, is another error.
+	ErrStore = errors.New("the store does not answer")
 	// ErrStoreNotShared: the worker does not see the store that large batches are
 	// written to. Nothing was started.
 	ErrStoreNotShared = errors.New("the store is not shared")

@@ -18,7 +18,7 @@ import (
 func TestExitCodesOfErrors(t *testing.T) {
 	t.Parallel()
 	for want, errs := range map[int][]error{
-		1: {starter.ErrUnreachable, starter.ErrNoWorker, starter.ErrEnded, errors.New("anything else")},
+		1: {starter.ErrUnreachable, starter.ErrNoWorker, starter.ErrEnded, starter.ErrRefused, starter.ErrStore, errors.New("anything else")},
 		2: {starter.ErrInvalid, &starter.TooLargeError{Messages: 2, MaxMessages: 1}},
 		4: {starter.ErrNotFound},
 		5: {starter.ErrConflict},

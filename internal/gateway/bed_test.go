@@ -41,10 +41,12 @@ type fake struct {
 	asked   []starter.Request
 	asks    map[string]int // how often a method was called
 
+	start  error // what every start is refused with
 	status func(starter.Ref) (message.Status, error)
 	wait   func(context.Context, starter.Ref) (message.Status, error)
 	cancel func(starter.Ref, message.CancelRequest) (message.CancelResult, error)
 	rows   func(starter.Ref) []message.Row
+	page   func(starter.Ref) error // what a page is refused with
 	list   func(starter.ListQuery) (starter.Batches, error)
 }
 
@@ -62,6 +64,9 @@ func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, err
 	defer f.mu.Unlock()
 	f.count("Start")
 	f.asked = append(f.asked, r)
+	if f.start != nil {
+		return starter.Started{}, f.start
+	}
 	if r.ID == "" {
 		r.ID = "new-" + fmt.Sprint(len(f.batches))
 		if r.IdempotencyKey != "" {
@@ -162,6 +167,11 @@ func (f *fake) Messages(_ context.Context, ref starter.Ref, q message.PageQuery)
 	if err != nil {
 		return message.Page{}, err
 	}
+	if f.page != nil {
+		if err := f.page(ref); err != nil {
+			return message.Page{}, err
+		}
+	}
 	all := f.rowsOf(ref, b)
 	return message.Pages(q, len(all),
 		func(i int) (message.State, int64) { return all[i].State, all[i].Rev },
@@ -255,11 +265,13 @@ func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelReques
 }
 
 func (f *fake) Pause(_ context.Context, ref starter.Ref) (message.PauseResult, error) {
+	f.count("pause")
 	_, err := f.there(ref)
 	return message.PauseResult{Batch: ref.ID, InFlight: []string{}}, err
 }
 
 func (f *fake) Resume(_ context.Context, ref starter.Ref) (message.ResumeResult, error) {
+	f.count("resume")
 	_, err := f.there(ref)
 	return message.ResumeResult{Batch: ref.ID}, err
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,6 +21,8 @@ const (
 	eventsEvery = 500 * time.Millisecond
 	// keepAlive is how long a stream stays silent at most.
 	keepAlive = 15 * time.Second
+	// openWait is how long a stream waits for a first status before it opens.
+	openWait = 5 * time.Second
 	// sortedEvents is the largest batch of which changes are told in their order.
 	sortedEvents = 1000
 )
@@ -53,22 +56,51 @@ func (g *Gateway) ownEvents(w http.ResponseWriter, r asked) error {
 	if err := q.end(); err != nil {
 		return err
 	}
-	st, err := g.status.get(r.Context(), r.ref())
+	st, known, err := g.firstLook(r.Context(), r.ref())
 	if err != nil {
 		return err
 	}
-	if st.State.Closed() && since >= st.Rev && since > 0 {
+	if known && st.State.Closed() && since >= st.Rev && since > 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	e := &events{g: g, w: w, ctl: http.NewResponseController(w), ref: r.ref(), since: since}
-	e.rows = rows == "true" || rows == "" && st.Total <= sortedEvents
+	e := &events{g: g, w: w, ctl: http.NewResponseController(w), ref: r.ref(), rows: rows, since: since}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	_ = e.follow(r.Context(), st) // the client has gone, or comes back
+	_ = e.follow(r.Context(), st, known) // the client has gone, or comes back
 	return nil
+}
+
+// firstLook is how a batch stands, if that is known soon. A stream of a batch that
+// exists opens even if nobody answers for it: an EventSource does not come back after
+// a refusal.
+func (g *Gateway) firstLook(ctx context.Context, ref starter.Ref) (st message.Status, known bool, err error) {
+	timer := time.NewTimer(openWait)
+	defer timer.Stop()
+	a := g.status.join(ctx, ref)
+	select {
+	case <-a.done:
+		if !away(a.err) {
+			return a.value, a.err == nil, a.err
+		}
+	case <-ctx.Done():
+		return st, false, ctx.Err()
+	case <-timer.C:
+	}
+	_, err = g.there.get(ctx, ref)
+	return st, false, err
+}
+
+// away reports whether an error means that nobody answers now, which passes.
+func away(err error) bool {
+	for _, e := range []error{starter.ErrNoWorker, starter.ErrUnreachable, starter.ErrStore, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // events is one client that follows a batch.
@@ -77,52 +109,73 @@ type events struct {
 	w     http.ResponseWriter
 	ctl   *http.ResponseController
 	ref   starter.Ref
-	rows  bool
+	rows  string // the client's choice: true, false, or empty
 	since int64
 	told  bool // a status
+	// alive fires when the client has heard nothing for keepAlive.
+	alive *time.Timer
 	buf   bytes.Buffer
 }
 
-// follow tells everything until the batch has ended, the client goes or the gateway
-// leaves.
-func (e *events) follow(ctx context.Context, st message.Status) error {
+// follow tells everything until the batch has ended or is gone, the client goes or the
+// gateway leaves. The status is only where the stream begins, if that is known.
+func (e *events) follow(ctx context.Context, st message.Status, known bool) error {
+	e.alive = time.NewTimer(keepAlive)
+	defer e.alive.Stop()
 	tick := time.NewTicker(eventsEvery)
 	defer tick.Stop()
-	for quiet := time.Duration(0); ; {
-		if st.Rev > e.since || !e.told {
-			if err := e.tell(ctx, st); err != nil {
+	if err := e.ctl.Flush(); err != nil {
+		return err
+	}
+	for {
+		if known && (st.Rev > e.since || !e.told) {
+			err := e.tell(ctx, st)
+			if err != nil && !away(err) {
 				return err
 			}
-			quiet = 0
+			known = err == nil
 		}
-		if st.State.Closed() {
+		if known && st.State.Closed() {
 			return e.send("end", 0, st)
 		}
+		if err := wait(ctx, e, tick.C); err != nil {
+			return err
+		}
+		a := e.g.status.join(ctx, e.ref)
+		if err := wait(ctx, e, a.done); err != nil {
+			return err
+		}
+		switch {
+		case a.err == nil:
+			st, known = a.value, true
+		case errors.Is(a.err, starter.ErrNotFound):
+			return a.err
+		} // else nobody answers now, and the stream goes on once somebody does
+	}
+}
+
+// wait waits for what comes, and keeps the stream alive until then. The error is that
+// the stream has ended.
+func wait[T any](ctx context.Context, e *events, what <-chan T) error {
+	for {
 		select {
+		case <-what:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.g.leaving:
-			return nil
-		case <-tick.C:
-		}
-		if quiet += eventsEvery; quiet >= keepAlive {
+			return http.ErrServerClosed
+		case <-e.alive.C:
 			if err := e.push(": still here\n\n"); err != nil {
 				return err
 			}
-			quiet = 0
 		}
-		next, err := e.g.status.get(ctx, e.ref)
-		if err == nil {
-			st = next
-		} else if ctx.Err() != nil {
-			return err
-		} // else nobody answers now, and the stream goes on once somebody does
 	}
 }
 
 // tell sends what has changed up to a status, and the status.
 func (e *events) tell(ctx context.Context, st message.Status) error {
-	if e.rows {
+	if e.rows == "true" || e.rows == "" && st.Total <= sortedEvents {
 		if err := e.tellRows(ctx, st); err != nil {
 			return err
 		}
@@ -136,7 +189,11 @@ func (e *events) tellRows(ctx context.Context, st message.Status) error {
 	var held []message.Row
 	q := message.PageQuery{Since: e.since, Limit: message.MaxPage}
 	for {
-		page, err := e.g.pages.get(ctx, pageKey{e.ref, q, st.Rev})
+		a := e.g.pages.join(ctx, pageKey{e.ref, q, st.Rev})
+		if err := wait(ctx, e, a.done); err != nil {
+			return err
+		}
+		page, err := a.value, a.err
 		if err != nil {
 			return err
 		}
@@ -185,6 +242,7 @@ func (e *events) send(name string, id int64, doc any) error {
 }
 
 func (e *events) push(text string) error {
+	e.alive.Reset(keepAlive)
 	if _, err := e.w.Write([]byte(text)); err != nil {
 		return err
 	}

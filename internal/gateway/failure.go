@@ -47,6 +47,7 @@ const (
 	codeConflict     = "conflict"
 	codeEnded        = "ended"
 	codeRuns         = "runs"
+	codeRefused      = "refused"
 	codeNoWorker     = "no_worker"
 	codeUnavailable  = "unavailable"
 	codeTimeout      = "timeout"
@@ -80,6 +81,8 @@ func refused(why error, problems message.Problems) *failure {
 const (
 	waitForServer = 5 * time.Second
 	waitForWorker = 10 * time.Second
+	// waitForOperator is for what somebody has to set right first.
+	waitForOperator = time.Minute
 )
 
 // failureOf says what an error means to a caller. What is our own trouble is logged,
@@ -112,6 +115,8 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return fail(http.StatusConflict, codeEnded, err.Error())
 	case errors.Is(err, starter.ErrRuns):
 		return fail(http.StatusConflict, codeRuns, err.Error())
+	case errors.Is(err, starter.ErrRefused):
+		return fail(http.StatusConflict, codeRefused, err.Error())
 	case errors.Is(err, starter.ErrInvalid):
 		return fail(http.StatusUnprocessableEntity, codeInvalid, err.Error())
 	}
@@ -127,12 +132,14 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 	switch {
 	case errors.Is(err, starter.ErrNoWorker):
 		return unavailable(codeNoWorker, "no worker answers", waitForWorker)
+	case errors.Is(err, starter.ErrStore):
+		return unavailable(codeUnavailable, "the store of large batches does not answer", waitForServer)
 	case errors.Is(err, starter.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		return unavailable(codeUnavailable, "Temporal does not answer", waitForServer)
 	case errors.Is(err, starter.ErrStoreNotShared):
-		return unavailable(codeUnavailable, "the store of large batches is not shared with the workers", 0)
+		return unavailable(codeUnavailable, "the store of large batches is not shared with the workers", waitForOperator)
 	case errors.As(err, &missing):
-		return unavailable(codeUnavailable, err.Error(), 0)
+		return unavailable(codeUnavailable, err.Error(), waitForOperator)
 	}
 	return fail(http.StatusInternalServerError, codeInternal, "something went wrong inside")
 }

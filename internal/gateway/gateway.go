@@ -72,7 +72,9 @@ type Gateway struct {
 	tenants *tenants
 	status  *shared[starter.Ref, message.Status]
 	pages   *shared[pageKey, message.Page]
-	mux     *http.ServeMux
+	// there finds out without a worker whether a batch exists.
+	there *shared[starter.Ref, struct{}]
+	mux   *http.ServeMux
 	// patterns are those that were registered, in their order.
 	patterns []string
 	// reading bounds the bodies of delivery reports that are in memory.
@@ -105,6 +107,10 @@ func New(o Options) *Gateway {
 	g.status.fresh = freshStatus
 	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {
 		return o.Batches.Messages(ctx, k.Ref, k.PageQuery)
+	})
+	g.there = newShared(func(ctx context.Context, ref starter.Ref) (struct{}, error) {
+		_, err := o.Batches.Accepted(ctx, ref)
+		return struct{}{}, err
 	})
 	g.routes()
 	return g

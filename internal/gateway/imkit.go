@@ -68,8 +68,8 @@ type imkitKeyError struct {
 
 func failIMKIT(w http.ResponseWriter, f *failure) {
 	text := f.detail
-	if len(f.problems) > 0 {
-		text += ": " + f.problems[0].Place()
+	if p := imkitProblem(f); p != nil {
+		text += ": " + p.Place()
 	}
 	if code := imkitKeyCode(f); code != "" {
 		if f.status == http.StatusUnauthorized {
@@ -106,15 +106,28 @@ func imkitCode(f *failure) (status int, code string) {
 	default:
 		return f.status, strings.ToUpper(strings.ReplaceAll(http.StatusText(f.status), " ", "_"))
 	}
-	for _, p := range f.problems {
-		switch {
-		case p.Path == "sender" && p.Code == message.CodeConflict:
-			return http.StatusForbidden, "INSUFFICIENT_PERMISSION"
-		case p.Code == message.CodeRequired:
-			return http.StatusBadRequest, "MISSING_PARAMETER"
-		}
+	switch p := imkitProblem(f); {
+	case p == nil:
+	case p.Path == "sender" && p.Code == message.CodeConflict:
+		return http.StatusForbidden, "INSUFFICIENT_PERMISSION"
+	case p.Code == message.CodeRequired:
+		return http.StatusBadRequest, "MISSING_PARAMETER"
 	}
 	return http.StatusBadRequest, "INVALID_PARAMETER"
+}
+
+// imkitProblem is the one problem that an answer has room for: the first that keeps
+// the whole batch from starting, or else the first. Nil is none.
+func imkitProblem(f *failure) *message.Problem {
+	for i := range f.problems {
+		if f.problems[i].Index == message.WholeBatch {
+			return &f.problems[i]
+		}
+	}
+	if len(f.problems) == 0 {
+		return nil
+	}
+	return &f.problems[0]
 }
 
 // imkitSubmit accepts a batch. What is wrong with single paras is not told: they are

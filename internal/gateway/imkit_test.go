@@ -141,6 +141,8 @@ func TestIMKITsFailuresHaveIMKITsShape(t *testing.T) {
 		"an empty list":      {body: `{"messageType":"text","message":"hi","paras":[]}`, status: 400, code: "INVALID_PARAMETER", text: "paras"},
 		"too many paras":     {body: `{"messageType":"text","message":"hi","paras":[{},{},{}]}`, status: 400, code: "INVALID_PARAMETER", text: "paras"},
 		"no batch":           {method: "GET", status: 400, code: "MISSING_PARAMETER", text: "batchID"},
+		"a para's as well":   {body: `{"messageType":"text","message":7,"paras":[{},{"room":"r"}]}`, status: 400, code: "INVALID_PARAMETER", text: "message: "},
+		"two of the batch":   {body: `{"messageType":"text","message":7,"sender":"x","paras":[{}]}`, status: 400, code: "INVALID_PARAMETER", text: "message: "},
 		"a sender":           {body: `{"messageType":"text","message":"hi","sender":"x","paras":[{"room":"r"}]}`, status: 403, code: "INSUFFICIENT_PERMISSION", text: "sender"},
 		"an unknown path":    {target: "/messages/single", body: "{}", status: 404, code: "NOT_FOUND", text: "/messages/single"},
 		"another method":     {method: "DELETE", status: 405, code: "METHOD_NOT_ALLOWED", text: "GET, POST"},

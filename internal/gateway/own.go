@@ -189,9 +189,15 @@ func (g *Gateway) ownAction(w http.ResponseWriter, r asked) error {
 	case "cancel":
 		return g.ownCancel(w, r)
 	case "pause":
+		if err := readControl(w, r, &struct{}{}); err != nil {
+			return err
+		}
 		res, err := g.o.Batches.Pause(ctx, ref)
 		return answerWith(w, res, err)
 	case "resume":
+		if err := readControl(w, r, &struct{}{}); err != nil {
+			return err
+		}
 		res, err := g.o.Batches.Resume(ctx, ref)
 		return answerWith(w, res, err)
 	case "reschedule":
@@ -250,6 +256,7 @@ func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
 	if err != nil {
 		return err
 	}
+	g.status.forget(starter.Ref{Tenant: r.tenant.Tenant, ID: started.ID})
 	w.Header().Set(headerBatch, started.ID)
 	w.Header().Set("Location", "/v1/batches/"+started.ID)
 	status := http.StatusAccepted

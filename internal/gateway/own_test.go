@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -42,6 +43,24 @@ func TestTheSameKeyAnswersWithTheSameBatch(t *testing.T) {
 	require.Equal(t, "conflict", other["code"])
 	flagged := b.acme("POST", "/v1/batches?ttl=2h", one, "Idempotency-Key: k1").json(http.StatusConflict)
 	require.Equal(t, "conflict", flagged["code"])
+}
+
+func TestABatchThatWasJustStartedIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	ref := starter.Ref{Tenant: "acme", ID: "b1"}
+	b.acme("GET", "/v1/batches/b1", "").json(http.StatusNotFound)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	require.Equal(t, "completed", b.acme("GET", "/v1/batches/b1", "").json(http.StatusOK)["state"])
+
+	delete(b.batches, ref)
+	b.states[ref] = message.BatchRunning
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	require.Equal(t, "running", b.acme("GET", "/v1/batches/b1", "").json(http.StatusOK)["state"], "not how the one before it ended")
+
+	b.acme("GET", "/v1/batches/again", "").json(http.StatusNotFound)
+	b.acme("POST", "/v1/batches/b1:redrive", `{"id":"again"}`).json(http.StatusAccepted)
+	b.acme("GET", "/v1/batches/again", "").json(http.StatusOK)
 }
 
 func TestAnIDAndAKeyDoNotGoTogether(t *testing.T) {
@@ -122,7 +141,7 @@ func TestARequestWithProblemsNamesThem(t *testing.T) {
 func TestUnknownParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil)
-	for _, target := range []string{"/v1/batches?dialcet=bird", "/v1/batches?ttl=soon", "/v1/batches?strict=1", "/v1/batches?dialect=smtp", "/v1/batches?ttl=2h&ttl=3h"} {
+	for _, target := range []string{"/v1/batches?dialcet=bird", "/v1/batches?ttl=soon", "/v1/batches?strict=1", "/v1/batches?dialect=smtp", "/v1/batches?ttl=2h&ttl=3h", "/v1/batches?sendAfter=-48h", "/v1/batches?sendAfter=soon"} {
 		require.Equal(t, "invalid", b.acme("POST", target, one).json(http.StatusBadRequest)["code"], target)
 	}
 }
@@ -214,6 +233,40 @@ func TestResultsAreStreamedInBothFormats(t *testing.T) {
 	r = b.acme("GET", "/v1/batches/b1/results?format=csv", "")
 	require.True(t, strings.HasPrefix(r.Body.String(), "index,id,reference,"))
 	require.Contains(t, r.Body.String(), `"c,2"`)
+}
+
+func TestResultsWithoutARowAreAnAnswer(t *testing.T) {
+	t.Parallel()
+	told := map[string]int{}
+	b := newBed(t, func(o *gateway.Options) {
+		o.Observe = func(route string, status int, _ time.Duration) { told[route] = status }
+	})
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	r := b.acme("GET", "/v1/batches/b1/results?state=failed", "")
+	require.Equal(t, http.StatusOK, r.Code)
+	require.Equal(t, "application/jsonl", r.Header().Get("Content-Type"))
+	require.Empty(t, r.Body.String())
+	require.Equal(t, http.StatusOK, told["GET /v1/batches/{id}/results"])
+	r = b.acme("GET", "/v1/batches/b1/results?state=failed&format=csv", "")
+	require.Equal(t, 1, strings.Count(r.Body.String(), "\n"))
+}
+
+func TestAPauseAndAResumeHaveNothingInTheirBody(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for _, action := range []string{"pause", "resume"} {
+		target := "/v1/batches/b1:" + action
+		for _, body := range []string{"", " ", "{}"} {
+			b.acme("POST", target, body).json(http.StatusOK)
+		}
+		asked := b.asks[action]
+		for _, body := range []string{`{"messages":["0"]}`, `{"reason":"x"}`, `["0"]`, `{`, `{}{}`} {
+			require.Equal(t, "invalid", b.acme("POST", target, body).json(http.StatusBadRequest)["code"], body)
+		}
+		require.Equal(t, asked, b.asks[action], "nothing was done")
+		require.Equal(t, 3, asked)
+	}
 }
 
 func TestACancelThatNobodyConfirmsIsAccepted(t *testing.T) {

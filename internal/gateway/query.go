@@ -145,8 +145,8 @@ func (q *query) moment(name, v string, now time.Time) time.Time {
 		return at
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil {
-		q.fail(name, "is neither an RFC 3339 time nor a duration such as 10m")
+	if err != nil || d < 0 {
+		q.fail(name, "is neither an RFC 3339 time nor a duration from now such as 10m")
 	}
 	return now.Add(d)
 }

@@ -34,6 +34,9 @@ func (g *Gateway) ownResults(w http.ResponseWriter, r asked) error {
 		return err
 	}
 	rows := newRows(w, format)
+	if !ok {
+		w.WriteHeader(http.StatusOK) // there may be nothing to write
+	}
 	for ; ok; row, err, ok = next() {
 		if err == nil {
 			err = rows.write(&row)

@@ -44,6 +44,30 @@ func TestAQuestionIsAskedOnceForAllWhoAskIt(t *testing.T) {
 	})
 }
 
+func TestAnAnswerToWhatHasChangedMeanwhileIsNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		s := newShared(func(context.Context, string) (int, error) {
+			asked++
+			n := asked
+			time.Sleep(fresh / 5)
+			return n, nil
+		})
+		first := make(chan int)
+		go func() { n, _ := s.get(t.Context(), "k"); first <- n }()
+		synctest.Wait()
+		s.forget("k")
+		require.Equal(t, 1, <-first)
+		n, _ := s.get(t.Context(), "k")
+		require.Equal(t, 2, n)
+		time.Sleep(fresh - fresh/5) // until the first answer is no longer fresh
+		synctest.Wait()
+		n, _ = s.get(t.Context(), "k")
+		require.Equal(t, 2, n, "which does not end the second")
+	})
+}
+
 func TestOneWhoLeavesDoesNotTakeTheAnswerWithThem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -94,6 +94,7 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 		return nil, err
 	}
 	out.ref = starter.Ref{Tenant: r.tenant.Tenant, ID: out.ID}
+	g.status.forget(out.ref) // that it was not there, or had another batch's end
 	w.Header().Set(headerBatch, out.ID)
 	return out, nil
 }
