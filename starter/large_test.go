@@ -125,8 +125,9 @@ func TestARepeatedLargeStartAnswersWhatTheFirstResolved(t *testing.T) {
 
 	third := streamOf(1500)
 	third.hash = "other"
-	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a}, third)
+	got, err = b.StartLarge(t.Context(), starter.Request{Ref: a}, third)
 	require.ErrorIs(t, err, starter.ErrConflict)
+	require.Equal(t, starter.Started{ID: "a"}, got)
 	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a, Flags: map[string]string{"ttl": "1h"}}, streamOf(1500))
 	require.ErrorIs(t, err, starter.ErrConflict)
 	require.Equal(t, 1, b.folders(t))
