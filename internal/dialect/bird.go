@@ -58,10 +58,11 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	if !o.SendAfter.IsZero() {
 		b.SendAfter = birdMilli(o.SendAfter)
 	}
+	room := allowance(maxProblems)
 	for i, n := range items {
 		r := &reader{index: i}
 		b.Messages[i] = birdMessage(r, n, schema, o.Now)
-		b.Messages[i].Problems = r.problems
+		b.Messages[i].Problems = room.keep(r.problems)
 	}
 	return b, nil
 }
