@@ -178,16 +178,26 @@ func (r *reader) isArray(n node) bool {
 	return true
 }
 
-// array reads the items of an array.
-func (r *reader) array(n node) ([]node, bool) {
+// each reads the items of an array one by one.
+func (r *reader) each(n node, read func(item node)) bool {
 	if !r.isArray(n) {
-		return nil, false
+		return false
 	}
-	items := []node{}
-	for i := 1; n.raw[i] != ']'; {
+	at := 0
+	for i := 1; n.raw[i] != ']'; at++ {
 		end := message.EndOfValue(n.raw, i)
-		items = append(items, node{path: fmt.Sprintf("%s[%d]", n.path, len(items)), raw: n.raw[i:end:end]})
+		read(node{path: fmt.Sprintf("%s[%d]", n.path, at), raw: n.raw[i:end:end]})
 		i = nextElement(n.raw, end)
+	}
+	return true
+}
+
+// array reads the items of an array, which costs many times what they have as bytes:
+// where there may be any number of them, each does.
+func (r *reader) array(n node) ([]node, bool) {
+	items := []node{}
+	if !r.each(n, func(item node) { items = append(items, item) }) {
+		return nil, false
 	}
 	return items, true
 }
