@@ -2,9 +2,11 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/workflows"
 )
 
@@ -36,7 +38,8 @@ func (s *Starter) Find(ctx context.Context, tenant, messageID string) (Ref, erro
 }
 
 // Accepted is a batch as it was accepted. That of a large one has no messages, and
-// none of its ways where the store does not have it.
+// none of its ways where the store does not have it. One of which the store has nothing
+// any more is ErrNotFound.
 func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error) {
 	d, err := s.recall(ctx, ref)
 	if err != nil {
@@ -53,7 +56,10 @@ func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error)
 		return nil, invalid("batch %s is in the store, and none is configured", ref.ID)
 	}
 	m, err := s.o.Store.Manifest(ctx, d.memo.Dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("batch %s: its messages are no longer in the store: %w", ref.ID, ErrNotFound)
+	case err != nil:
 		return nil, s.storeError("batch "+ref.ID, err)
 	}
 	b := m.Batch

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"volley/internal/message"
-	"volley/internal/store"
 	"volley/starter"
 )
 
@@ -128,8 +127,9 @@ func TestARepeatedLargeStartAnswersWhatTheFirstResolved(t *testing.T) {
 
 	third := streamOf(1500)
 	third.hash = "other"
-	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a}, third)
+	got, err = b.StartLarge(t.Context(), starter.Request{Ref: a}, third)
 	require.ErrorIs(t, err, starter.ErrConflict)
+	require.Equal(t, starter.Started{ID: "a"}, got)
 	_, err = b.StartLarge(t.Context(), starter.Request{Ref: a, Flags: map[string]string{"ttl": "1h"}}, streamOf(1500))
 	require.ErrorIs(t, err, starter.ErrConflict)
 	require.Equal(t, 1, b.folders(t))
@@ -217,7 +217,7 @@ func TestAStoreThatIsAwayIsToldFromOneThatLacksSomething(t *testing.T) {
 	require.NoError(t, os.Remove(dir))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	_, err = fresh.Accepted(t.Context(), a)
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, starter.ErrNotFound)
 	require.NotErrorIs(t, err, starter.ErrStore)
 }
 

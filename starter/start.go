@@ -20,7 +20,7 @@ import (
 // StartLarge, with its errors.
 //
 // Errors: ErrInvalid (a bad id, a *TooLargeError), ErrConflict (same id, other
-// content), *MissingAttributesError, ErrUnreachable.
+// content; Started has the id), *MissingAttributesError, ErrUnreachable.
 func (s *Starter) Start(ctx context.Context, r Request) (Started, error) {
 	if r.Batch == nil {
 		return Started{}, invalid("no batch was given")
@@ -168,7 +168,7 @@ func (s *Starter) existing(ctx context.Context, ref Ref, sum string) (Started, e
 // matched answers a repeated start if its content is that of the first.
 func (s *Starter) matched(ctx context.Context, ref Ref, d description, sum string) (Started, error) {
 	if !d.known || d.memo.Hash != sum {
-		return Started{}, fmt.Errorf("batch %s: %w", ref.ID, ErrConflict)
+		return Started{ID: ref.ID}, fmt.Errorf("batch %s: %w", ref.ID, ErrConflict)
 	}
 	return s.resolved(ctx, ref, d.memo)
 }

@@ -158,10 +158,23 @@ func TestStartOfOtherContentIsAConflict(t *testing.T) {
 			t.Parallel()
 			r := request("a", 1)
 			change(&r)
-			_, err := s.Start(t.Context(), r)
+			got, err := s.Start(t.Context(), r)
 			require.ErrorIs(t, err, starter.ErrConflict)
+			require.Equal(t, starter.Started{ID: "a"}, got)
 		})
 	}
+}
+
+func TestAConflictOfAKeyNamesTheBatchThatItStandsFor(t *testing.T) {
+	t.Parallel()
+	s, _ := newStarter(t, starter.Options{})
+	r := request("", 1)
+	r.IdempotencyKey = "k"
+	first := start(t, s, r)
+	r.Body = []byte("{}")
+	got, err := s.Start(t.Context(), r)
+	require.ErrorIs(t, err, starter.ErrConflict)
+	require.Equal(t, starter.Started{ID: first.ID}, got)
 }
 
 func TestStartRefuses(t *testing.T) {

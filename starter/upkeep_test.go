@@ -49,6 +49,19 @@ func TestALargeBatchIsRedriven(t *testing.T) {
 	require.ErrorIs(t, err, starter.ErrNotFound)
 }
 
+func TestABatchThatWasPurgedIsNotThereAsItWasAccepted(t *testing.T) {
+	t.Parallel()
+	b, _ := ended(t)
+	_, err := b.Accepted(t.Context(), a)
+	require.NoError(t, err)
+	later := newOn(b, func() time.Time { return time.Now().Add(60 * 24 * time.Hour) })
+	_, err = later.Purge(t.Context(), 30*24*time.Hour, false)
+	require.NoError(t, err)
+	require.Zero(t, b.folders(t))
+	_, err = b.Accepted(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrNotFound)
+}
+
 func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	t.Parallel()
 	open, _ := halfway(t)

@@ -53,6 +53,18 @@ func asked(body string) callback.Asked {
 const sinchBody = `{"app_id":"app-1","correlation_id":"corr-1","message_metadata":{"order":12345678901234567890,"a":"<b>"},
 	"recipient":{"identified_by":{"channel_identities":[{"channel":"WHATSAPP","identity":"1555"},{"channel":"SMS","identity":"+1555"}]}}}`
 
+// sinchSMS is a recipient on one channel only.
+const sinchSMS = `{"app_id":"app-1","channel_priority_order":["WHATSAPP","SMS"],
+	"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":"+1555"}]}}}`
+
+// messageOn is a row of a message that went to an identity; channel is the first of its
+// hop's, and empty where its request named none.
+func messageOn(channel, to string) message.Row {
+	row := messageRow(message.Sent, "", "")
+	row.Channel, row.To = channel, to
+	return row
+}
+
 const birdBody = `{"receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":"+15550001111"}]},
 	"body":{"type":"text","text":{"text":"Hi"}},"tags":["a"],"validity":60}`
 
@@ -87,6 +99,8 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 		"sinch.queued":    {"sinch", message1(sinchBody, messageRow(message.Sent, "", ""))},
 		"sinch.delivered": {"sinch", message1(`{"app_id":"app-1","recipient":{"contact_id":"contact-1"}}`, messageRow(message.Delivered, "", ""))},
 		"sinch.failed":    {"sinch", message1(sinchBody, messageRow(message.Expired, "expired", "too late"))},
+		"sinch.unordered": {"sinch", message1(sinchBody, messageOn("", "1555"))},
+		"sinch.merged":    {"sinch", message1(sinchSMS, messageOn("WHATSAPP", "+1555"))},
 		"bird.sent":       {"bird", birds(messageRow(message.Sent, "", ""))},
 		"bird.other":      {"bird", message1(`{"text":"Hi"}`, messageRow(message.Canceled, "canceled", "enough"))},
 		"bird.rejected":   {"bird", birds(messageRow(message.Rejected, "required", "body is missing"))},

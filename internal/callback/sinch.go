@@ -134,7 +134,9 @@ func sinchMetadata(e Event) string {
 	return string(out)
 }
 
-// sinchRecipient is the identity on the channel that was taken, or the contact.
+// sinchRecipient is the contact, or the identity on the channel that was taken. Where
+// the recipient has none on that channel, as where a request leaves several channels to
+// Sinch or names none at all, it is the identity that the message is for.
 func sinchRecipient(a *Asked, r *message.Row) (*sinchIdentity, string) {
 	var to struct {
 		ContactID    string `json:"contact_id"`
@@ -145,8 +147,13 @@ func sinchRecipient(a *Asked, r *message.Row) (*sinchIdentity, string) {
 	if raw := a.field("recipient"); len(raw) > 0 && json.Unmarshal(raw, &to) == nil && to.ContactID != "" {
 		return nil, to.ContactID
 	}
-	for _, id := range to.IdentifiedBy.Identities {
-		if id.Channel == r.Channel {
+	for _, taken := range []func(id sinchIdentity) bool{
+		func(id sinchIdentity) bool { return id.Channel == r.Channel && id.Identity == r.To },
+		func(id sinchIdentity) bool { return id.Channel == r.Channel },
+		func(id sinchIdentity) bool { return id.Identity == r.To },
+	} {
+		if i := slices.IndexFunc(to.IdentifiedBy.Identities, taken); i >= 0 {
+			id := to.IdentifiedBy.Identities[i]
 			return &sinchIdentity{Channel: id.Channel, Identity: id.Identity}, ""
 		}
 	}

@@ -58,10 +58,12 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	if !o.SendAfter.IsZero() {
 		b.SendAfter = birdMilli(o.SendAfter)
 	}
+	room := allowance(maxProblems)
+	left := birdRequestValues
 	for i, n := range items {
 		r := &reader{index: i}
-		b.Messages[i] = birdMessage(r, n, schema, o.Now)
-		b.Messages[i].Problems = r.problems
+		b.Messages[i] = birdMessage(r, n, schema, o.Now, &left)
+		b.Messages[i].Problems = room.keep(r.problems)
 	}
 	return b, nil
 }
@@ -82,7 +84,7 @@ func birdItems(r *reader, root node, schema *birdSchema) []node {
 	if !ok {
 		return nil
 	}
-	var items []node
+	var list []node
 	envelope := make(map[string]any, len(o.fields))
 	for _, f := range o.fields {
 		envelope[f.key] = nil
@@ -90,21 +92,29 @@ func birdItems(r *reader, root node, schema *birdSchema) []node {
 			continue
 		}
 		if f.raw[0] != '[' {
-			envelope[f.key] = birdValue(r, f.node)
+			left := birdRequestValues
+			envelope[f.key], _ = birdBounded(r, f.node, &left)
 			continue
 		}
-		items, _ = r.array(f.node)
-		envelope[f.key] = make([]any, len(items))
+		count := birdCount(f.raw)
+		envelope[f.key] = make([]any, count)
+		if count <= maxKeys {
+			list, _ = r.array(f.node)
+		}
 	}
 	schema.report(r, root.path, envelope, schema.envelope)
-	return items
+	return list
 }
 
 // birdMessage reads one CreateMessage. What can be read of a message with
-// problems is read too, so that people see whose message was rejected.
-func birdMessage(r *reader, n node, schema *birdSchema, now time.Time) message.Message {
+// problems is read too, so that people see whose message was rejected. It takes its
+// values from those that the request has left.
+func birdMessage(r *reader, n node, schema *birdSchema, now time.Time, left *int) message.Message {
 	var m message.Message
-	value := birdValue(r, n)
+	value, ok := birdBounded(r, n, left)
+	if !ok {
+		return m
+	}
 	schema.report(r, n.path, value, schema.message)
 	fields, ok := value.(map[string]any)
 	if !ok {
@@ -124,6 +134,32 @@ func birdMessage(r *reader, n node, schema *birdSchema, now time.Time) message.M
 	}
 	return m
 }
+
+// birdValues is how many values a message may have, in all its objects and lists: to
+// check one against the schema costs thousands of times what it has as bytes.
+const birdValues = 50_000
+
+// birdRequestValues is how many all messages of a request may have.
+const birdRequestValues = 200_000
+
+// birdBounded is birdValue for a value that may hold more than can be checked.
+func birdBounded(r *reader, n node, left *int) (value any, ok bool) {
+	count := values(n.raw)
+	switch {
+	case count > birdValues:
+		r.add(n.path, message.CodeTooMany, "at most %d values in all, got %d", birdValues, count)
+		return nil, false
+	case count > *left:
+		r.add(n.path, message.CodeTooMany, "at most %d values in all messages of a request, those before have left %d, got %d", birdRequestValues, *left, count)
+		return nil, false
+	}
+	*left -= count
+	return birdValue(r, n), true
+}
+
+// birdCount is how many items an array has. Those beyond maxKeys are not counted one by
+// one: there are too many either way.
+func birdCount(array []byte) int { return min(items(array), maxKeys+1) }
 
 // birdValue reads a value as the schema library wants it, with every number as
 // it was written.

@@ -213,3 +213,45 @@ func TestBirdTTLOfTheOptions(t *testing.T) {
 	require.Empty(t, problems)
 	require.EqualValues(t, 1, b.Validity(0), "the shortest validity is not the default")
 }
+
+// Checking a value costs far more than reading it.
+func TestABirdMessageOfTooManyValuesIsNotChecked(t *testing.T) {
+	t.Parallel()
+	const good = `{"receiver":{"contacts":[{"identifierValue":"+1"}]},"body":{"type":"text","text":{"text":"x, [y] {z}"}}}`
+	zeros := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat("0,", n), ",") + "]" }
+	for name, c := range map[string]struct {
+		message string
+		path    string
+	}{
+		"in one list":     {`{"receiver":{"contacts":` + zeros(50_000) + `}}`, "messageRequests[1]"},
+		"in many":         {`{"meta":{"extraInformation":{"a":[` + strings.TrimSuffix(strings.Repeat("[0],", 25_000), ",") + `]}}}`, "messageRequests[1]"},
+		"as the message":  {zeros(50_000), "messageRequests[1]"},
+		"as few as there": {`{"receiver":{"contacts":[{"identifierValue":"` + strings.Repeat(",", 60_000) + `"}]},"body":{"type":"text","text":{"text":"x"}}}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, problems := decode(t, "bird", `{"messageRequests":[`+good+`,`+c.message+`]}`, dialect.Options{Now: accepted})
+			require.Empty(t, problems)
+			require.Empty(t, b.Messages[0].Problems)
+			if c.path == "" {
+				require.Empty(t, b.Messages[1].Problems)
+				return
+			}
+			require.Len(t, b.Messages[1].Problems, 1)
+			require.Equal(t, c.path, b.Messages[1].Problems[0].Path)
+			require.Equal(t, message.CodeTooMany, b.Messages[1].Problems[0].Code)
+		})
+	}
+	many := strings.Repeat(`{"receiver":{"contacts":`+zeros(49_900)+`}},`, 5) + good
+	b, problems := decode(t, "bird", `{"messageRequests":[`+many+`]}`, dialect.Options{Now: accepted})
+	require.Empty(t, problems)
+	require.NotEqual(t, message.CodeTooMany, b.Messages[3].Problems[0].Code)
+	require.Equal(t, message.CodeTooMany, b.Messages[4].Problems[0].Code, "the messages before it have taken what there is")
+	require.Empty(t, b.Messages[5].Problems)
+	_, problems = decode(t, "bird", `{"messageRequests":`+zeros(1_000_000)+`}`, dialect.Options{Now: accepted})
+	require.Len(t, problems, 1)
+	require.Equal(t, message.CodeTooMany, problems[0].Code)
+	_, problems = decode(t, "bird", `{"messageRequests":{"a":`+zeros(1_000_000)+`}}`, dialect.Options{Now: accepted})
+	require.True(t, problems.Whole())
+	require.LessOrEqual(t, len(problems), 2)
+}

@@ -36,20 +36,24 @@ func decodeBluesky(body []byte, o Options) (*message.Batch, message.Problems) {
 	r := blueskyReader{reader{index: message.WholeBatch, problems: ownTimes(b, o)}}
 	doc, _ := r.object(root)
 	if n, ok := r.required(doc, "items"); ok {
-		if items, ok := r.array(n); ok {
-			if len(items) > blueskyItems {
-				r.add(n.path, message.CodeTooMany, "at most %d items, got %d", blueskyItems, len(items))
-			} else {
-				for _, item := range items {
-					b.Messages = append(b.Messages, r.item(item))
-				}
-			}
+		if count := blueskyCount(n); count > blueskyItems {
+			r.add(n.path, message.CodeTooMany, "at most %d items, got %d", blueskyItems, count)
+		} else {
+			r.each(n, func(item node) { b.Messages = append(b.Messages, r.item(item)) })
 		}
 	}
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
 	return b, nil
+}
+
+// blueskyCount is how many items an array has; what is none has none.
+func blueskyCount(n node) int {
+	if n.raw[0] != '[' {
+		return 0
+	}
+	return items(n.raw)
 }
 
 // blueskyReader reads the parts of a request; every problem is the batch's.
@@ -179,13 +183,6 @@ func (r *blueskyReader) union(n node) (*object, string) {
 	}
 	name, _ := r.filled(kind)
 	return o, name
-}
-
-func (r *blueskyReader) each(n node, read func(node)) {
-	items, _ := r.array(n)
-	for _, item := range items {
-		read(item)
-	}
 }
 
 // within reads a string that is bounded in bytes of UTF-8 and in graphemes, which

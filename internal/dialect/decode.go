@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,9 +19,25 @@ const (
 	maxDepth = 100
 	// maxKeys is the most keys of one object that is read.
 	maxKeys = 10_000
-	// maxProblems is how many problems of one message, or of the whole, are kept.
+	// maxProblems is how many problems of the whole are kept, and how many of all
+	// messages of a request together. Beyond it each message keeps its first.
 	maxProblems = 100_000
 )
+
+// allowance is how many more problems of a request's messages are kept; it begins with
+// maxProblems.
+type allowance int
+
+// keep returns the first problems of a message, as many as there is room for. One with
+// problems keeps one at least, so that it stays rejected.
+func (a *allowance) keep(problems message.Problems) message.Problems {
+	n := min(len(problems), max(int(*a), 1))
+	*a -= allowance(n)
+	if n == len(problems) {
+		return problems
+	}
+	return slices.Clone(problems[:n]) // lets go of the others
+}
 
 // node is one value of a JSON request that open has checked, and its place in it.
 // raw has no space between its tokens; every other byte is the caller's.
@@ -161,16 +178,26 @@ func (r *reader) isArray(n node) bool {
 	return true
 }
 
-// array reads the items of an array.
-func (r *reader) array(n node) ([]node, bool) {
+// each reads the items of an array one by one.
+func (r *reader) each(n node, read func(item node)) bool {
 	if !r.isArray(n) {
-		return nil, false
+		return false
 	}
-	items := []node{}
-	for i := 1; n.raw[i] != ']'; {
+	at := 0
+	for i := 1; n.raw[i] != ']'; at++ {
 		end := message.EndOfValue(n.raw, i)
-		items = append(items, node{path: fmt.Sprintf("%s[%d]", n.path, len(items)), raw: n.raw[i:end:end]})
+		read(node{path: fmt.Sprintf("%s[%d]", n.path, at), raw: n.raw[i:end:end]})
 		i = nextElement(n.raw, end)
+	}
+	return true
+}
+
+// array reads the items of an array, which costs many times what they have as bytes:
+// where there may be any number of them, each does.
+func (r *reader) array(n node) ([]node, bool) {
+	items := []node{}
+	if !r.each(n, func(item node) { items = append(items, item) }) {
+		return nil, false
 	}
 	return items, true
 }

@@ -258,3 +258,41 @@ func TestExamples(t *testing.T) {
 		require.NotZero(t, read, "%s has no example", d.Name)
 	}
 }
+
+// A request costs no more than its size, however much is wrong with it: with every
+// field of every message.
+func TestTheProblemsOfARequestAreBounded(t *testing.T) {
+	t.Parallel()
+	const most = 100_000
+	unknown := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"x%d":0,`, i)
+		}
+		return "{" + strings.TrimSuffix(b.String(), ",") + "}"
+	}
+	many := func(n int, item, separator string) string {
+		return strings.TrimSuffix(strings.Repeat(item+separator, n), separator)
+	}
+	for name, c := range map[string]struct {
+		dialect, body string
+		messages      int
+	}{
+		"sinch":        {"sinch", `{"app_id":"a","message":{"text_message":{"text":"x"}},"recipient_and_params":[` + many(1000, unknown(300), ",") + `]}`, 1000},
+		"imkit":        {"imkit", `{"messageType":"text","message":"x","paras":[` + many(1000, unknown(300), ",") + `]}`, 1000},
+		"bird":         {"bird", `{"messageRequests":[` + many(100, unknown(3000), ",") + `]}`, 100},
+		"volley":       {"volley", `{"text":"x","messages":[` + many(3000, unknown(200), ",") + `]}`, 3000},
+		"volley lines": {"volley", `{"text":"x"}` + "\n" + many(3000, unknown(200), "\n"), 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, problems := decode(t, c.dialect, c.body, dialect.Options{Now: accepted})
+			require.Empty(t, problems)
+			require.Len(t, b.Messages, c.messages)
+			require.Equal(t, c.messages, b.Rejected(), "each message stays rejected")
+			all := len(b.Problems())
+			require.GreaterOrEqual(t, all, most)
+			require.LessOrEqual(t, all, most+c.messages)
+		})
+	}
+}

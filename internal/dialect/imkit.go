@@ -124,12 +124,13 @@ func (k *imkit) paras(n node) {
 		return
 	}
 	k.batch.Messages = make([]message.Message, len(items))
+	room := allowance(maxProblems)
 	for i, item := range items {
 		r := &reader{index: i}
 		if o, ok := r.object(item); ok {
 			k.batch.Messages[i] = k.para(r, o)
 		}
-		k.batch.Messages[i].Problems = r.problems
+		k.batch.Messages[i].Problems = room.keep(r.problems)
 	}
 }
 

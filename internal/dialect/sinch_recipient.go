@@ -33,12 +33,13 @@ func (s *sinch) recipients(n node) {
 		return
 	}
 	s.batch.Messages = make([]message.Message, len(items))
+	room := allowance(maxProblems)
 	for i, item := range items {
 		r := &reader{index: i}
 		if o, ok := r.object(item); ok {
 			s.batch.Messages[i] = s.recipient(r, o)
 		}
-		s.batch.Messages[i].Problems = r.problems
+		s.batch.Messages[i].Problems = room.keep(r.problems)
 	}
 }
 

@@ -88,11 +88,14 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 	}
 	b.Messages = make([]message.Message, 0, count)
 	var row volleyRow
+	room := allowance(maxProblems)
 	for i := 1; len(b.Messages) < count; {
 		end := message.EndOfValue(n.raw, i)
 		row.reset(len(b.Messages), 0)
 		row.readItem(node{raw: n.raw[i:end:end]})
-		b.Messages = append(b.Messages, b.message(&row))
+		m := b.message(&row)
+		m.Problems = room.keep(m.Problems)
+		b.Messages = append(b.Messages, m)
 		i = nextElement(n.raw, end)
 	}
 	return b.Batch, b.whole.problems

@@ -27,7 +27,9 @@ func (f *volleyFile) whole(body []byte, o Options) (*message.Batch, message.Prob
 	c.size = min(c.size, len(rest)+1)
 	s := f.stream(&inTurn{cutter: c, read: f.read}, o)
 	var m message.Message
+	room := allowance(maxProblems)
 	for s.Next(&m) {
+		m.Problems = room.keep(m.Problems)
 		f.batch.Messages = append(f.batch.Messages, m)
 	}
 	if s.refused {

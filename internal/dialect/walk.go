@@ -36,6 +36,21 @@ func items(array []byte) int {
 	return count
 }
 
+// values counts the values in valid JSON, itself and those inside of it. An object or
+// an array without any counts as one more.
+func values(raw []byte) int {
+	count := 1
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			i = message.EndOfString(raw, i) - 1
+		case '{', '[', ',':
+			count++
+		}
+	}
+	return count
+}
+
 // nextElement goes from behind one element to the next one, or to the bracket
 // that ends them.
 func nextElement(b []byte, i int) int {

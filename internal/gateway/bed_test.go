@@ -78,7 +78,7 @@ func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, err
 	b.ID, b.Tenant = r.ID, r.Tenant
 	existing := f.batches[r.Ref] != nil
 	if existing && f.sums[r.Ref] != sum {
-		return starter.Started{}, fmt.Errorf("batch %s: %w", r.ID, starter.ErrConflict)
+		return starter.Started{ID: r.ID}, fmt.Errorf("batch %s: %w", r.ID, starter.ErrConflict)
 	}
 	if !existing {
 		f.batches[r.Ref], f.sums[r.Ref] = &b, sum

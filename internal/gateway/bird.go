@@ -53,6 +53,9 @@ func failBird(w http.ResponseWriter, f *failure) {
 		status = http.StatusBadRequest
 	case status == http.StatusUnprocessableEntity:
 		doc.Details = map[string][]string{}
+		if len(f.problems) == 0 {
+			doc.Details[""] = []string{f.detail} // no place is known
+		}
 		for _, p := range f.problems[:min(len(f.problems), maxShown)] {
 			doc.Details[p.Path] = append(doc.Details[p.Path], p.Detail)
 		}

@@ -1,13 +1,18 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"volley/internal/dialect"
 	"volley/internal/message"
@@ -35,12 +40,59 @@ type birdQuery struct {
 	at          birdToken
 }
 
-// birdToken is where a page begins: at a message of a batch, on a page of batches
-// where the query names none. An empty batch is the first one of the page.
+// birdToken is where a page begins: at a message of the batch that the query names, or,
+// where it names none, on a page of batches. These may move, end and go away from one
+// page to the next, so that the token says what was shown, not where on the page it was.
 type birdToken struct {
 	Cursor string `json:"c,omitempty"`
-	Batch  string `json:"b,omitempty"`
-	Index  int    `json:"i,omitempty"`
+	// Batch was shown up to the message at Index.
+	Batch string `json:"b,omitempty"`
+	Index int    `json:"i,omitempty"`
+	// Done are the hashes of the batches that were shown last, of each all messages.
+	Done []byte `json:"d,omitempty"`
+	// Began is when the first page was asked for, in Unix ms.
+	Began int64 `json:"t,omitempty"`
+}
+
+const (
+	// birdHash is the length of a hash in a token, and birdDone of how many batches it
+	// has one: all that an answer may have looked at.
+	birdHash = 8
+	birdDone = birdPages * birdListed
+	// birdSkew is by how much the clocks of gateways may differ.
+	birdSkew = time.Minute
+)
+
+func birdHashOf(batch string) []byte {
+	return binary.BigEndian.AppendUint64(nil, xxhash.Sum64String(batch))
+}
+
+// finish notes that all of a batch was shown.
+func (t *birdToken) finish(batch string) {
+	done := slices.Concat(t.Done, birdHashOf(batch))
+	t.Done = done[max(0, len(done)-birdDone*birdHash):]
+}
+
+// passes reports whether a batch is left out: it was shown, or came only after the
+// first page, where it would hold up whoever reads on.
+func (t *birdToken) passes(st *message.Status) bool {
+	if st.CreatedAt.After(time.UnixMilli(t.Began).Add(birdSkew)) {
+		return true
+	}
+	for hash := range slices.Chunk(t.Done, birdHash) {
+		if bytes.Equal(hash, birdHashOf(st.ID)) {
+			return true
+		}
+	}
+	return false
+}
+
+// from is the first message of a batch that was not shown.
+func (t *birdToken) from(batch string) int {
+	if batch == t.Batch {
+		return t.Index
+	}
+	return 0
 }
 
 func (t *birdToken) encode() string {
@@ -56,8 +108,8 @@ func (t *birdToken) decode(s string) error {
 	if err == nil {
 		err = json.Unmarshal(raw, t)
 	}
-	if err == nil && t.Index < 0 {
-		err = errors.New("before the first message")
+	if err == nil && (t.Index < 0 || len(t.Done)%birdHash != 0 || len(t.Done) > birdDone*birdHash) {
+		err = errors.New("none that was encoded")
 	}
 	return err
 }
@@ -77,7 +129,7 @@ func birdQueryOf(r asked) (*birdQuery, error) {
 		q.limit = min(n, birdMaxLimit)
 	}
 	if s := values.Get("pageToken"); s != "" && q.at.decode(s) != nil {
-		wrong("pageToken", message.CodeFormat, "is none that a page gave")
+		wrong("pageToken", message.CodeFormat, birdMadeUp)
 	}
 	if s := values.Get("status"); s != "" {
 		if q.states = dialect.BirdStates(s); len(q.states) == 0 {
@@ -117,7 +169,7 @@ func (q *birdQuery) wants(row *message.Row) bool {
 }
 
 // birdBatch is a batch that came in over Bird's calls, with its rows as they are
-// now.
+// now, in the order of the request.
 type birdBatch struct {
 	*message.Batch
 	rows []message.Row
@@ -185,6 +237,9 @@ func (g *Gateway) birdListAll(w http.ResponseWriter, r asked, q *birdQuery) erro
 	}
 	var all []json.RawMessage
 	next := &q.at
+	if next.Began == 0 {
+		next.Began = g.o.Now().UnixMilli()
+	}
 	for range birdPages {
 		var shown []json.RawMessage
 		var full bool
@@ -208,21 +263,19 @@ func (g *Gateway) birdListSome(r asked, q *birdQuery, at birdToken, room int) (s
 		return nil, nil, false, nil
 	}
 	list, err := g.o.Batches.List(r.Context(), starter.ListQuery{Tenant: r.tenant.Tenant, Dialect: "bird", Limit: birdListed, Cursor: at.Cursor})
+	if errors.Is(err, starter.ErrInvalid) && at.Cursor != "" {
+		return nil, nil, false, birdNoToken()
+	}
 	if err != nil {
 		return nil, nil, false, err
 	}
 	for i := range list.Batches {
 		st := &list.Batches[i]
-		if at.Batch != "" && at.Batch != st.ID {
-			continue
-		}
-		from := at.Index
-		at.Batch, at.Index = "", 0
-		if !q.covers(st.CreatedAt) || dialect.BirdChannelIn(st.Metadata) != birdPlace(r) {
+		if at.passes(st) || !q.covers(st.CreatedAt) || dialect.BirdChannelIn(st.Metadata) != birdPlace(r) {
 			continue
 		}
 		if len(shown) == room {
-			return shown, &birdToken{Cursor: at.Cursor, Batch: st.ID, Index: from}, true, nil
+			return shown, &at, true, nil
 		}
 		b, err := g.birdRead(r, starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID})
 		if errors.Is(err, starter.ErrNotFound) {
@@ -231,16 +284,29 @@ func (g *Gateway) birdListSome(r asked, q *birdQuery, at birdToken, room int) (s
 		if err != nil {
 			return nil, nil, false, err
 		}
-		some, index := q.page(b, from, room-len(shown))
+		some, index := q.page(b, at.from(st.ID), room-len(shown))
 		if shown = append(shown, some...); index >= 0 {
-			return shown, &birdToken{Cursor: at.Cursor, Batch: st.ID, Index: index}, true, nil
+			at.Batch, at.Index = st.ID, index
+			return shown, &at, true, nil
 		}
+		at.finish(st.ID)
 	}
 	if list.Next == "" {
 		return shown, nil, false, nil
 	}
-	return shown, &birdToken{Cursor: list.Next, Batch: at.Batch, Index: at.Index}, false, nil
+	at.Cursor = list.Next
+	return shown, &at, false, nil
 }
+
+// birdNoToken is the failure of a page token that no page gave.
+func birdNoToken() *failure {
+	f := fail(http.StatusUnprocessableEntity, codeInvalid, "the query is invalid")
+	f.problems.Add(message.WholeBatch, "pageToken", message.CodeFormat, birdMadeUp)
+	return f
+}
+
+// birdMadeUp is what is wrong with such a token.
+const birdMadeUp = "is none that a page gave"
 
 // birdRead reads a batch that came in over the channel of a path, or over any of its
 // workspace where it names none.
@@ -249,12 +315,14 @@ func (g *Gateway) birdRead(r asked, ref starter.Ref) (*birdBatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A batch has at most 100 messages, which are one page.
+	// A batch has at most 100 messages, which are one page. In one that is too large for
+	// one workflow they come in the order of their due times.
 	page, err := g.pages.get(r.Context(), pageKey{Ref: ref, PageQuery: message.PageQuery{Limit: message.MaxPage}})
 	if err != nil {
 		return nil, err
 	}
-	return &birdBatch{Batch: accepted, rows: page.Messages}, nil
+	rows := slices.SortedFunc(slices.Values(page.Messages), func(a, b message.Row) int { return cmp.Compare(a.Index, b.Index) })
+	return &birdBatch{Batch: accepted, rows: rows}, nil
 }
 
 // birdAccepted is the batch as it was accepted, which must have come in over the

@@ -2,10 +2,13 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -225,6 +228,149 @@ func TestABirdChannelIsListedOverManyBatches(t *testing.T) {
 		next = page["nextPageToken"].(string)
 	}
 	require.Len(t, seen, 150)
+}
+
+// In a batch too large for one workflow the rows come in the order of their due times.
+func TestABirdBatchIsListedInTheOrderOfTheRequest(t *testing.T) {
+	t.Parallel()
+	b := newBirdBed(t, nil)
+	to := make([]string, 25)
+	for i := range to {
+		to[i] = fmt.Sprintf("+1555000%04d", i)
+	}
+	doc := b.bird("POST", birdSubmit, birdText(to...)).json(http.StatusAccepted)
+	key := message.KeyOf(starter.WorkflowID(starter.Ref{Tenant: "acme", ID: doc["id"].(string)}))
+	b.rows = func(starter.Ref) []message.Row {
+		var rows []message.Row
+		for i := range to {
+			at := (i*7 + 11) % len(to)
+			rows = append(rows, message.Row{Index: at, ID: key.MessageID(at), To: to[at], State: message.Sent, DueAt: new(now), Rev: 1})
+		}
+		return rows
+	}
+	for _, query := range []string{"?batchId=" + doc["id"].(string), "?"} {
+		require.Equal(t, idsOf(doc, "messages"), b.birdPages(query+"&limit=4", nil), query)
+	}
+}
+
+// birdPages reads a list to its end. Between two pages it calls then.
+func (b *bed) birdPages(query string, then func()) (ids []string) {
+	b.t.Helper()
+	next := ""
+	for range 200 {
+		page := b.bird("GET", birdChannel+"/messages"+query+"&pageToken="+next, "").json(http.StatusOK)
+		ids = append(ids, idsOf(page, "results")...)
+		if page["nextPageToken"] == nil {
+			return ids
+		}
+		next = page["nextPageToken"].(string)
+		if then != nil {
+			then()
+		}
+	}
+	b.t.Fatal("the list does not end")
+	return nil
+}
+
+// Batches end, are deleted and come in while somebody reads the list of a channel.
+func TestABirdChannelIsListedWhileItsBatchesMove(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(list []message.Status) []message.Status
+		gone   bool // the first batch's last message is
+		once   bool
+	}{
+		"as it is":           {func(list []message.Status) []message.Status { return list }, false, true},
+		"the first is gone":  {func(list []message.Status) []message.Status { return list[1:] }, true, true},
+		"the first moves":    {func(list []message.Status) []message.Status { return append(slices.Clone(list[1:]), list[0]) }, false, false},
+		"more come at front": {func(list []message.Status) []message.Status { return append(newcomers(30), list...) }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBirdBed(t, nil)
+			var list []message.Status
+			want := map[string]int{}
+			for i := range 25 {
+				doc := b.bird("POST", birdSubmit, birdText("+15550001111", "+15550002222", "+15550003333")).json(http.StatusAccepted)
+				st, err := b.Status(t.Context(), starter.Ref{Tenant: "acme", ID: doc["id"].(string)})
+				require.NoError(t, err)
+				list = append(list, st)
+				ids := idsOf(doc, "messages")
+				if c.gone && i == 0 {
+					ids = ids[:2]
+				}
+				for _, id := range ids {
+					want[id] = 1
+				}
+			}
+			// A page begins behind the last batch of the one before.
+			b.list = func(q starter.ListQuery) (starter.Batches, error) {
+				from := slices.IndexFunc(list, func(st message.Status) bool { return st.ID == q.Cursor }) + 1
+				out := starter.Batches{Batches: list[from:min(from+q.Limit, len(list))]}
+				if from+q.Limit < len(list) {
+					out.Next = list[from+q.Limit-1].ID
+				}
+				return out, nil
+			}
+			changed := false
+			got := map[string]int{}
+			for _, id := range b.birdPages("?limit=2", func() {
+				if !changed {
+					changed, list = true, c.change(list)
+				}
+			}) {
+				got[id]++
+				if !c.once {
+					got[id] = 1
+				}
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// newcomers are batches that came in an hour after now.
+func newcomers(n int) (all []message.Status) {
+	for i := range n {
+		all = append(all, message.Status{
+			ID: fmt.Sprint("newcomer-", i), Dialect: "bird", CreatedAt: now.Add(time.Hour),
+			Metadata: fmt.Appendf(nil, `{"workspaceId":%q,"channelId":%q}`, workspace, channel),
+		})
+	}
+	return all
+}
+
+func TestABirdBatchOfWhichNothingIsLeftIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := newBirdBed(t, nil)
+	doc := b.bird("POST", birdSubmit, birdText("+15550001111")).json(http.StatusAccepted)
+	left := b.bird("POST", birdSubmit, birdText("+15550002222")).json(http.StatusAccepted)
+	var list []message.Status
+	for _, d := range []map[string]any{doc, left} {
+		st, err := b.Status(t.Context(), starter.Ref{Tenant: "acme", ID: d["id"].(string)})
+		require.NoError(t, err)
+		list = append(list, st)
+	}
+	b.list = func(starter.ListQuery) (starter.Batches, error) { return starter.Batches{Batches: list}, nil }
+	delete(b.batches, starter.Ref{Tenant: "acme", ID: doc["id"].(string)})
+	b.bird("GET", birdChannel+"/messages?batchId="+doc["id"].(string), "").json(http.StatusNotFound)
+	require.Equal(t, idsOf(left, "messages"), idsOf(b.bird("GET", birdChannel+"/messages", "").json(http.StatusOK), "results"))
+}
+
+func TestABirdPageTokenWithAMadeUpCursorIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBirdBed(t, nil)
+	b.list = func(q starter.ListQuery) (starter.Batches, error) {
+		return starter.Batches{}, fmt.Errorf("cursor %q: %w", q.Cursor, starter.ErrInvalid)
+	}
+	made := func(token string) string { return base64.RawURLEncoding.EncodeToString([]byte(token)) }
+	for _, token := range []string{`{"c":"x"}`, `{"i":-1}`, `{"d":"AAAA"}`} {
+		failed := b.bird("GET", birdChannel+"/messages?pageToken="+made(token), "").json(http.StatusUnprocessableEntity)
+		require.Equal(t, map[string]any{"pageToken": []any{"is none that a page gave"}}, failed["details"], token)
+	}
+	// A failure that knows no place has details, too.
+	failed := b.bird("GET", birdChannel+"/messages", "").json(http.StatusUnprocessableEntity)
+	require.Equal(t, map[string]any{"": []any{failed["message"]}}, failed["details"])
 }
 
 func TestARepeatedBirdBatchHasTheSameAnswer(t *testing.T) {

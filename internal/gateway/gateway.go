@@ -77,8 +77,9 @@ type Gateway struct {
 	mux   *http.ServeMux
 	// patterns are those that were registered, in their order.
 	patterns []string
-	// reading bounds the bodies of delivery reports that are in memory.
-	reading *semaphore.Weighted
+	// reading bounds the bodies of delivery reports that are being read, and waiting
+	// the reports that were read and are not durable yet.
+	reading, waiting *semaphore.Weighted
 	// controls bounds the changes of one batch that are under way.
 	controls keyed[starter.Ref]
 	// leaving is closed when the gateway is to end, so that streams do.
@@ -102,7 +103,10 @@ func New(o Options) *Gateway {
 	if o.Observe == nil {
 		o.Observe = func(string, int, time.Duration) {}
 	}
-	g := &Gateway{o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), reading: semaphore.NewWeighted(maxReading), leaving: make(chan struct{})}
+	g := &Gateway{
+		o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{}),
+		reading: semaphore.NewWeighted(maxReading), waiting: semaphore.NewWeighted(maxWaiting),
+	}
 	g.status = newShared(o.Batches.Status)
 	g.status.fresh = freshStatus
 	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {

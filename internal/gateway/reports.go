@@ -32,8 +32,15 @@ const (
 	maxReport = 2 << 20
 	// reportWait is how long the body may take: nobody knows yet who sends it.
 	reportWait = 15 * time.Second
-	// maxReading is how many of these bodies are in memory at once; others wait.
+	// maxReading is how many of these bodies are read at once; others wait for their
+	// turn, but no longer than turnWait.
 	maxReading = 32
+	turnWait   = 5 * time.Second
+	// maxWaiting is how many reports wait at once until they are durable, which takes
+	// a second. A callback counts as one report at least, and for each keptBytes of its
+	// body, since that is kept as long.
+	maxWaiting = 20_000
+	keptBytes  = 2 << 10
 )
 
 // reports registers where providers report what became of messages. They are no
@@ -60,13 +67,7 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound("no reports are taken here")
 	}
-	body, done, err := g.readReport(w, r)
-	if err != nil {
-		return err
-	}
-	defer done()
-	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}
-	reports, err := reader.ReadReports(q)
+	q, reports, err := g.readReports(w, r, reader)
 	switch {
 	case errors.Is(err, provider.ErrUnreadable):
 		return fail(http.StatusBadRequest, codeInvalid, err.Error())
@@ -78,6 +79,12 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 	case len(reports) == 0:
 		return nil
 	}
+	weight := int64(min(max(len(reports), 1+len(q.Body)/keptBytes), maxWaiting))
+	if !g.waiting.TryAcquire(weight) {
+		reader.Forget(q)
+		return busy("too many delivery reports wait to be kept")
+	}
+	defer g.waiting.Release(weight)
 	out, err := g.o.Reporter.Add(r.Context(), reports)
 	if err != nil {
 		reader.Forget(q)
@@ -93,22 +100,37 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readReport reads a body of which it is not known who sent it. What it holds in memory
-// is let go of by done.
-func (g *Gateway) readReport(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+// readReports reads a callback of which it is not known who sent it. Only so many are
+// read at once.
+func (g *Gateway) readReports(w http.ResponseWriter, r *http.Request, reader provider.ReportReader) (provider.Callback, []message.Report, error) {
+	var none provider.Callback
 	if r.ContentLength > maxReport {
-		return nil, nil, &http.MaxBytesError{Limit: maxReport}
+		return none, nil, &http.MaxBytesError{Limit: maxReport}
 	}
-	if err := g.reading.Acquire(r.Context(), 1); err != nil {
-		return nil, nil, err
+	// That a client has gone is not seen while its body is unread.
+	ctx, cancel := context.WithTimeout(r.Context(), turnWait)
+	defer cancel()
+	if g.reading.Acquire(ctx, 1) != nil {
+		return none, nil, busy("too many callbacks wait to be read")
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
-	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	defer g.reading.Release(1)
+	ctl := http.NewResponseController(w)
+	_ = ctl.SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
 	if err != nil {
-		g.reading.Release(1)
-		return nil, nil, err
+		return none, nil, err
 	}
-	return body, func() { g.reading.Release(1) }, nil
+	_ = ctl.SetReadDeadline(time.Time{}) // an answer may take longer
+	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}
+	reports, err := reader.ReadReports(q)
+	return q, reports, err
+}
+
+// busy is the failure of a callback that is to come again in a while.
+func busy(why string) *failure {
+	f := fail(http.StatusServiceUnavailable, codeUnavailable, why)
+	f.retryAfter = waitForServer
+	return f
 }
 
 // publicURL is the address of a request as its client knows it. It is no secret and

@@ -6,8 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,18 +25,44 @@ import (
 
 const reportKey = "report-secret"
 
-// reporter keeps what it is given.
+// reporter keeps what it is given. With gather set it answers that long after the first
+// of them came, to all who have come meanwhile, as a signal does.
 type reporter struct {
-	got []message.Report
-	err error
+	err    error
+	gather time.Duration
+
+	mu      sync.Mutex
+	got     []message.Report
+	signals int
+	left    chan struct{} // closed when what is gathered leaves
 }
 
 func (r *reporter) Add(_ context.Context, reports []message.Report) (starter.ReportOutcome, error) {
 	if r.err != nil {
 		return starter.ReportOutcome{}, r.err
 	}
-	r.got = append(r.got, reports...)
+	if left := r.take(reports); left != nil {
+		<-left
+	}
 	return starter.ReportOutcome{Accepted: len(reports)}, nil
+}
+
+func (r *reporter) take(reports []message.Report) chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, reports...)
+	if r.left == nil && r.gather > 0 {
+		left := make(chan struct{})
+		r.left = left
+		r.signals++
+		time.AfterFunc(r.gather, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.left = nil
+			close(left)
+		})
+	}
+	return r.left
 }
 
 // reportBed takes reports at a Sinch account, and a Bird account behind a proxy.
@@ -143,4 +174,74 @@ func TestBirdSignsTheAddressThatItKnows(t *testing.T) {
 			b.call("POST", "/reports/bird-main", body, sign("https://elsewhere.example.com/reports/bird-main")...).json(http.StatusUnauthorized)
 		})
 	}
+}
+
+// Providers post one report a request, and each waits until it is durable.
+func TestReportsThatComeAtOnceAreGathered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, rep := reportBed(t, "")
+		rep.gather = time.Second
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 200 {
+			all.Go(func() {
+				body := delivered(message.KeyOf("batch-a").MessageID(i))
+				require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, fmt.Sprint(i))...).Code)
+			})
+		}
+		all.Wait()
+		require.Len(t, rep.got, 200)
+		require.Equal(t, 1, rep.signals)
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
+
+// A callback whose body does not come keeps others waiting only so long.
+func TestACallbackThatHasNoTurnIsToBeRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, rep := reportBed(t, "")
+		var slow sync.WaitGroup
+		body, rest := io.Pipe()
+		for range 32 {
+			slow.Go(func() {
+				b.g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST", "/reports/sinch-eu", body))
+			})
+		}
+		synctest.Wait()
+		report := delivered(message.KeyOf("batch-a").MessageID(3))
+		began := time.Now()
+		r := b.call("POST", "/reports/sinch-eu", report, sinchSigned(report, "n1")...)
+		r.json(http.StatusServiceUnavailable)
+		require.NotEmpty(t, r.Header().Get("Retry-After"))
+		require.Equal(t, 5*time.Second, time.Since(began))
+		require.NoError(t, rest.Close())
+		slow.Wait()
+		require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", report, sinchSigned(report, "n1")...).Code)
+		require.Len(t, rep.got, 1)
+	})
+}
+
+func TestOnlySoManyReportsWaitAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, rep := reportBed(t, "")
+		rep.gather = time.Minute
+		id := message.KeyOf("batch-a").MessageID(3)
+		large := delivered(id) + strings.Repeat(" ", 2<<20-len(delivered(id)))
+		var all sync.WaitGroup
+		for i := range 19 {
+			all.Go(func() {
+				require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", large, sinchSigned(large, fmt.Sprint(i))...).Code)
+			})
+			synctest.Wait()
+		}
+		r := b.call("POST", "/reports/sinch-eu", large, sinchSigned(large, "again")...)
+		r.json(http.StatusServiceUnavailable)
+		require.NotEmpty(t, r.Header().Get("Retry-After"))
+		all.Wait()
+		require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", large, sinchSigned(large, "again")...).Code, "the same callback may come again after that")
+		require.Len(t, rep.got, 20)
+	})
 }

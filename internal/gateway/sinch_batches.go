@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/starter"
@@ -81,12 +83,18 @@ type sinchSelector struct {
 	MetadataValue string
 }
 
-// sinchFind finds the batches that a selector means; none is no error.
-func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) {
-	if s.MetadataKey == dialect.SinchBatchID {
+// byID reports whether a selector names one batch, whose id BatchID then is. It may be
+// given as the metadata that every batch has.
+func (s *sinchSelector) byID() bool {
+	if s.BatchID == "" && s.MetadataKey == dialect.SinchBatchID {
 		s.BatchID = s.MetadataValue
 	}
-	if s.BatchID != "" {
+	return s.BatchID != ""
+}
+
+// sinchFind finds the batches that a selector means; none is no error.
+func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) {
+	if s.byID() {
 		st, err := g.sinchBatch(r, s.BatchID)
 		var f *failure
 		if errors.As(err, &f) && f.status == http.StatusNotFound {
@@ -160,27 +168,63 @@ func (g *Gateway) sinchCancel(w http.ResponseWriter, r asked) error {
 	if err != nil {
 		return err
 	}
-	found, err := g.sinchFind(r, s)
+	if s.byID() {
+		err = g.sinchCancelOne(r, s.BatchID, g.sinchAccepted)
+	} else {
+		err = g.sinchCancelAll(r, s)
+	}
 	if err != nil {
 		return err
-	}
-	for _, st := range found {
-		if dialect.SinchStatus(st) != dialect.SinchScheduled {
-			continue
-		}
-		if err := g.sinchCancelOne(r, starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID}); err != nil {
-			return err
-		}
 	}
 	writeJSON(w, http.StatusOK, struct{}{})
 	return nil
 }
 
-// sinchCancelOne cancels a batch that, by a list that lags or an answer that was shared,
-// has not begun.
-func (g *Gateway) sinchCancelOne(r asked, ref starter.Ref) error {
+// sideBySide is how many batches one request cancels at once.
+const sideBySide = 8
+
+// sinchCancelAll cancels the batches with a value in their metadata. One that cannot be
+// cancelled keeps none of the others from it, and the answer tells of the first such.
+func (g *Gateway) sinchCancelAll(r asked, s sinchSelector) error {
+	found, err := g.sinchFind(r, s)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(sideBySide)
+	for _, st := range found {
+		if dialect.SinchStatus(st) != dialect.SinchScheduled {
+			continue
+		}
+		group.Go(func() error {
+			return g.sinchCancelOne(r, st.ID, func(asked, starter.Ref) (message.Status, error) {
+				if st.NextDueAt != nil && !st.NextDueAt.After(g.o.Now()) {
+					st.State = message.BatchRunning
+				}
+				return st, nil
+			})
+		})
+	}
+	return group.Wait()
+}
+
+// sinchCancelOne cancels a batch that has not begun. Where no worker can say whether it
+// has, otherwise does.
+func (g *Gateway) sinchCancelOne(r asked, id string, otherwise func(asked, starter.Ref) (message.Status, error)) error {
+	if !starter.ValidID(id) {
+		return nil // there is none
+	}
+	ref := starter.Ref{Tenant: r.tenant.Tenant, ID: id}
+	done, err := g.controls.enter(r.Context(), ref)
+	if err != nil {
+		return err
+	}
+	defer done()
 	st, err := g.o.Batches.Status(r.Context(), ref)
-	if err == nil && dialect.SinchStatus(st) == dialect.SinchScheduled {
+	if errors.Is(err, starter.ErrNoWorker) {
+		st, err = otherwise(r, ref)
+	}
+	if err == nil && st.Dialect == "sinch" && dialect.SinchStatus(st) == dialect.SinchScheduled {
 		var res message.CancelResult
 		res, err = g.o.Batches.Cancel(r.Context(), ref, message.CancelRequest{Reason: "canceled through Sinch's API"})
 		g.status.forget(ref)
@@ -192,6 +236,20 @@ func (g *Gateway) sinchCancelOne(r asked, ref starter.Ref) error {
 		return nil // too late
 	}
 	return err
+}
+
+// sinchAccepted is how a batch stands by what it was accepted with: before the time
+// that it was to be sent at, it has not begun.
+func (g *Gateway) sinchAccepted(r asked, ref starter.Ref) (message.Status, error) {
+	b, err := g.o.Batches.Accepted(r.Context(), ref)
+	if err != nil {
+		return message.Status{}, err
+	}
+	st := message.Status{ID: ref.ID, Dialect: b.Dialect, State: message.BatchRunning}
+	if b.SendAfter > g.o.Now().UnixMilli() {
+		st.State = message.BatchScheduled
+	}
+	return st, nil
 }
 
 // readSinchSelector reads what to cancel, from the body or from the query. Sinch names
@@ -229,9 +287,15 @@ func readSinchSelector(w http.ResponseWriter, r asked) (s sinchSelector, err err
 	}
 	s.BatchID = first("batch_id", "batchId")
 	s.MetadataKey, s.MetadataValue = first("metadata_key", "metadataKey"), first("metadata_value", "metadataValue")
-	if s.BatchID == "" && s.MetadataKey == "" {
-		var problems message.Problems
+	var problems message.Problems
+	switch {
+	case s.BatchID != "":
+	case s.MetadataKey == "":
 		problems.Add(message.WholeBatch, "batch_id", message.CodeRequired, "is required where no metadata_key and metadata_value are given")
+	case !given.Has("metadata_value") && !given.Has("metadataValue"):
+		problems.Add(message.WholeBatch, "metadata_value", message.CodeRequired, "is required beside a metadata_key")
+	}
+	if len(problems) > 0 {
 		return s, refused(errors.New("nothing is named that could be canceled"), problems)
 	}
 	return s, nil

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -113,7 +117,105 @@ func TestSinchACancelIsAlwaysTaken(t *testing.T) {
 		return message.CancelResult{}, starter.ErrUnreachable
 	}
 	b.acme("DELETE", sinchMessages, `{"batch_id":"new-0"}`).sinch(http.StatusServiceUnavailable, "UNAVAILABLE")
-	for _, body := range []string{"", "{}", "[]", "{", `{"metadata_value":"v"}`} {
+	for _, body := range []string{"", "{}", "[]", "{", `{"metadata_value":"v"}`, `{"metadata_key":"k"}`} {
 		b.acme("DELETE", sinchMessages, body).sinch(http.StatusBadRequest, "INVALID_ARGUMENT")
 	}
+	require.Equal(t, []string{"metadata_value"}, b.acme("DELETE", sinchMessages+"?metadataKey=k", "").sinch(http.StatusBadRequest, "INVALID_ARGUMENT"))
+	require.Equal(t, http.StatusOK, b.acme("DELETE", sinchMessages+"?metadataKey=k&metadataValue=", "").Code, "a value may be empty")
+}
+
+// cancels are the batches that a cancel was left for.
+type cancels struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (c *cancels) add(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ids = append(c.ids, id)
+}
+
+func TestSinchACancelIsLeftWhereNoWorkerAnswers(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", sinchMessages, sinchBody(`"send_after":"2026-11-27T09:31:00Z",`)) // new-0
+	b.acme("POST", sinchMessages, sinchBody(""))
+	b.acme("POST", "/v1/batches?id=own", one)
+	b.status = func(starter.Ref) (message.Status, error) {
+		return message.Status{}, fmt.Errorf("ask: %w", starter.ErrNoWorker)
+	}
+	b.list = func(starter.ListQuery) (starter.Batches, error) {
+		st := message.Status{ID: "new-0", Dialect: "sinch", State: message.BatchScheduled, NextDueAt: new(now.Add(time.Hour)), Metadata: json.RawMessage(`{"k":"v"}`)}
+		due := st
+		due.ID, due.NextDueAt = "new-1", new(now)
+		return starter.Batches{Batches: []message.Status{st, due}}, nil
+	}
+	for _, body := range []string{
+		`{"batch_id":"new-0"}`, `{"metadata_key":"_batch_id","metadata_value":"new-0"}`, `{"metadata_key":"k","metadata_value":"v"}`,
+	} {
+		var left cancels
+		b.cancel = func(ref starter.Ref, _ message.CancelRequest) (message.CancelResult, error) {
+			left.add(ref.ID)
+			return message.CancelResult{Batch: ref.ID}, fmt.Errorf("recorded: %w", starter.ErrNoWorker)
+		}
+		require.Equal(t, map[string]any{}, b.acme("DELETE", sinchMessages, body).json(http.StatusOK))
+		require.Equal(t, []string{"new-0"}, left.ids, body)
+		for _, id := range []string{"new-1", "own", "none"} { // it is due; it is none of Sinch's; it is not there
+			require.Equal(t, map[string]any{}, b.acme("DELETE", sinchMessages, `{"batch_id":"`+id+`"}`).json(http.StatusOK))
+		}
+		require.Equal(t, http.StatusOK, b.call("DELETE", sinchMessages, `{"batch_id":"new-0"}`, "Authorization: Bearer "+otherKey).Code)
+		require.Len(t, left.ids, 1)
+	}
+}
+
+func TestSinchABatchThatCannotBeCanceledKeepsNoneFromIt(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	var all []message.Status
+	for i := range 20 {
+		b.acme("POST", sinchMessages, sinchBody(`"batch_metadata":{"k":"v"},`))
+		id := fmt.Sprint("new-", i)
+		b.states[starter.Ref{Tenant: "acme", ID: id}] = message.BatchScheduled
+		all = append(all, message.Status{ID: id, Dialect: "sinch", State: message.BatchScheduled, Metadata: json.RawMessage(`{"k":"v"}`)})
+	}
+	b.list = func(starter.ListQuery) (starter.Batches, error) { return starter.Batches{Batches: all}, nil }
+	var left cancels
+	b.cancel = func(ref starter.Ref, _ message.CancelRequest) (message.CancelResult, error) {
+		if ref.ID == "new-0" {
+			return message.CancelResult{}, starter.ErrUnreachable
+		}
+		left.add(ref.ID)
+		return message.CancelResult{Batch: ref.ID}, nil
+	}
+	b.acme("DELETE", sinchMessages, `{"metadata_key":"k","metadata_value":"v"}`).sinch(http.StatusServiceUnavailable, "UNAVAILABLE")
+	require.Len(t, left.ids, 19)
+}
+
+// Temporal takes only so many changes of one batch at once.
+func TestSinchCancelsOfOneBatchWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, nil)
+		b.acme("POST", sinchMessages, sinchBody(""))
+		b.states[starter.Ref{Tenant: "acme", ID: "new-0"}] = message.BatchScheduled
+		var inside atomic.Int32
+		release := make(chan struct{})
+		b.cancel = func(ref starter.Ref, _ message.CancelRequest) (message.CancelResult, error) {
+			inside.Add(1)
+			<-release
+			return message.CancelResult{Batch: ref.ID}, nil
+		}
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				require.Equal(t, http.StatusOK, b.acme("DELETE", sinchMessages, `{"batch_id":"new-0"}`).Code)
+			})
+		}
+		synctest.Wait()
+		require.EqualValues(t, 4, inside.Load())
+		close(release)
+		calls.Wait()
+		require.EqualValues(t, 20, inside.Load())
+	})
 }

@@ -1,8 +1,12 @@
 package gateway_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"volley/internal/gateway"
+	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/starter"
@@ -205,6 +210,35 @@ func TestSinchFailuresHaveItsShape(t *testing.T) {
 	require.Contains(t, r.Body.String(), `{"@type":"type.googleapis.com/google.rpc.RetryInfo","retry_delay":"1s"}`)
 	b.status = func(starter.Ref) (message.Status, error) { return message.Status{}, starter.ErrNoWorker }
 	b.acme("GET", sinchMessages+"/b1", "").sinch(http.StatusServiceUnavailable, "UNAVAILABLE")
+}
+
+// A client may encode its secret before it puts it into the header, as the standard
+// has it, and most do not.
+func TestASinchSecretIsTakenAsItIsAndEncoded(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"a+b", "a%2Bb", "100%", "a b", "a%zz+"} {
+		b := newBed(t, func(o *gateway.Options) { o.Tenants[0].Keys[0] = intake.HashKey(secret) })
+		for _, given := range []string{secret, url.QueryEscape(secret)} {
+			login := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+given))
+			doc := b.call("POST", "/oauth2/token", "grant_type=client_credentials", login).json(http.StatusOK)
+			token := "Authorization: Bearer " + fmt.Sprint(doc["access_token"])
+			require.Equal(t, http.StatusOK, b.call("POST", sinchMessages, sinchBody(""), token).Code, given)
+		}
+		login := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("id:nobody+"+secret))
+		b.call("POST", "/oauth2/token", "grant_type=client_credentials", login).json(http.StatusUnauthorized)
+	}
+}
+
+// Whoever has a key can sign a token that says nothing.
+func TestATokenOfNothingButItsHeaderIsInvalid(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	const header = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+	key := intake.HashKey(acmeKey)
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(header))
+	token := header + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	b.call("GET", sinchMessages+"/b", "", "Authorization: Bearer "+token).sinch(http.StatusUnauthorized, "UNAUTHENTICATED")
 }
 
 func TestSinchClientsLogInFirst(t *testing.T) {

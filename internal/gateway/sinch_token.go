@@ -27,8 +27,7 @@ func (g *Gateway) sinchToken(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, "invalid_request")
 		return
 	}
-	secret := clientSecret(r, form)
-	tenant := g.tenants.of(secret)
+	secret, tenant := g.client(r, form)
 	switch grant := form.Get("grant_type"); {
 	case tenant == nil:
 		w.Header().Set("WWW-Authenticate", `Basic realm="volley"`)
@@ -47,15 +46,27 @@ func (g *Gateway) sinchToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// clientSecret is a client's secret, in the header or in the form (RFC 6749, 2.3.1).
-// In the header it is encoded as in a form, which not all clients do.
-func clientSecret(r *http.Request, form url.Values) string {
+// client finds the tenant that logs in, and its secret; nil is none.
+func (g *Gateway) client(r *http.Request, form url.Values) (secret string, tenant *Tenant) {
+	for _, s := range clientSecrets(r, form) {
+		if t := g.tenants.of(s); t != nil && tenant == nil {
+			secret, tenant = s, t
+		}
+	}
+	return secret, tenant
+}
+
+// clientSecrets are what a client's secret may be, in the header or in the form (RFC
+// 6749, 2.3.1). In the header it is encoded as in a form, which not all clients do:
+// there it is read both ways, since a key may itself have a + or a %.
+func clientSecrets(r *http.Request, form url.Values) []string {
 	_, secret, ok := r.BasicAuth()
 	if !ok {
-		return form.Get("client_secret")
+		return []string{form.Get("client_secret")}
 	}
-	if plain, err := url.QueryUnescape(secret); err == nil {
-		return plain
+	plain, err := url.QueryUnescape(secret)
+	if err != nil {
+		plain = secret
 	}
-	return secret
+	return []string{plain, secret}
 }

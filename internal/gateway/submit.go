@@ -90,12 +90,14 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 	} else {
 		err = g.startIncoming(r.Context(), q, ask, s, out)
 	}
+	if out.ID != "" {
+		w.Header().Set(headerBatch, out.ID) // also that of a batch that another request has
+	}
 	if err != nil {
 		return nil, err
 	}
 	out.ref = starter.Ref{Tenant: r.tenant.Tenant, ID: out.ID}
 	g.status.forget(out.ref) // that it was not there, or had another batch's end
-	w.Header().Set(headerBatch, out.ID)
 	return out, nil
 }
 

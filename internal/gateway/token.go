@@ -64,7 +64,7 @@ func (ts *tenants) token(s, scope string, now time.Time) (*Tenant, [sha256.Size]
 	var none, key [sha256.Size]byte
 	invalid := fail(http.StatusUnauthorized, codeTokenInvalid, "the token is not one of this server's")
 	at := strings.LastIndexByte(s, '.')
-	if !isToken(s) || at < len(tokenHeader) {
+	if !isToken(s) || at <= len(tokenHeader) {
 		return nil, none, invalid
 	}
 	given, err := base64.RawURLEncoding.DecodeString(s[at+1:])

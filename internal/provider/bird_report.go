@@ -3,6 +3,7 @@ package provider
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"strings"
 
 	"volley/internal/message"
 )
@@ -37,16 +38,34 @@ type birdMessage struct {
 	LastStatusAt string `json:"lastStatusAt"`
 	UpdatedAt    string `json:"updatedAt"`
 	Failure      struct {
-		Code        json.Number `json:"code"`
-		Description string      `json:"description"`
+		Code        birdCode `json:"code"`
+		Description string   `json:"description"`
 		Source      struct {
-			Name string      `json:"name"`
-			Code json.Number `json:"code"`
+			Name string   `json:"name"`
+			Code birdCode `json:"code"`
 		} `json:"source"`
 	} `json:"failure"`
 	Meta struct {
 		ExtraInformation object `json:"extraInformation"`
 	} `json:"meta"`
+}
+
+// birdCode is a code of a failure: a number of Bird's own, or whatever a network calls
+// it, such as 5.1.1.
+type birdCode string
+
+// UnmarshalJSON reads a number or a text. Anything else is no code, and no reason to
+// lose the report.
+func (c *birdCode) UnmarshalJSON(raw []byte) error {
+	var text string
+	var number json.Number
+	switch {
+	case json.Unmarshal(raw, &text) == nil:
+		*c = birdCode(text)
+	case json.Unmarshal(raw, &number) == nil:
+		*c = birdCode(number)
+	}
+	return nil
 }
 
 // readBirdReport reads an event. One without an envelope is taken for the message
@@ -68,7 +87,7 @@ func readBirdReport(body []byte) ([]message.Report, error) {
 	case "delivered":
 		p.State = message.Delivered
 	case "delivery_failed", "sending_failed", "rejected":
-		p.State, p.Code, p.Detail = message.Undelivered, m.Failure.Code.String(), m.Failure.Description
+		p.State, p.Code, p.Detail = message.Undelivered, string(m.Failure.Code), m.Failure.Description
 		if p.Code == "" {
 			p.Code = m.Status
 		}
@@ -76,7 +95,7 @@ func readBirdReport(body []byte) ([]message.Report, error) {
 			p.Detail = m.Reason
 		}
 		if p.Detail == "" && m.Failure.Source.Name != "" {
-			p.Detail = m.Failure.Source.Name + " " + m.Failure.Source.Code.String()
+			p.Detail = strings.TrimSpace(m.Failure.Source.Name + " " + string(m.Failure.Source.Code))
 		}
 	default:
 		return nil, nil

@@ -72,6 +72,27 @@ func TestWhatBirdSays(t *testing.T) {
 	}
 }
 
+func TestACodeOfBirdsIsANumberOrAnyText(t *testing.T) {
+	t.Parallel()
+	for failure, want := range map[string]string{
+		`{"code":12001,"description":"d"}`:                          "12001 d",
+		`{"code":"12001","description":"d"}`:                        "12001 d",
+		`{"code":"E.7","description":"d"}`:                          "E.7 d",
+		`{"code":"","description":"d"}`:                             "delivery_failed d",
+		`{"code":null,"description":"d"}`:                           "delivery_failed d",
+		`{"code":{"a":1},"description":"d"}`:                        "delivery_failed d",
+		`{"code":1,"source":{"name":"smtp","code":"5.1.1"}}`:        "1 smtp 5.1.1",
+		`{"code":1,"source":{"name":"smtp","code":550}}`:            "1 smtp 550",
+		`{"code":1,"source":{"name":"smtp","code":""}}`:             "1 smtp",
+		`{"code":"","source":{"name":"smtp","code":[550,"5.1.1"]}}`: "delivery_failed smtp",
+	} {
+		got, err := readBirdReport(fmt.Appendf(nil, `{"payload":{"id":"m","status":"delivery_failed","reference":%q,"failure":%s}}`, ours, failure))
+		require.NoError(t, err, failure)
+		require.Len(t, got, 1, failure)
+		require.Equal(t, want, got[0].Code+" "+got[0].Detail, failure)
+	}
+}
+
 func TestWhatAWebhookSays(t *testing.T) {
 	t.Parallel()
 	got, err := readWebhookReports(fmt.Appendf(nil, ` {"type":"report","data": {"id":%q,"state":"delivered"}} `, ours))
