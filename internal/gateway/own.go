@@ -253,11 +253,13 @@ func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
 		return err
 	}
 	started, err := g.o.Batches.Redrive(r.Context(), r.ref(), starter.RedriveQuery{States: q.States, Code: q.Code, ID: q.ID})
+	if started.ID != "" {
+		w.Header().Set(headerBatch, started.ID) // also that of a batch that is there with other content
+	}
 	if err != nil {
 		return err
 	}
 	g.status.forget(starter.Ref{Tenant: r.tenant.Tenant, ID: started.ID})
-	w.Header().Set(headerBatch, started.ID)
 	w.Header().Set("Location", "/v1/batches/"+started.ID)
 	status := http.StatusAccepted
 	if started.Existing {
