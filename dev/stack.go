@@ -242,9 +242,14 @@ func (s *stack) startGateway(ctx context.Context) error {
 	s.gateway = "http://" + l.Addr().String()
 	reporter := s.starter.NewReporter()
 	s.stops = append(s.stops, func() error { reporter.Close(); return nil })
+	metrics, page, err := temporalclient.NewMetrics()
+	if err != nil {
+		return err
+	}
 	g := gateway.New(gateway.Options{
 		Batches: s.starter, Tenants: s.cfg.Callers(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(),
 		BlueskyWait: s.cfg.BlueskyWait, Readers: s.accounts, Reporter: reporter, Log: s.log.Named("gateway"),
+		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics),
 	})
 	s.sandbox.ReportTo(s.gateway + "/reports")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -175,7 +175,7 @@ func listQuery(q ListQuery) (string, error) {
 		parts = append(parts, part)
 	}
 	if q.Dialect != "" {
-		parts = append(parts, workflows.AttrDialect+" = "+quote(q.Dialect))
+		parts = append(parts, workflows.AttrDialect+" = "+quote(indexable(q.Dialect)))
 	}
 	if q.Meta != "" {
 		if key, _, ok := strings.Cut(q.Meta, "="); !ok || key == "" {

@@ -27,8 +27,8 @@ func TestListQueriesEscapeWhatCallersGive(t *testing.T) {
 			base + "'default' AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')",
 		},
 		"quotes": {
-			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: `k=it's \ "odd"♡`},
-			base + `'default' AND VolleyDialect = 'x'' OR 1=1' AND VolleyMeta = 'k=it_s \\ _odd__'`,
+			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: "k=it's \\ \"odd\"♡\x00\xff"},
+			base + `'default' AND VolleyDialect = 'x_ OR 1=1' AND VolleyMeta = 'k=it_s \\ _odd____'`,
 		},
 	}
 	for name, tt := range tests {

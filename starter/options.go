@@ -120,9 +120,10 @@ func (s *Starter) indexed(metadata json.RawMessage) []string {
 
 // indexable is the form in which a key=value pair is indexed and looked for.
 // Temporal puts the text unquoted into its own query of a SQLite full-text index,
-// trims quotes off it, and takes ♡ as a separator; so none of them stays.
+// trims quotes off it, and takes ♡ as a separator; so none of them stays. NUL ends the
+// query of one database and is refused by another.
 func indexable(pair string) string {
-	return message.Clip(strings.NewReplacer(`"`, "_", "'", "_", "♡", "_").Replace(pair), maxKeyword)
+	return message.Clip(strings.NewReplacer(`"`, "_", "'", "_", "♡", "_", "\x00", "_").Replace(strings.ToValidUTF8(pair, "_")), maxKeyword)
 }
 
 // summaryOf and detailsOf are what the Web UI shows; neither holds anything of a

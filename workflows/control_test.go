@@ -278,6 +278,10 @@ func TestQueriesPageFilterAndFindMessages(t *testing.T) {
 		require.Empty(t, page(message.PageQuery{Since: b.status().Rev}).Messages)
 		_, err := b.env.QueryWorkflow(workflows.QueryMessages, message.PageQuery{State: "gone"})
 		require.ErrorContains(t, err, "gone")
+		var app *temporal.ApplicationError
+		_, err = b.env.QueryWorkflow(workflows.QueryMessages, message.PageQuery{Cursor: "99999"})
+		require.ErrorAs(t, err, &app)
+		require.Equal(t, workflows.ErrInputType, app.Type())
 		for _, name := range []any{"2", 2, id(2)} {
 			v, err := b.env.QueryWorkflow(workflows.QueryMessage, name)
 			require.NoError(t, err)

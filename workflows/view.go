@@ -66,8 +66,12 @@ func (r *run) status() (message.Status, error) {
 
 // page answers the query messages.
 func (r *run) page(q message.PageQuery) (message.Page, error) {
-	return message.Pages(q, len(r.recs),
+	page, err := message.Pages(q, len(r.recs),
 		func(i int) (message.State, int64) { return r.recs[i].State, r.recs[i].Rev }, r.row)
+	if err != nil {
+		err = temporal.NewApplicationError(err.Error(), ErrInputType)
+	}
+	return page, err
 }
 
 // row shows a message; that of a segment lacks what only the store knows.

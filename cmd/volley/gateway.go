@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"volley/internal/config"
 	"volley/internal/gateway"
+	"volley/internal/temporalclient"
 )
 
 func (a *app) gatewayCommand() *cobra.Command {
@@ -53,24 +50,11 @@ func (a *app) gateway(ctx context.Context, listen, public string) error {
 	defer reporter.Close()
 	g := gateway.New(gateway.Options{
 		Batches: s.batches, Tenants: s.config.Callers(), Accounts: s.config.Accounts(), Limits: s.config.Intake(), BlueskyWait: s.config.BlueskyWait,
-		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.healthy, Metrics: s.page, Observe: observe(s.metrics), Log: s.log,
+		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.healthy, Metrics: s.page, Observe: temporalclient.ObserveHTTP(s.metrics), Log: s.log,
 	})
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	return g.Serve(ctx, l)
-}
-
-// observe measures answers, by the pattern of their route.
-func observe(m client.MetricsHandler) func(route string, status int, took time.Duration) {
-	return func(route string, status int, took time.Duration) {
-		if route == "" {
-			route = "none"
-		}
-		_, route, _ = strings.Cut(" "+route, " ")
-		h := m.WithTags(map[string]string{"route": strings.TrimSpace(route), "code": strconv.Itoa(status)})
-		h.Counter("volley_http_requests").Inc(1)
-		h.Timer("volley_http_request_latency").Record(took)
-	}
 }

@@ -132,7 +132,7 @@ func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err e
 	var w *watch
 	if others != nil {
 		w = d.look(ctx, others)
-		defer w.stop()
+		defer w.cancel()
 		w.sawAll(ctx)
 	}
 	s, err := batch{tenant: play.Tenant, dispatch: "message"}.start(ctx, d.bed, n)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -101,7 +102,9 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return refused(err, none.Started.Problems)
 	case errors.As(err, &refusal):
 		return refused(err, nil)
-	case errors.As(err, &large), errors.As(err, &body), errors.Is(err, dialect.ErrTooLarge):
+	case errors.As(err, &body):
+		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the request is larger than %d bytes", body.Limit))
+	case errors.As(err, &large), errors.Is(err, dialect.ErrTooLarge):
 		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, err.Error())
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fail(http.StatusRequestTimeout, codeTooSlow, "the request came too slowly")

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -137,5 +139,18 @@ func (p *paced) Read(b []byte) (int, error) {
 		_ = p.ctl.SetReadDeadline(time.Time{}) // an answer may take longer
 	}
 	p.read += int64(n)
-	return n, err
+	return n, readFault(err)
+}
+
+// readFault is why a body cannot be read: what its framing makes no sense of is the
+// client's fault. Connections fail in other ways, which the server deals with.
+func readFault(err error) error {
+	var down net.Error
+	var large *http.MaxBytesError
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &down), errors.As(err, &large),
+		errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, http.ErrBodyReadAfterClose):
+		return err
+	}
+	return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+err.Error())
 }

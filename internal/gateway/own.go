@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -111,6 +113,11 @@ func (g *Gateway) ownList(w http.ResponseWriter, r asked) error {
 	if err := q.end(); err != nil {
 		return err
 	}
+	if list.Dialect != "" {
+		if _, err := dialect.Named(list.Dialect); err != nil {
+			return fail(http.StatusBadRequest, codeInvalid, "the parameter dialect: "+err.Error())
+		}
+	}
 	page, err := g.o.Batches.List(r.Context(), list)
 	if err != nil {
 		return err
@@ -123,6 +130,10 @@ func (g *Gateway) ownList(w http.ResponseWriter, r asked) error {
 const maxList = 500
 
 func (g *Gateway) ownStatus(w http.ResponseWriter, r asked) error {
+	if strings.Contains(r.PathValue("id"), ":") {
+		w.Header().Set("Allow", http.MethodPost)
+		return fail(http.StatusMethodNotAllowed, codeMethod, "GET is not possible here, expected POST")
+	}
 	if err := queryOf(r).end(); err != nil {
 		return err
 	}
@@ -269,6 +280,22 @@ func (g *Gateway) ownRedrive(w http.ResponseWriter, r asked) error {
 	return nil
 }
 
+// controlFault says what is wrong with a body, and where.
+func controlFault(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	where, want := cmp.Or(wrong.Field, "all of it"), "an object"
+	switch wrong.Type.Kind() {
+	case reflect.String:
+		want = "a string"
+	case reflect.Slice:
+		want = "a list"
+	}
+	return where + ": expected " + want + ", got " + wrong.Value
+}
+
 // readControl reads the body of a control call, which may be empty. Unknown fields
 // are refused: one that is written wrong would cancel more than was meant.
 func readControl(w http.ResponseWriter, r asked, into any) error {
@@ -282,7 +309,7 @@ func readControl(w http.ResponseWriter, r asked, into any) error {
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+strings.TrimPrefix(err.Error(), "json: "))
+		return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+controlFault(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fail(http.StatusBadRequest, codeInvalid, "the body is not one JSON value")

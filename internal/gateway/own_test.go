@@ -171,12 +171,47 @@ func TestTheHeaderOfACSVFileComesFromParameters(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithAControlIsNamed(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	for call, want := range map[string]string{
+		`cancel {"messages":[1]}`:      "messages: expected a string, got number",
+		`cancel {"messages":"1"}`:      "messages: expected a list, got string",
+		`cancel []`:                    "all of it: expected an object, got array",
+		`redrive {"states":{}}`:        "states: expected a list, got object",
+		`pause 1`:                      "all of it: expected an object, got number",
+		`reschedule {"sendAfter":[1]}`: "sendAfter: expected a string, got array",
+		`cancel {"mesages":["0"]}`:     `unknown field "mesages"`,
+	} {
+		action, body, _ := strings.Cut(call, " ")
+		detail := b.acme("POST", "/v1/batches/b1:"+action, body).json(http.StatusBadRequest)["detail"]
+		require.Equal(t, "the body cannot be read: "+want, detail, call)
+	}
+}
+
+func TestAnEmptyCSVFileIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	for _, body := range []string{"", "\n", "\ufeff \n"} {
+		doc := b.acme("POST", "/v1/batches?text=hi", body).json(http.StatusBadRequest)
+		require.Equal(t, "format", doc["problems"].([]any)[0].(map[string]any)["code"])
+	}
+}
+
+func TestAListOfAnUnknownDialectIsRefused(t *testing.T) {
+	t.Parallel()
+	doc := newBed(t, nil).acme("GET", "/v1/batches?dialect=smtp", "").json(http.StatusBadRequest)
+	require.Contains(t, doc["detail"], "bluesky")
+}
+
 func TestAnotherMethodIsToldWhichThereAre(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil)
 	for call, allowed := range map[string]string{
 		"PUT /v1/batches":                  "GET, POST",
 		"DELETE /v1/batches/b1":            "GET",
+		"GET /v1/batches/b1:cancel":        "POST",
 		"PATCH /v1/batches/b1:cancel":      "POST",
 		"POST /v1/batches/b1/messages":     "GET",
 		"DELETE /v1/batches/b1/messages/0": "GET",

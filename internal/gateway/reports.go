@@ -118,7 +118,7 @@ func (g *Gateway) readReports(w http.ResponseWriter, r *http.Request, reader pro
 	_ = ctl.SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
 	if err != nil {
-		return none, nil, err
+		return none, nil, readFault(err)
 	}
 	_ = ctl.SetReadDeadline(time.Time{}) // an answer may take longer
 	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}

@@ -52,3 +52,22 @@ func TestARequestThatBreaksOffStartsNothing(t *testing.T) {
 	}
 	require.Empty(t, b.batches)
 }
+
+func TestABodyThatIsFramedWronglyIsTheClientsFault(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	address, _ := listen(t, b)
+	for _, target := range []string{"/v1/batches", "/v1/batches/b1:cancel", "/messages/batch", sinchMessages} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(address, "http://"))
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIM-API-KEY: %[2]s\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", target, acmeKey)
+		require.NoError(t, err)
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")), "%s: %s", target, answer)
+		require.NoError(t, conn.Close())
+	}
+	require.Len(t, b.batches, 1)
+}

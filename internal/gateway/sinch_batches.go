@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -180,6 +182,10 @@ func (g *Gateway) sinchCancel(w http.ResponseWriter, r asked) error {
 	return nil
 }
 
+// cancelLook is how long a worker may take to say how a batch stands that is to be
+// canceled; the cancel itself waits for one, too.
+const cancelLook = 2 * time.Second
+
 // sideBySide is how many batches one request cancels at once.
 const sideBySide = 8
 
@@ -220,8 +226,11 @@ func (g *Gateway) sinchCancelOne(r asked, id string, otherwise func(asked, start
 		return err
 	}
 	defer done()
-	st, err := g.o.Batches.Status(r.Context(), ref)
-	if errors.Is(err, starter.ErrNoWorker) {
+	ctx, stop := context.WithTimeout(r.Context(), cancelLook)
+	st, err := g.o.Batches.Status(ctx, ref)
+	late := err != nil && ctx.Err() != nil && r.Context().Err() == nil
+	stop()
+	if late || errors.Is(err, starter.ErrNoWorker) {
 		st, err = otherwise(r, ref)
 	}
 	if err == nil && st.Dialect == "sinch" && dialect.SinchStatus(st) == dialect.SinchScheduled {

@@ -130,7 +130,7 @@ func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.R
 	if err != nil {
 		return nil, err
 	}
-	if len(s.forCSV) > 0 && !q.IsCSV() {
+	if len(s.forCSV) > 0 && !q.IsCSV() && !q.IsEmpty() {
 		return nil, fail(http.StatusBadRequest, codeInvalid,
 			"the parameter "+s.forCSV[0]+" is for CSV files, the request says that itself or has no place for it")
 	}

@@ -104,8 +104,16 @@ func (q *Request) Small() bool { return q.source.whole }
 // IsCSV reports whether the request is in the one format that has no header of its
 // own, so that flags stand for it.
 func (q *Request) IsCSV() bool {
-	text := bytes.TrimSpace(bytes.TrimPrefix(q.source.head, []byte("\ufeff")))
+	text := q.begins()
 	return q.o.Dialect.Name == "volley" && len(text) > 0 && text[0] != '{' && text[0] != '['
+}
+
+// IsEmpty reports whether there is nothing in the request but space.
+func (q *Request) IsEmpty() bool { return len(q.begins()) == 0 }
+
+// begins is the first text of the request.
+func (q *Request) begins() []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(q.source.head, []byte("\ufeff")))
 }
 
 // allOrNothing is true for a bluesky call: it is refused also where an item has

@@ -3,6 +3,9 @@ package temporalclient
 import (
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,4 +50,17 @@ func NewMetrics() (client.MetricsHandler, http.Handler, error) {
 		UseMonotonicCounters: true,
 	})
 	return handler, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
+}
+
+// ObserveHTTP measures the answers of an HTTP server, by the pattern of their route.
+func ObserveHTTP(m client.MetricsHandler) func(route string, status int, took time.Duration) {
+	return func(route string, status int, took time.Duration) {
+		if route == "" {
+			route = "none"
+		}
+		_, route, _ = strings.Cut(" "+route, " ")
+		h := m.WithTags(map[string]string{"route": strings.TrimSpace(route), "code": strconv.Itoa(status)})
+		h.Counter("volley_http_requests").Inc(1)
+		h.Timer("volley_http_request_latency").Record(took)
+	}
 }
