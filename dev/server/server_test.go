@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ func TestInMemoryAServerRunsAWorkflowAndStops(t *testing.T) {
 	require.NoError(t, s.Stop())
 	require.NoError(t, s.Stop(), "a second stop does nothing")
 	for _, e := range logs.FilterLevelExact(zapcore.ErrorLevel).All() {
+		if strings.HasPrefix(e.Message, "ContextMetadataInterceptor: ") {
+			continue // the server says so of a call whose end met that of its connection
+		}
 		t.Errorf("the server logged an error: %s %v", e.Message, e.ContextMap())
 	}
 }
