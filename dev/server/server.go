@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/server/common/authorization"
@@ -72,9 +73,10 @@ type Server struct {
 	db        *database
 	// level keeps out warnings while parts of the server come and go: those that
 	// are up complain about those that are not.
-	level   zap.AtomicLevel
-	stop    sync.Once
-	stopErr error
+	level    zap.AtomicLevel
+	stopping atomic.Bool
+	stop     sync.Once
+	stopErr  error
 }
 
 // Version is the Temporal server's version.
@@ -151,7 +153,7 @@ func (s *Server) options(o Options, p ports) []temporal.ServerOption {
 			primitives.MatchingService: static.SingleLocalHost(address(p.matching)),
 			primitives.WorkerService:   static.SingleLocalHost(address(p.worker)),
 		}),
-		temporal.WithLogger(log.NewZapLogger(quiet(o.Log, s.level))),
+		temporal.WithLogger(log.NewZapLogger(quiet(o.Log, s.level, &s.stopping))),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
@@ -179,6 +181,7 @@ func (s *Server) UIAddress() string {
 func (s *Server) Stop() error {
 	s.stop.Do(func() {
 		s.level.SetLevel(zap.ErrorLevel)
+		s.stopping.Store(true)
 		if s.ui != nil {
 			s.ui.stop()
 		}
@@ -191,8 +194,3 @@ func (s *Server) Stop() error {
 }
 
 func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
-
-// quiet keeps a server's own chatter out of the log of a program that embeds it.
-func quiet(l *zap.Logger, level zap.AtomicLevel) *zap.Logger {
-	return l.Named("temporal").WithOptions(zap.IncreaseLevel(level), zap.AddStacktrace(zap.FatalLevel))
-}

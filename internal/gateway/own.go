@@ -131,8 +131,8 @@ const maxList = 500
 
 func (g *Gateway) ownStatus(w http.ResponseWriter, r asked) error {
 	if strings.Contains(r.PathValue("id"), ":") {
-		w.Header().Set("Allow", http.MethodPost)
-		return fail(http.StatusMethodNotAllowed, codeMethod, "GET is not possible here, expected POST")
+		ownFront().only(http.MethodPost)(w, r.Request)
+		return nil
 	}
 	if err := queryOf(r).end(); err != nil {
 		return err
