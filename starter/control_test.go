@@ -47,7 +47,7 @@ func TestCancelOfAnUnknownMessageDoesNothing(t *testing.T) {
 				s, f, res := open(t, 3)
 				_, err := s.Cancel(t.Context(), a, message.CancelRequest{Messages: []string{res.Rows[0].ID, id}})
 				require.ErrorIs(t, err, starter.ErrNotFound)
-				require.Zero(t, f.updates)
+				require.Zero(t, f.called("UpdateWorkflowExecution"))
 				require.Empty(t, f.flow(t, "batch-a").signals)
 			})
 		}
@@ -80,7 +80,7 @@ func TestCancelOfAClosedBatchHasTheSameShape(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{id(0)}, got.Sent)
 	require.Equal(t, []string{id(4)}, got.Ended)
-	require.Zero(t, f.updates)
+	require.Zero(t, f.called("UpdateWorkflowExecution"))
 }
 
 func TestCancelWithoutAWorkerLeavesASignal(t *testing.T) {
@@ -155,7 +155,7 @@ func TestControlsOfAnEndedBatchChangeNothing(t *testing.T) {
 	for _, name := range []string{"pause", "resume", "reschedule"} {
 		require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrEnded, name)
 	}
-	require.Zero(t, f.updates)
+	require.Zero(t, f.called("UpdateWorkflowExecution"))
 }
 
 func TestControlsThatTheWorkflowRefuses(t *testing.T) {
@@ -194,7 +194,7 @@ func TestRescheduleRefusesWhatIsNoTime(t *testing.T) {
 		_, err := s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: text})
 		require.ErrorIs(t, err, starter.ErrInvalid, "%q", text)
 	}
-	require.Zero(t, f.updates)
+	require.Zero(t, f.called("UpdateWorkflowExecution"))
 }
 
 func TestControlsSendNothingUnlessAWorkerAnswers(t *testing.T) {
@@ -205,9 +205,7 @@ func TestControlsSendNothingUnlessAWorkerAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			require.Zero(t, f.updates)
+			require.Zero(t, f.called("UpdateWorkflowExecution"))
 		})
 	}
 }

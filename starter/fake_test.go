@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path"
 	"strconv"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
 
 	"volley/starter"
@@ -47,8 +49,7 @@ type fake struct {
 	startError error
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
-	updates    int
-	queries    int
+	calls      map[string]int // that clients made, by method
 	deleted    []string
 	leaving    map[string]*workflowpb.WorkflowExecutionInfo // deleted, and described linger times more
 	linger     int
@@ -58,7 +59,7 @@ type fake struct {
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{server: grpc.NewServer(), flows: map[string]*flow{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
+	f := &fake{server: grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true})), flows: map[string]*flow{}, calls: map[string]int{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
 	workflowservice.RegisterWorkflowServiceServer(f.server, f)
 	operatorservice.RegisterOperatorServiceServer(f.server, f)
 	checks := health.NewServer()
@@ -75,6 +76,12 @@ func newFake(t *testing.T) *fake {
 		HostPort: "passthrough:///fake", Logger: nopLogger{},
 		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				f.mu.Lock()
+				f.calls[path.Base(method)]++
+				f.mu.Unlock()
+				return invoke(ctx, method, req, reply, cc, opts...)
+			}),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
 		}},
 	})
@@ -97,6 +104,14 @@ func (f *fake) flow(t *testing.T, id string) *flow {
 	defer f.mu.Unlock()
 	require.Contains(t, f.flows, id)
 	return f.flows[id]
+}
+
+// called counts the calls of a method, also those given up before the server
+// looked at them.
+func (f *fake) called(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
 }
 
 func payloads(t *testing.T, v any) *commonpb.Payloads {
@@ -200,7 +215,6 @@ func (f *fake) GetWorkflowExecutionHistory(ctx context.Context, r *workflowservi
 
 func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkflowRequest) (*workflowservice.QueryWorkflowResponse, error) {
 	f.mu.Lock()
-	f.queries++
 	w, err := f.find(r.GetExecution().GetWorkflowId())
 	if err != nil {
 		f.mu.Unlock()
@@ -229,7 +243,6 @@ func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkfl
 
 func (f *fake) UpdateWorkflowExecution(ctx context.Context, r *workflowservice.UpdateWorkflowExecutionRequest) (*workflowservice.UpdateWorkflowExecutionResponse, error) {
 	f.mu.Lock()
-	f.updates++
 	w, err := f.find(r.GetWorkflowExecution().GetWorkflowId())
 	f.mu.Unlock()
 	if err != nil {

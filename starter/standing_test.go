@@ -109,10 +109,10 @@ func TestAWorkerThatIsAwayIsWaitedForOnce(t *testing.T) {
 	_, err := b.Status(t.Context(), a)
 	require.NoError(t, err)
 	w.query = nil
-	before := b.fake.queries
+	before := b.fake.called("QueryWorkflow")
 	_, err = b.Status(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNoWorker)
-	require.Equal(t, before+1, b.fake.queries)
+	require.Equal(t, before+1, b.fake.called("QueryWorkflow"))
 }
 
 func TestALotOfMetadataIsNotKept(t *testing.T) {

@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 // short is a wait that no answer of the fake needs. Tests in which somebody does
 // not answer use it, all others the real one.
-const short = 250 * time.Millisecond
+const short = time.Second
 
 func newStarter(t *testing.T, o starter.Options) (*starter.Starter, *fake) {
 	t.Helper()
