@@ -71,8 +71,8 @@ func (c *birdCode) UnmarshalJSON(raw []byte) error {
 // readBirdReport reads an event. One without an envelope is taken for the message
 // itself.
 func readBirdReport(body []byte) ([]message.Report, error) {
-	var v *birdEvent
-	if err := readReport(body, &v); err != nil || v == nil {
+	var v birdEvent
+	if err := readReport(body, &v); err != nil {
 		return nil, err
 	}
 	m := &v.birdMessage

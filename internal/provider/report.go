@@ -198,10 +198,10 @@ func millisOf(s string) int64 {
 	return t.UnixMilli()
 }
 
-// readReport decodes a body of one JSON value.
+// readReport decodes a body of one JSON value, which is not null.
 func readReport(body []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(v); err != nil || dec.More() {
+	if err := dec.Decode(v); err != nil || dec.More() || string(bytes.TrimSpace(body)) == "null" {
 		return fmt.Errorf("%w: it is not a JSON object of the kind that is expected", ErrUnreadable)
 	}
 	return nil

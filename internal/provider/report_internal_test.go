@@ -31,7 +31,7 @@ func TestWhatSinchSays(t *testing.T) {
 	for _, body := range []string{
 		`{"message_delivery_report":{"status":"DELIVERED","metadata":"none of ours"}}`,
 		`{"message_delivery_report":{"status":"DELIVERED"}}`,
-		`{"message_inbound_event":{}}`, `{}`, `null`,
+		`{"message_inbound_event":{}}`, `{}`,
 	} {
 		got, err := readSinchReport([]byte(body))
 		require.NoError(t, err, body)
@@ -64,7 +64,7 @@ func TestWhatBirdSays(t *testing.T) {
 	require.Equal(t, "rejected why", got[0].Code+" "+got[0].Detail)
 	for _, body := range []string{
 		`{"payload":{"id":"m","status":"delivered","reference":"theirs"}}`,
-		fmt.Sprintf(`{"payload":{"status":"delivered","direction":"incoming","reference":%q}}`, ours), `{}`, `null`,
+		fmt.Sprintf(`{"payload":{"status":"delivered","direction":"incoming","reference":%q}}`, ours), `{}`,
 	} {
 		got, err := readBirdReport([]byte(body))
 		require.NoError(t, err, body)
@@ -101,9 +101,20 @@ func TestWhatAWebhookSays(t *testing.T) {
 	got, err = readWebhookReports([]byte(`{"type":"other","data":5}`))
 	require.NoError(t, err)
 	require.Empty(t, got)
-	for _, body := range []string{`{"type":"report"}`, `{"type":"report","data":[{"id":"x","state":"sent"}]}`, `{"type":"report","data":{"id":5}}`} {
+	good := `{"id":"x","state":"delivered"}`
+	for body, wrong := range map[string]string{
+		`{"type":"report"}`:             "data must be an object or a list of objects",
+		`{"type":"report","data":null}`: "data must be an object or a list of objects",
+		`{"type":"report","data":[` + good + `,{"id":"x","state":"sent"}]}`:                             "data[1].state must be delivered or undelivered",
+		`{"type":"report","data":[` + good + `,7]}`:                                                     "data[1] must be an object",
+		`{"type":"report","data":[null]}`:                                                               "data[0] must be an object",
+		`{"type":"report","data":[` + good + `,` + good + `,{"id":"x","state":"delivered","code":17}]}`: "data[2].code must be a string",
+		`{"type":"report","data":{"id":5}}`:                                                             "data.id must be a string",
+		`{"type":"report","data":{"id":"x","state":"delivered","at":"yesterday"}}`:                      "data.at must be a time like 2026-11-20T12:00:00Z",
+	} {
 		_, err := readWebhookReports([]byte(body))
 		require.ErrorIs(t, err, ErrUnreadable, body)
+		require.ErrorContains(t, err, wrong, body)
 	}
 }
 
@@ -112,7 +123,7 @@ func TestABodyThatIsNoObjectCannotBeRead(t *testing.T) {
 	for name, read := range map[string]func([]byte) ([]message.Report, error){
 		"sinch": readSinchReport, "bird": readBirdReport, "webhook": readWebhookReports,
 	} {
-		for _, body := range []string{``, `[]`, `"text"`, `{`, `{} {}`} {
+		for _, body := range []string{``, `null`, `[]`, `"text"`, `{`, `{} {}`} {
 			_, err := read([]byte(body))
 			require.ErrorIs(t, err, ErrUnreadable, "%s %s", name, body)
 		}

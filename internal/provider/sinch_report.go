@@ -41,8 +41,8 @@ type sinchReport struct {
 // readSinchReport reads a callback. What is queued or changes its channel is not
 // reported: Sinch goes on with it.
 func readSinchReport(body []byte) ([]message.Report, error) {
-	var v *sinchReport
-	if err := readReport(body, &v); err != nil || v == nil || v.Report == nil {
+	var v sinchReport
+	if err := readReport(body, &v); err != nil || v.Report == nil {
 		return nil, err
 	}
 	d := v.Report
