@@ -157,8 +157,8 @@ func (s *Starter) absolute(text string) (string, error) {
 		return text, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil {
-		return "", invalid("send after %q: expected an RFC 3339 time or a duration such as 10m", text)
+	if err != nil || d < 0 {
+		return "", invalid("send after %q: expected an RFC 3339 time or a duration from now such as 10m", text)
 	}
 	return s.o.Now().Add(d).UTC().Format(time.RFC3339Nano), nil
 }

@@ -190,7 +190,7 @@ func TestACancelOfMoreThanABatchCanDoSaysWhy(t *testing.T) {
 func TestRescheduleRefusesWhatIsNoTime(t *testing.T) {
 	t.Parallel()
 	s, f, _ := openBatch(t, 1)
-	for _, text := range []string{"", "tomorrow", "2027-01-01", "10"} {
+	for _, text := range []string{"", "tomorrow", "2027-01-01", "10", "-10m"} {
 		_, err := s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: text})
 		require.ErrorIs(t, err, starter.ErrInvalid, "%q", text)
 	}

@@ -96,7 +96,7 @@ func (st *story) reschedule(q message.RescheduleRequest) {
 	at, err := time.Parse(time.RFC3339, q.SendAfter)
 	if err != nil {
 		d, err := time.ParseDuration(q.SendAfter)
-		if err != nil {
+		if err != nil || d < 0 {
 			return
 		}
 		at = time.UnixMilli(st.at).Add(d)

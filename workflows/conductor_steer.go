@@ -112,9 +112,9 @@ func dueAfter(now time.Time, horizon int64, s string) (int64, error) {
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		d, err := time.ParseDuration(s)
-		if err != nil {
+		if err != nil || d < 0 {
 			return 0, temporal.NewApplicationError(
-				fmt.Sprintf("sendAfter: %q is neither an RFC 3339 time nor a duration such as 10m", s), ErrInputType)
+				fmt.Sprintf("sendAfter: %q is neither an RFC 3339 time nor a duration from now such as 10m", s), ErrInputType)
 		}
 		at = now.Add(d)
 	}

@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -214,24 +213,5 @@ func (r *run) reschedule(q message.RescheduleRequest) message.RescheduleResult {
 
 // sendAfter reads a time or a duration from now, within the dialect's horizon.
 func (r *run) sendAfter(s string) (int64, error) {
-	horizon := time.Duration(r.batch.Horizon) * time.Millisecond
-	if horizon <= 0 {
-		horizon = oneYear
-	}
-	now := workflow.Now(r.root)
-	at, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return 0, temporal.NewApplicationError(
-				fmt.Sprintf("sendAfter: %q is neither an RFC 3339 time nor a duration such as 10m", s), ErrInputType)
-		}
-		at = now.Add(d)
-	}
-	if at.After(now.Add(horizon)) {
-		return 0, temporal.NewApplicationError(
-			fmt.Sprintf("sendAfter: %s is more than %s ahead", at.UTC().Format(time.RFC3339), horizon), ErrInputType)
-	}
-	// A time before now is now: validity counts from when it can be sent.
-	return max(at.UnixMilli(), now.UnixMilli()), nil
+	return dueAfter(workflow.Now(r.root), r.batch.Horizon, s)
 }

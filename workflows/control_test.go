@@ -229,7 +229,7 @@ func TestRescheduleMovesWhatHasNoAttemptAndKeepsItsValidity(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, message.RescheduleResult{Batch: "b", Rescheduled: 5, Unchanged: 5}, r)
 		})
-		for _, bad := range []string{"", "tomorrow", "9000h"} {
+		for _, bad := range []string{"", "tomorrow", "9000h", "-10m"} {
 			update(b, workflows.ControlReschedule, message.RescheduleRequest{SendAfter: bad}, func(_ message.RescheduleResult, err error) {
 				var app *temporal.ApplicationError
 				require.ErrorAs(t, err, &app)

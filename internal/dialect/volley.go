@@ -145,12 +145,13 @@ func (b *volleyBatch) readAwaitReports(doc *object) {
 		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", wait.value)
 		return
 	}
-	b.setAwaitReports(b.whole.place(wait.key), d)
+	b.setAwaitReports(b.whole.place(wait.key), d, wait.value)
 }
 
-func (b *volleyBatch) setAwaitReports(path string, d time.Duration) {
+// setAwaitReports takes a duration, which was given as a text.
+func (b *volleyBatch) setAwaitReports(path string, d time.Duration, given string) {
 	if d < 0 || d > maxAwait {
-		b.whole.add(path, message.CodeRange, "expected 0s (no wait) to %s, got %s", maxAwait, d)
+		b.whole.add(path, message.CodeRange, "expected 0s (no wait) to %s, got %s", maxAwait, given)
 		return
 	}
 	b.AwaitReports = spanMillis(d)

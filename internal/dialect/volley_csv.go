@@ -44,7 +44,7 @@ func beginVolleyCSV(body []byte, whole bool, o Options) (*volleyFile, message.Pr
 	if o.Priority < 0 || o.Priority > 5 {
 		b.whole.add("priority", message.CodeRange, "expected 1 to 5, got %d", o.Priority)
 	}
-	b.setAwaitReports("awaitReports", o.AwaitReports)
+	b.setAwaitReports("awaitReports", o.AwaitReports, o.AwaitReports.String())
 	if o.Callbacks != nil {
 		c := *o.Callbacks
 		if c.Path = "callbacks.url"; c.URL != "" {

@@ -144,14 +144,19 @@ func TestABatchOfAnotherTenantOrDialectIsNotThereForBird(t *testing.T) {
 	}
 }
 
-func TestABirdListIsPaged(t *testing.T) {
-	t.Parallel()
-	b := newBirdBed(t, nil)
-	to := make([]string, 25)
+// numbers are phone numbers.
+func numbers(n int) []string {
+	to := make([]string, n)
 	for i := range to {
 		to[i] = fmt.Sprintf("+1555000%04d", i)
 	}
-	doc := b.bird("POST", birdSubmit, birdText(to...)).json(http.StatusAccepted)
+	return to
+}
+
+func TestABirdListIsPaged(t *testing.T) {
+	t.Parallel()
+	b := newBirdBed(t, nil)
+	doc := b.bird("POST", birdSubmit, birdText(numbers(25)...)).json(http.StatusAccepted)
 	want := idsOf(doc, "messages")
 	for _, query := range []string{"?batchId=" + doc["id"].(string), "?"} {
 		for limit, pages := range map[string]int{"": 3, "&limit=7": 4, "&limit=5": 5, "&limit=500": 1} {
@@ -234,10 +239,7 @@ func TestABirdChannelIsListedOverManyBatches(t *testing.T) {
 func TestABirdBatchIsListedInTheOrderOfTheRequest(t *testing.T) {
 	t.Parallel()
 	b := newBirdBed(t, nil)
-	to := make([]string, 25)
-	for i := range to {
-		to[i] = fmt.Sprintf("+1555000%04d", i)
-	}
+	to := numbers(25)
 	doc := b.bird("POST", birdSubmit, birdText(to...)).json(http.StatusAccepted)
 	key := message.KeyOf(starter.WorkflowID(starter.Ref{Tenant: "acme", ID: doc["id"].(string)}))
 	b.rows = func(starter.Ref) []message.Row {

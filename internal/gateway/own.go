@@ -217,7 +217,7 @@ func (g *Gateway) ownAction(w http.ResponseWriter, r asked) error {
 			return err
 		}
 		if q.SendAfter == "" {
-			return fail(http.StatusUnprocessableEntity, codeInvalid, "sendAfter is missing: an RFC 3339 time or a duration such as 10m")
+			return fail(http.StatusUnprocessableEntity, codeInvalid, "sendAfter is missing: an RFC 3339 time or a duration from now such as 10m")
 		}
 		res, err := g.o.Batches.Reschedule(ctx, ref, q)
 		return answerWith(w, res, err)

@@ -355,6 +355,9 @@ func TestEventsAreResumedWhereTheyBrokeOff(t *testing.T) {
 func eventsOf(text string) (all []string) {
 	last := ""
 	for _, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		if strings.HasPrefix(block, ":") {
+			continue // a comment
+		}
 		name := ""
 		for _, line := range strings.Split(block, "\n") {
 			if v, ok := strings.CutPrefix(line, "event: "); ok {
