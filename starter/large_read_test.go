@@ -124,6 +124,20 @@ func TestTheCountsOfRunningSegmentsAreTheirOwn(t *testing.T) {
 		require.Equal(t, 1998, st.Counts[message.Sent], "who never heard of it counts as the batch does")
 		require.True(t, st.AsOf.Before(noon), "and says since when")
 	})
+	t.Run("one that did not answer since it told the batch counts as it told that", func(t *testing.T) {
+		b, o := halfway(t)
+		_, err := b.Status(t.Context(), a) // hears of segment 3
+		require.NoError(t, err)
+		b.fake.flow(t, "batch-a~0003").query = nil
+		moved := message.Counts{message.Sent: 1998 + 400, message.Retrying: 2, message.Scheduled: 600, message.Accepted: 499, message.Rejected: 1}
+		o.Status.Counts, o.Status.Rev = &moved, 1<<60+9
+		o.Counts[3], o.Revs = message.Counts{message.Sent: 400, message.Scheduled: 600}, map[int]int64{3: 1<<60 + 8}
+		b.fake.onStart(o)
+		b.fake.flow(t, "batch-a").query = b.fake.answer
+		st, err := b.Status(t.Context(), a)
+		require.NoError(t, err)
+		require.Equal(t, moved, *st.Counts)
+	})
 	t.Run("one that has ended meanwhile counts as it ended", func(t *testing.T) {
 		b.fake.flow(t, "batch-a~0003").complete(t, workflows.SegmentResult{V: 1, Counts: message.Counts{message.Sent: 990, message.Retrying: 10}, Rev: 1<<60 + 1, Left: 10})
 		st, err := starter.New(b.fake.client, starter.Options{Store: b.store}).Status(t.Context(), a)

@@ -52,9 +52,12 @@ func (v *view) now(ctx context.Context) message.Status {
 	}
 	for _, number := range numbers {
 		h, ok := v.s.heard.of(v.workflow(number))
-		if !ok || h.at.Before(v.status.CreatedAt) { // the latter is of an earlier batch of this id
+		switch rev := v.revs[number]; {
+		case ok && h.Rev < rev: // the batch has heard later ones, as it does by a control
+			h.at = time.UnixMilli(rev >> revShift)
+		case !ok || h.at.Before(v.status.CreatedAt): // the latter is of an earlier batch of this id
 			h.at = time.UnixMilli(v.status.Rev >> revShift) // of the batch's own last change
-		} else {
+		default:
 			v.replace(number, h.Status)
 		}
 		if h.at.Before(asOf) {
@@ -110,7 +113,7 @@ func (v *view) count(ctx context.Context, number int) (heardStatus, bool) {
 }
 
 // replace puts a workflow's own counts in the place of those that the batch had of
-// it, unless the batch has heard later ones.
+// it, unless these have fewer open messages, and so are later.
 func (v *view) replace(number int, st message.Status) {
 	before, ok := v.counts[number]
 	if !ok || v.status.Counts == nil || before.Total() != st.Counts.Total() || before.Open() < st.Counts.Open() {

@@ -20,8 +20,9 @@ type view struct {
 	open   bool
 	status message.Status
 	large  message.Large
-	// counts are those that status has of each running workflow.
+	// counts are those that status has of each running workflow, reported at its revs.
 	counts map[int]message.Counts
+	revs   map[int]int64
 	// taken caches what retries took over, by their number, and lost why segments
 	// cannot be read.
 	mu    sync.Mutex
@@ -38,7 +39,7 @@ func (s *Starter) newView(ref Ref) *view {
 // viewOf is how a large batch stands.
 func (s *Starter) viewOf(ref Ref, st standing) *view {
 	v := s.newView(ref)
-	v.open, v.status, v.large, v.counts = st.open, st.Status, st.Large, st.Counts
+	v.open, v.status, v.large, v.counts, v.revs = st.open, st.Status, st.Large, st.Counts, st.Revs
 	return v
 }
 

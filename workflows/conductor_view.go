@@ -64,9 +64,12 @@ func (c *conductor) status() message.Status {
 func (c *conductor) overview() message.Overview {
 	o := message.Overview{V: message.Version, Status: c.status(), Large: c.large(), Opened: c.opened, Fault: c.fault, Missing: c.missing}
 	if c.running > 0 {
-		o.Counts = make(map[int]message.Counts, c.running)
+		o.Counts, o.Revs = make(map[int]message.Counts, c.running), make(map[int]int64, c.running)
 		for _, p := range c.active() {
 			o.Counts[p.number] = p.at(c.now())
+			if p.known {
+				o.Revs[p.number] = p.rev
+			}
 		}
 	}
 	return o

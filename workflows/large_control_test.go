@@ -35,6 +35,9 @@ func TestAPausedLargeBatchBeginsNothing(t *testing.T) {
 					b.env.SignalWorkflow(workflows.ControlResume, nil)
 					return
 				}
+				o := b.overview()
+				require.NotEmpty(t, o.Revs)
+				require.Len(t, o.Revs, len(o.Counts), "all have reported, as a pause asks them to")
 				require.Equal(t, start.UnixMilli(), s.NextDueAt.UnixMilli())
 				update(b.bench, workflows.ControlResume, nil, func(r message.ResumeResult, err error) {
 					require.NoError(t, err)

@@ -75,6 +75,9 @@ type Overview struct {
 	Missing bool `json:"missing,omitempty"`
 	// Counts are those that Status has of each running workflow, by its number.
 	Counts map[int]Counts `json:"counts,omitempty"`
+	// Revs are the workflows' own revs at which they reported these; one that has not
+	// reported has none.
+	Revs map[int]int64 `json:"revs,omitempty"`
 }
 
 // Revs are a batch's revs at several changes. Equal ones in a row, as those of one
