@@ -35,26 +35,46 @@ demo: build-dev ## run everything in one process, send examples/, show what beca
 dev: build-dev ## the same without sending, until Ctrl-C; DB=path keeps its state in a file
 	@cd dev && exec $(DEV) up --state-dir "$(CURDIR)/.volley" $(if $(DB),--db "$(abspath $(DB))") $(ARGS)
 
-# A Temporal server is some 1,800 packages. The names that `go build -v` prints
-# are counted, so that a first build does not look as if it hung.
+# A Temporal server is some 1,800 packages, Volley itself some 900. The names that
+# `go build -v` prints are counted, so that a first build does not look as if it hung.
+COUNT_PACKAGES := awk ' \
+	/^[a-zA-Z0-9._-]+\.?[a-zA-Z0-9._-]*(\/[^ :]*)?$$/ {n++; printf "\r  %d packages compiled", n; fflush(); next} \
+	/^go: downloading / {d++; printf "\r  %d modules downloaded", d; fflush(); next} \
+	{print} END {if (n + d) print ""}'
+
 .PHONY: build-dev
 build-dev:
 	@mkdir -p $(BIN)
 	@echo "Building Volley with a Temporal server inside: minutes the first time, seconds after that." >&2
-	@$(GO) -C dev build -v -o $(DEV) . 2>&1 | awk ' \
-		/^[a-zA-Z0-9._-]+\.?[a-zA-Z0-9._-]*(\/[^ :]*)?$$/ {n++; printf "\r  %d packages compiled", n; fflush(); next} \
-		/^go: downloading / {d++; printf "\r  %d modules downloaded", d; fflush(); next} \
-		{print} END {if (n + d) print ""}' >&2
+	@$(GO) -C dev build -v -o $(DEV) . 2>&1 | $(COUNT_PACKAGES) >&2
 
 .PHONY: build
 build: ## build bin/volley
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -o $(BIN)/volley ./cmd/volley
+	@CGO_ENABLED=0 $(GO) build -v -trimpath -buildvcs=auto -tags $(TAGS) -o $(BIN)/volley ./cmd/volley 2>&1 | $(COUNT_PACKAGES) >&2
 
 .PHONY: test
 test: ## every test of both modules, the end-to-end ones included
 	$(GO) test ./...
 	$(GO) -C dev test ./...
+
+# What BASE does not have: packages with changed, new or deleted files, committed or not.
+# Packages that import them are compiled by vet and tested by `make test`; tests of dev/
+# start a Temporal server and are left to it, too.
+BASE ?= main
+CHANGED = { git diff --name-only "$$(git merge-base $(BASE) HEAD 2>/dev/null || echo HEAD)"; \
+	git ls-files --others --exclude-standard; } | grep / | sed 's|/testdata/.*|/|; s|/[^/]*$$||' | sort -u \
+	| while read -r dir; do \
+		case "$$dir" in dev|dev/*) continue;; esac; \
+		if ls "$$dir"/*.go >/dev/null 2>&1; then echo "./$$dir"; fi; \
+	done
+
+.PHONY: quick
+quick: ## while you work, in seconds: build, vet, layering, the tests (-short) of what changed since BASE
+	@$(GO) build ./...
+	@$(GO) vet ./...
+	@$(GO) -C dev vet ./...
+	@$(GO) test -short . $$($(CHANGED))
 
 # MODE is compare (the default), scale, pacing, fair, due, stragglers or gateway.
 MODE ?= compare

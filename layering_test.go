@@ -43,37 +43,85 @@ func places() map[string]place {
 	return map[string]place{
 		"":                               {},
 		"internal/message":               {powers: []string{json}},
-		"internal/dialect":               {ours: []string{"internal/message"}, powers: []string{json}},
-		"internal/provider":              {ours: []string{"internal/message"}, powers: []string{http, json}},
+		"internal/hashset":               {},
+		"internal/phone":                 {},
+		"internal/dialect":               {ours: []string{"internal/message", "internal/phone"}, powers: []string{json}},
+		"internal/provider":              {ours: []string{"internal/message", "internal/phone"}, powers: []string{http, json}},
 		"internal/provider/providertest": {ours: []string{"internal/message", "internal/provider"}, powers: []string{http, json}},
 		"internal/callback":              {ours: []string{"internal/dialect", "internal/message", "internal/provider"}, powers: []string{http, json}},
-		"internal/store":                 {ours: []string{"internal/message"}, powers: []string{json}},
+		"internal/store":                 {ours: []string{"internal/hashset", "internal/message"}, powers: []string{json}},
+		"workflows/contract":             {ours: []string{"internal/message"}, powers: []string{json}},
 		"activities": {
-			ours:   []string{"internal/callback", "internal/message", "internal/provider", "internal/store"},
+			ours:   []string{"internal/callback", "internal/message", "internal/provider", "internal/store", "workflows/contract"},
 			powers: []string{temporal, json},
 		},
-		"workflows":               {ours: []string{"internal/message", "activities"}, powers: []string{temporal}},
+		"workflows/internal/flow": {ours: []string{"internal/message", "workflows/contract"}, powers: []string{temporal}},
+		"workflows/callbacks": {
+			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
+		"workflows/latereports": {
+			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
+		"workflows/engine": {
+			ours:   []string{"internal/message", "workflows/callbacks", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
+		"workflows/coordinator": {
+			ours:   []string{"internal/message", "workflows/callbacks", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
+		"workflows": {
+			ours: []string{
+				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports",
+			},
+			powers: []string{temporal},
+		},
+		"internal/flowtest": {
+			ours:   []string{"internal/message", "workflows", "workflows/contract"},
+			powers: []string{temporal, json},
+		},
 		"internal/temporalclient": {powers: []string{temporal, client, http}},
 		"worker": {
-			ours:   []string{"internal/message", "internal/provider", "internal/store", "activities", "workflows"},
+			ours:   []string{"internal/message", "internal/provider", "internal/store", "activities", "workflows", "workflows/contract"},
+			powers: []string{temporal, client},
+		},
+		"starter/internal/server": {
+			ours:   []string{"internal/message", "internal/store", "workflows/contract"},
+			powers: []string{temporal, client, json},
+		},
+		"starter/internal/closeout": {
+			ours:   []string{"internal/message", "internal/store", "starter/internal/server", "workflows/contract"},
+			powers: []string{temporal, client, json},
+		},
+		"starter/internal/large": {
+			ours:   []string{"internal/message", "internal/store", "starter/internal/closeout", "starter/internal/server", "workflows/contract"},
+			powers: []string{temporal},
+		},
+		"starter/internal/reports": {
+			ours:   []string{"internal/message", "internal/store", "starter/internal/large", "starter/internal/server", "workflows/contract"},
 			powers: []string{temporal, client},
 		},
 		"starter": {
-			ours:   []string{"internal/message", "internal/store", "activities", "workflows"},
+			ours: []string{
+				"internal/message", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
+				"starter/internal/reports", "starter/internal/server", "workflows/contract",
+			},
 			powers: []string{temporal, client, json},
 		},
-		"internal/intake":   {ours: []string{"internal/message", "internal/dialect"}},
+		"internal/intake":   {ours: []string{"internal/hashset", "internal/message", "internal/dialect", "internal/phone"}},
 		"internal/nodetest": {},
 		"internal/gateway": {
 			ours:   []string{"internal/message", "internal/dialect", "internal/intake", "internal/provider", "starter"},
 			powers: []string{http, json},
 		},
 		"internal/config": {ours: []string{
-			"internal/callback", "internal/message", "internal/dialect", "internal/intake", "internal/provider",
+			"internal/callback", "internal/message", "internal/dialect", "internal/intake", "internal/phone", "internal/provider",
 		}},
 		"cmd/volley": {
 			ours: []string{
-				"internal/callback", "internal/config", "internal/dialect", "internal/gateway", "internal/intake", "internal/message", "internal/provider",
+				"internal/callback", "internal/config", "internal/dialect", "internal/gateway", "internal/intake", "internal/message", "internal/phone", "internal/provider",
 				"internal/store", "internal/temporalclient", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},
@@ -121,19 +169,39 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"dialect knows providers": {
 			"internal/dialect/new.go", imports("dialect", "volley/internal/provider"),
-			"internal/dialect/new.go imports volley/internal/provider: internal/dialect may import only internal/message of this module",
+			"internal/dialect/new.go imports volley/internal/provider: internal/dialect may import only internal/message, internal/phone of this module",
 		},
 		"workflows reach a provider": {
-			"workflows/new.go", imports("workflows", "volley/internal/provider"),
-			"workflows/new.go imports volley/internal/provider: workflows may import only activities, internal/message of this module",
+			"workflows/engine/new.go", imports("engine", "volley/internal/provider"),
+			"workflows/engine/new.go imports volley/internal/provider: workflows/engine may import only internal/message, workflows/callbacks, workflows/contract, workflows/internal/flow of this module",
 		},
 		"workflows speak HTTP": {
-			"workflows/new.go", imports("workflows", "net/http"),
-			"workflows/new.go imports net/http: workflows has nothing to do with HTTP",
+			"workflows/engine/new.go", imports("engine", "net/http"),
+			"workflows/engine/new.go imports net/http: workflows/engine has nothing to do with HTTP",
 		},
 		"workflows read JSON": {
-			"workflows/new.go", imports("workflows", "encoding/json"),
-			"workflows/new.go imports encoding/json: workflows has nothing to do with JSON",
+			"workflows/engine/new.go", imports("engine", "encoding/json"),
+			"workflows/engine/new.go imports encoding/json: workflows/engine has nothing to do with JSON",
+		},
+		"callbacks know the engine": {
+			"workflows/callbacks/new.go", imports("callbacks", "volley/workflows/engine"),
+			"workflows/callbacks/new.go imports volley/workflows/engine: workflows/callbacks may import only internal/message, workflows/contract, workflows/internal/flow of this module",
+		},
+		"the coordinator runs the engine itself": {
+			"workflows/coordinator/new.go", imports("coordinator", "volley/workflows/engine"),
+			"workflows/coordinator/new.go imports volley/workflows/engine: workflows/coordinator may import only internal/message, workflows/callbacks, workflows/contract, workflows/internal/flow of this module",
+		},
+		"the starter runs workflows": {
+			"starter/new.go", imports("starter", "volley/workflows"),
+			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+		},
+		"the contract knows Temporal": {
+			"workflows/contract/new.go", imports("contract", "go.temporal.io/sdk/workflow"),
+			"workflows/contract/new.go imports go.temporal.io/sdk/workflow: workflows/contract has nothing to do with the Temporal API",
+		},
+		"activities call workflows": {
+			"activities/new.go", imports("activities", "volley/workflows"),
+			"activities/new.go imports volley/workflows: activities may import only internal/callback, internal/message, internal/provider, internal/store, workflows/contract of this module",
 		},
 		"activities call Temporal": {
 			"activities/new.go", imports("activities", "go.temporal.io/sdk/client"),
@@ -141,11 +209,31 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/store, workflows of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+		},
+		"calls know rows": {
+			"starter/internal/server/new.go", imports("server", "volley/starter/internal/large"),
+			"starter/internal/server/new.go imports volley/starter/internal/large: starter/internal/server may import only internal/message, internal/store, workflows/contract of this module",
+		},
+		"large batches call Temporal themselves": {
+			"starter/internal/large/new.go", imports("large", "go.temporal.io/sdk/client"),
+			"starter/internal/large/new.go imports go.temporal.io/sdk/client: starter/internal/large has nothing to do with Temporal as a client",
+		},
+		"large batches know reports": {
+			"starter/internal/large/new.go", imports("large", "volley/starter/internal/reports"),
+			"starter/internal/large/new.go imports volley/starter/internal/reports: starter/internal/large may import only internal/message, internal/store, starter/internal/closeout, starter/internal/server, workflows/contract of this module",
+		},
+		"closed runs know rows": {
+			"starter/internal/closeout/new.go", imports("closeout", "volley/starter/internal/large"),
+			"starter/internal/closeout/new.go imports volley/starter/internal/large: starter/internal/closeout may import only internal/message, internal/store, starter/internal/server, workflows/contract of this module",
+		},
+		"reports know the face": {
+			"starter/internal/reports/new.go", imports("reports", "volley/starter"),
+			"starter/internal/reports/new.go imports volley/starter: starter/internal/reports may import only internal/message, internal/store, starter/internal/large, starter/internal/server, workflows/contract of this module",
 		},
 		"worker reads the configuration": {
 			"worker/new.go", imports("worker", "volley/internal/config"),
-			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, internal/store, workflows of this module",
+			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, internal/store, workflows, workflows/contract of this module",
 		},
 		"dev is used": {
 			"cmd/volley/new.go", imports("main", "volley/dev/server"),
@@ -321,6 +409,17 @@ func parse(t *testing.T, tree fs.FS, name string) *ast.File {
 // goFiles are the Go files of the tree without tests, sorted.
 func goFiles(t *testing.T, tree fs.FS) (names []string) {
 	t.Helper()
+	walkGo(t, tree, func(name string) {
+		if !strings.HasSuffix(name, "_test.go") {
+			names = append(names, name)
+		}
+	})
+	return names
+}
+
+// walkGo calls visit with every Go file of the tree, sorted.
+func walkGo(t *testing.T, tree fs.FS, visit func(name string)) {
+	t.Helper()
 	require.NoError(t, fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		base := path.Base(name)
 		switch {
@@ -328,10 +427,9 @@ func goFiles(t *testing.T, tree fs.FS) (names []string) {
 			return err
 		case d.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "bin"):
 			return fs.SkipDir
-		case !d.IsDir() && strings.HasSuffix(base, ".go") && !strings.HasSuffix(base, "_test.go"):
-			names = append(names, name)
+		case !d.IsDir() && strings.HasSuffix(base, ".go"):
+			visit(name)
 		}
 		return nil
 	}))
-	return names
 }

@@ -10,6 +10,7 @@ import (
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/store"
+	"volley/workflows/contract"
 )
 
 // Times of a request.
@@ -46,6 +47,8 @@ type Options struct {
 	// Reports brings delivery reports to batches; nil is nobody, and they wait for
 	// another worker.
 	Reports ReportRouter
+	// Segments reaches the segments of large batches; nil leaves that to other workers.
+	Segments Segments
 	// Changes and Poster deliver callbacks; without both none are delivered.
 	Changes Changes
 	Poster  Poster
@@ -53,27 +56,35 @@ type Options struct {
 
 // Activities holds what the activities of one worker process share.
 type Activities struct {
-	senders    Senders
-	gates      map[string]*gate
-	other      *gate
-	store      *store.Store
-	heartbeats Heartbeater
-	reports    ReportRouter
-	changes    Changes
-	poster     Poster
-	now        func() time.Time
+	Segments
+	senders       Senders
+	limiters      map[string]*accountLimiter
+	otherAccounts *accountLimiter
+	store         *store.Store
+	heartbeats    Heartbeater
+	reports       ReportRouter
+	changes       Changes
+	poster        Poster
+	now           func() time.Time
+	// draining ends with drain.
+	draining context.Context
+	drain    context.CancelFunc
 }
 
 // New returns the activities. Every account may use its whole rate until Share
 // says how many processes there are.
 func New(o Options) *Activities {
 	a := &Activities{
-		senders: o.Senders, gates: map[string]*gate{}, other: newGate(provider.Account{}),
+		Segments: o.Segments, senders: o.Senders, limiters: map[string]*accountLimiter{}, otherAccounts: newAccountLimiter(provider.Account{}),
 		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, now: time.Now,
 	}
-	for _, account := range o.Accounts {
-		a.gates[account.Name] = newGate(account)
+	if a.Segments == nil {
+		a.Segments = noSegments{}
 	}
+	for _, account := range o.Accounts {
+		a.limiters[account.Name] = newAccountLimiter(account)
+	}
+	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
 
@@ -81,27 +92,27 @@ func New(o Options) *Activities {
 // means that this package could not run, and the attempt then counts as one whose
 // outcome is not known. Once the request is under way neither a cancel nor a
 // worker that stops takes it back, so that its answer is not lost.
-func (a *Activities) Send(ctx context.Context, in SendInput) (SendResult, error) {
+func (a *Activities) Send(ctx context.Context, in contract.SendInput) (contract.SendResult, error) {
 	measure := measureOf(ctx, in.Account)
 	res := a.send(ctx, in, measure)
 	res.V, res.At = message.Version, a.now().UnixMilli()
-	measure.attempts(res.Kind, 1)
+	measure.attempt(res.Kind)
 	return res, nil
 }
 
-func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) SendResult {
-	gate := a.gate(in.Account)
-	sender, out, fault := a.admit(ctx, gate, in)
+func (a *Activities) send(ctx context.Context, in contract.SendInput, measure measure) contract.SendResult {
+	limiter := a.limiter(in.Account)
+	sender, out, fault := a.waitTurn(ctx, limiter, in)
 	if fault != nil {
 		return *fault
 	}
-	defer gate.leave()
+	defer limiter.release()
 	limit := a.limit(out.ExpiresAt)
 	if limit <= 0 {
-		return SendResult{Kind: KindExpired}
+		return contract.SendResult{Kind: contract.KindExpired}
 	}
-	if a.left(ctx) < limit+margin {
-		return SendResult{Kind: KindNotStarted}
+	if a.until(endsOf(ctx)) < limit+margin {
+		return contract.SendResult{Kind: contract.KindNotStarted}
 	}
 	if in.Attempt == 1 {
 		measure.late(a.now().Sub(out.Due))
@@ -109,40 +120,39 @@ func (a *Activities) send(ctx context.Context, in SendInput, measure *measure) S
 	return a.request(context.WithoutCancel(ctx), sender, out, limit, measure)
 }
 
-// admit fills in the message and waits for its turn. Without a fault, the caller
-// leaves the gate.
-func (a *Activities) admit(ctx context.Context, g *gate, in SendInput) (provider.Sender, message.Outgoing, *SendResult) {
-	g.messages.add(1)
-	defer g.messages.add(-1)
+// waitTurn fills in the message and waits for its turn. Without a fault, the caller
+// releases the limiter.
+func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in contract.SendInput) (provider.Sender, message.Outgoing, *contract.SendResult) {
+	defer Started(ctx)
 	var out message.Outgoing
+	if a.draining.Err() != nil {
+		return nil, out, &contract.SendResult{Kind: contract.KindNotStarted}
+	}
 	sender, fault := a.sender(in.Account)
 	if fault != nil {
 		return nil, out, fault
 	}
 	if in.Expires <= a.now().UnixMilli() {
-		return nil, out, &SendResult{Kind: KindExpired}
+		return nil, out, &contract.SendResult{Kind: contract.KindExpired}
 	}
-	patience, cancel := context.WithTimeout(ctx, max(a.left(ctx)-requestLimit-margin, 0))
+	patience, cancel := a.starting(ctx, a.until(endsOf(ctx))-requestLimit-margin)
 	defer cancel()
-	if fault := a.read(patience, &in); fault != nil {
+	if out, fault = a.outgoing(patience, &in); fault != nil {
 		return nil, out, fault
 	}
-	if out, fault = in.outgoing(originOf(ctx)); fault != nil {
-		return nil, out, fault
-	}
-	if g.enter(patience) != nil {
-		return nil, out, &SendResult{Kind: KindNotStarted}
+	if g.acquire(patience) != nil {
+		return nil, out, &contract.SendResult{Kind: contract.KindNotStarted}
 	}
 	return sender, out, nil
 }
 
-func (a *Activities) sender(account string) (provider.Sender, *SendResult) {
+func (a *Activities) sender(account string) (provider.Sender, *contract.SendResult) {
 	if a.senders != nil {
 		if s, ok := a.senders.Sender(account); ok {
 			return s, nil
 		}
 	}
-	return nil, &SendResult{Kind: string(provider.Unavailable), Code: "no_account", Detail: "this worker does not have the account"}
+	return nil, &contract.SendResult{Kind: string(provider.Unavailable), Code: "no_account", Detail: "this worker does not have the account"}
 }
 
 // limit is how long a request that begins now may take; it is not positive when
@@ -152,17 +162,17 @@ func (a *Activities) limit(expires time.Time) time.Duration {
 }
 
 // request makes a request and tells what came of it.
-func (a *Activities) request(ctx context.Context, s provider.Sender, m message.Outgoing, limit time.Duration, measure *measure) SendResult {
+func (a *Activities) request(ctx context.Context, s provider.Sender, m message.Outgoing, limit time.Duration, measure measure) contract.SendResult {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := a.now()
 	receipt, err := attempt(ctx, s, m)
 	measure.took(a.now().Sub(began))
 	if err == nil {
-		return SendResult{Kind: KindSent, ProviderID: receipt.ProviderID}
+		return contract.SendResult{Kind: contract.KindSent, ProviderID: receipt.ProviderID}
 	}
 	e := asError(err)
-	return SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds()}
+	return contract.SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds()}
 }
 
 // attempt makes the request. A sender that panics has broken its contract: nothing
@@ -188,19 +198,15 @@ func asError(err error) *provider.Error {
 	return &provider.Error{Kind: provider.Ambiguous, Code: "internal", Detail: "the sender failed in a way that it should not"}
 }
 
-// left is how long the attempt may still take, from when the server handed it
-// out: the deadline of ctx counts from when this process looked at it, and a
-// process may have slept in between.
-func (a *Activities) left(ctx context.Context) time.Duration {
-	return a.until(endsOf(ctx))
-}
-
 // until is how long it is until the first of two times.
 func (a *Activities) until(ends [2]time.Time) time.Duration {
 	now := a.now()
 	return min(ends[0].Sub(now), ends[1].Sub(now))
 }
 
+// endsOf are the times at which an attempt must have ended: the deadline of ctx counts
+// from when this process looked at it, the other from when the server handed it out, as a
+// process may have slept in between.
 func endsOf(ctx context.Context) [2]time.Time {
 	info := activity.GetInfo(ctx)
 	return [2]time.Time{info.Deadline, info.StartedTime.Add(info.StartToCloseTimeout)}

@@ -10,21 +10,30 @@ import (
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/store"
+	"volley/workflows/contract"
 )
 
-// origin is what a workflow's id says of its messages.
-type origin struct {
+// batchRef is what a workflow's id says of its messages.
+type batchRef struct {
 	tenant, batch string
 	key           message.Key
 }
 
-func originOf(ctx context.Context) origin {
+func batchRefOf(ctx context.Context) batchRef {
 	tenant, batch, _ := message.ParseWorkflowID(activity.GetInfo(ctx).WorkflowExecution.ID)
-	return origin{tenant: tenant, batch: batch, key: message.KeyOf(message.WorkflowID(tenant, batch))}
+	return batchRef{tenant: tenant, batch: batch, key: message.KeyOf(message.WorkflowID(tenant, batch))}
+}
+
+// outgoing is the message that an attempt is made at, with its content.
+func (a *Activities) outgoing(ctx context.Context, in *contract.SendInput) (message.Outgoing, *contract.SendResult) {
+	if fault := a.read(ctx, in); fault != nil {
+		return message.Outgoing{}, fault
+	}
+	return outgoing(in, batchRefOf(ctx))
 }
 
 // outgoing fills in the message's content.
-func (in *SendInput) outgoing(o origin) (message.Outgoing, *SendResult) {
+func outgoing(in *contract.SendInput, o batchRef) (message.Outgoing, *contract.SendResult) {
 	content, text, err := in.Template.Render(&in.Message)
 	if err != nil {
 		code := message.CodeFormat
@@ -36,13 +45,13 @@ func (in *SendInput) outgoing(o origin) (message.Outgoing, *SendResult) {
 		case errors.As(err, &large):
 			code = message.CodeTooLong
 		}
-		return message.Outgoing{}, &SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
+		return message.Outgoing{}, &contract.SendResult{Kind: string(provider.Invalid), Code: code, Detail: message.Clip(err.Error(), message.MaxDetail)}
 	}
 	m := message.Outgoing{
 		ID: o.key.MessageID(in.Index), Batch: o.batch, Tenant: o.tenant, Dialect: in.Dialect, Index: in.Index,
-		To: in.Message.To, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
+		To: in.Message.To, Phone: in.Message.Phone, Region: in.Region, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
 		Channels: in.Channels, Content: content, Text: text,
-		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Twin: in.Message.Twin,
+		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Duplicate: in.Message.Duplicate,
 	}
 	if m.Metadata == nil {
 		m.Metadata = in.Metadata
@@ -52,7 +61,7 @@ func (in *SendInput) outgoing(o origin) (message.Outgoing, *SendResult) {
 
 // read gets the message of a large batch, with the template and the metadata of
 // its batch; others have theirs with them.
-func (a *Activities) read(ctx context.Context, in *SendInput) *SendResult {
+func (a *Activities) read(ctx context.Context, in *contract.SendInput) *contract.SendResult {
 	if in.Stored == nil {
 		return nil
 	}
@@ -62,26 +71,26 @@ func (a *Activities) read(ctx context.Context, in *SendInput) *SendResult {
 	}
 	index, m, err := segment.Message(in.Stored.Pos)
 	if err != nil || index != in.Index {
-		return lost("the message is damaged in the store")
+		return missingContent("the message is damaged in the store")
 	}
-	in.Template, in.Message, in.Metadata = manifest.Batch.Template, m, manifest.Batch.Metadata
+	in.Template, in.Message, in.Metadata, in.Region = manifest.Batch.Template, m, manifest.Batch.Metadata, manifest.Batch.Region
 	return nil
 }
 
 // stored reads the segment of a large batch.
-func (a *Activities) stored(ctx context.Context, dir string, number int) (*message.Manifest, *store.Segment, *SendResult) {
+func (a *Activities) stored(ctx context.Context, dir string, number int) (*message.Manifest, *store.Segment, *contract.SendResult) {
 	if a.store == nil {
-		return nil, nil, elsewhere(errNoStore.Error())
+		return nil, nil, retryElsewhere(errNoStore.Error())
 	}
 	manifest, err := a.store.Manifest(ctx, dir)
 	if errors.Is(err, store.ErrNotFound) {
 		// Some worker has read it, so this one sees another store.
-		return nil, nil, elsewhere("this worker's store does not have the batch")
+		return nil, nil, retryElsewhere("this worker's store does not have the batch")
 	}
-	if err != nil {
-		return nil, nil, storeFault(err)
+	var segment *store.Segment
+	if err == nil {
+		segment, err = a.store.Segment(ctx, dir, number)
 	}
-	segment, err := a.store.Segment(ctx, dir, number)
 	if err != nil {
 		return nil, nil, storeFault(err)
 	}
@@ -91,26 +100,28 @@ func (a *Activities) stored(ctx context.Context, dir string, number int) (*messa
 var errNoStore = errors.New("this worker has no store")
 
 // storeFault tells content that is gone from a store that cannot be reached now.
-func storeFault(err error) *SendResult {
+func storeFault(err error) *contract.SendResult {
 	switch {
+	case errors.Is(err, store.ErrAway):
+		return retryElsewhere("the store is away")
 	case errors.Is(err, store.ErrNotFound):
-		return lost("the message is not in the store")
+		return missingContent("the message is not in the store")
 	case errors.Is(err, store.ErrDamaged):
-		return lost("the message is damaged in the store")
+		return missingContent("the message is damaged in the store")
 	}
-	return elsewhere("the store did not answer")
+	return retryElsewhere("the store did not answer")
 }
 
-// storeAgain is the wait before a message is tried again that could not be read.
-const storeAgain = 5 * time.Second
+// storeRetry is the wait before a message is tried again that could not be read.
+const storeRetry = 5 * time.Second
 
-// elsewhere is the answer of a worker that cannot read a message which another one,
+// retryElsewhere is the answer of a worker that cannot read a message which another one,
 // or it itself at another time, may read.
-func elsewhere(detail string) *SendResult {
-	return &SendResult{Kind: KindNotStarted, Detail: detail, RetryAfter: storeAgain.Milliseconds()}
+func retryElsewhere(detail string) *contract.SendResult {
+	return &contract.SendResult{Kind: contract.KindNotStarted, Detail: detail, RetryAfter: storeRetry.Milliseconds()}
 }
 
-// lost is the end of a message whose content is gone.
-func lost(detail string) *SendResult {
-	return &SendResult{Kind: string(provider.Rejected), Code: message.CodeStore, Detail: detail}
+// missingContent is the end of a message whose content is gone.
+func missingContent(detail string) *contract.SendResult {
+	return &contract.SendResult{Kind: string(provider.Rejected), Code: message.CodeStore, Detail: detail}
 }

@@ -11,6 +11,7 @@ import (
 	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/workflows/contract"
 )
 
 // silent never answers; it notes how long it was waited for.
@@ -39,9 +40,9 @@ func TestARequestEndsWithItsMessagesValidityAndAfterTenSeconds(t *testing.T) {
 				var waited time.Duration
 				s, in := silent(&waited), input()
 				in.Expires = time.Now().Add(c.valid).UnixMilli()
-				res := attempt(t, bed{}, s, in)
+				res := attempt(t, environment{}, s, in)
 				if c.want == 0 {
-					require.Equal(t, activities.KindExpired, res.Kind)
+					require.Equal(t, contract.KindExpired, res.Kind)
 					require.Zero(t, s.requests())
 					return
 				}
@@ -58,20 +59,20 @@ func TestNoRequestLeavesThatCouldNotBeWaitedFor(t *testing.T) {
 		left, valid time.Duration
 		kind        string
 	}{
-		"just enough for ten seconds and the margin": {15 * time.Second, time.Hour, activities.KindSent},
-		"too little for ten seconds and the margin":  {15*time.Second - time.Millisecond, time.Hour, activities.KindNotStarted},
-		"a short validity needs less":                {7 * time.Second, 2 * time.Second, activities.KindSent},
-		"too little for a short validity":            {7*time.Second - time.Millisecond, 2 * time.Second, activities.KindNotStarted},
-		"an ended validity comes first":              {time.Second, 0, activities.KindExpired},
+		"just enough for ten seconds and the margin": {15 * time.Second, time.Hour, contract.KindSent},
+		"too little for ten seconds and the margin":  {15*time.Second - time.Millisecond, time.Hour, contract.KindNotStarted},
+		"a short validity needs less":                {7 * time.Second, 2 * time.Second, contract.KindSent},
+		"too little for a short validity":            {7*time.Second - time.Millisecond, 2 * time.Second, contract.KindNotStarted},
+		"an ended validity comes first":              {time.Second, 0, contract.KindExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, in := &sender{}, input()
 				in.Expires = time.Now().Add(c.valid).UnixMilli()
-				res := attempt(t, bed{startToClose: c.left}, s, in)
+				res := attempt(t, environment{startToClose: c.left}, s, in)
 				require.Equal(t, c.kind, res.Kind)
-				require.Equal(t, c.kind == activities.KindSent, s.requests() == 1)
+				require.Equal(t, c.kind == contract.KindSent, s.requests() == 1)
 			})
 		})
 	}
@@ -90,8 +91,8 @@ func TestACancelDoesNotTakeARequestBack(t *testing.T) {
 				return message.Receipt{ProviderID: "late"}, nil
 			}
 		}}
-		res := attempt(t, bed{process: process}, s, input())
-		require.Equal(t, activities.KindSent, res.Kind)
+		res := attempt(t, environment{process: process}, s, input())
+		require.Equal(t, contract.KindSent, res.Kind)
 		require.Equal(t, "late", res.ProviderID)
 	})
 }
@@ -106,7 +107,7 @@ func slow(s accounts, wait time.Duration) *activities.Activities {
 func used(t *testing.T, s *sender, wait time.Duration) *activities.Activities {
 	t.Helper()
 	acts := slow(accounts{"hook": s}, wait)
-	_, err := execute(t, bed{}, acts.Send, input())
+	_, err := execute(t, environment{}, acts.Send, input())
 	require.NoError(t, err)
 	s.seen = nil
 	return acts
@@ -118,16 +119,16 @@ func TestAnAccountsRequestsAreSpaced(t *testing.T) {
 		began, s, other := time.Now(), &sender{}, &sender{}
 		acts := slow(accounts{"hook": s, "other": other}, 2*time.Second)
 		for range 4 {
-			res, err := execute(t, bed{}, acts.Send, input())
+			res, err := execute(t, environment{}, acts.Send, input())
 			require.NoError(t, err)
-			require.Equal(t, activities.KindSent, res.Kind)
+			require.Equal(t, contract.KindSent, res.Kind)
 		}
 		require.Equal(t, 6*time.Second, time.Since(began))
 
 		in := input()
 		in.Account = "other"
 		for range 4 {
-			_, err := execute(t, bed{}, acts.Send, in)
+			_, err := execute(t, environment{}, acts.Send, in)
 			require.NoError(t, err)
 		}
 		require.Equal(t, 6*time.Second, time.Since(began))
@@ -141,11 +142,11 @@ func TestWaitingForTheRateLeavesTimeForTheRequest(t *testing.T) {
 		kind        string
 		took        time.Duration
 	}{
-		"a wait that leaves the request its time":      {15 * time.Second, time.Hour, activities.KindSent, 15 * time.Second},
-		"a longer one is not begun":                    {15*time.Second + time.Millisecond, time.Hour, activities.KindNotStarted, 0},
-		"a message that expires while it waits":        {3 * time.Second, 2 * time.Second, activities.KindExpired, 3 * time.Second},
-		"a message whose validity outlasts its wait":   {3 * time.Second, 4 * time.Second, activities.KindSent, 3 * time.Second},
-		"a message that expires when its wait is over": {3 * time.Second, 3 * time.Second, activities.KindExpired, 3 * time.Second},
+		"a wait that leaves the request its time":      {15 * time.Second, time.Hour, contract.KindSent, 15 * time.Second},
+		"a longer one is not begun":                    {15*time.Second + time.Millisecond, time.Hour, contract.KindNotStarted, 0},
+		"a message that expires while it waits":        {3 * time.Second, 2 * time.Second, contract.KindExpired, 3 * time.Second},
+		"a message whose validity outlasts its wait":   {3 * time.Second, 4 * time.Second, contract.KindSent, 3 * time.Second},
+		"a message that expires when its wait is over": {3 * time.Second, 3 * time.Second, contract.KindExpired, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,11 +155,11 @@ func TestWaitingForTheRateLeavesTimeForTheRequest(t *testing.T) {
 				acts := used(t, s, c.wait)
 				began, in := time.Now(), input()
 				in.Expires = began.Add(c.valid).UnixMilli()
-				res, err := execute(t, bed{}, acts.Send, in)
+				res, err := execute(t, environment{}, acts.Send, in)
 				require.NoError(t, err)
 				require.Equal(t, c.kind, res.Kind)
 				require.Equal(t, c.took, time.Since(began))
-				require.Equal(t, c.kind == activities.KindSent, s.requests() == 1)
+				require.Equal(t, c.kind == contract.KindSent, s.requests() == 1)
 			})
 		})
 	}
@@ -171,9 +172,9 @@ func TestACancelEndsTheWaitForTheRate(t *testing.T) {
 		defer stop()
 		s := &sender{}
 		acts := used(t, s, 10*time.Second)
-		res, err := execute(t, bed{process: process}, acts.Send, input())
+		res, err := execute(t, environment{process: process}, acts.Send, input())
 		require.NoError(t, err)
-		require.Equal(t, activities.KindNotStarted, res.Kind)
+		require.Equal(t, contract.KindNotStarted, res.Kind)
 		require.Zero(t, s.requests())
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/workflows/contract"
 )
 
 // BenchmarkGroup sends groups of 500 messages to a sink on this machine, four at
@@ -42,7 +43,7 @@ func BenchmarkGroup(b *testing.B) {
 			wg.Go(func() {
 				for n := at; n < groups; n += 4 {
 					from := n % 2 * 500
-					res, err := acts.SendGroup(ctx, activities.GroupInput{Dir: dir, Segment: 1, Account: "hook", Spans: [][2]int{{from, from + 500}}})
+					res, err := acts.SendGroup(ctx, contract.GroupInput{Dir: dir, Segment: 1, Account: "hook", Spans: [][2]int{{from, from + 500}}})
 					if got := kinds(res.Outcomes)["sent"]; err != nil || got != 500 {
 						b.Errorf("%d of a group were sent: %v %v", got, kinds(res.Outcomes), err)
 					}

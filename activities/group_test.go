@@ -13,6 +13,7 @@ import (
 	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/workflows/contract"
 )
 
 func TestAGroupSendsWhatItsMessagesWouldAlone(t *testing.T) {
@@ -27,7 +28,7 @@ func TestAGroupSendsWhatItsMessagesWouldAlone(t *testing.T) {
 		})
 		l.in.Spans = [][2]int{{3, 5}, {7, 8}, {0, 1}}
 		due := time.Now()
-		b := bed{workflow: "batch-acme/spring~0001", startToClose: time.Minute}
+		b := environment{workflow: "batch-acme/spring~0001", startToClose: time.Minute}
 		res, err := execute(t, b, l.acts.SendGroup, l.in)
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"sent": 4}, kinds(res.Outcomes))
@@ -45,14 +46,14 @@ func TestAGroupSendsWhatItsMessagesWouldAlone(t *testing.T) {
 		}
 		require.Equal(t, want, s.seen[1])
 
-		alone := activities.SendInput{
+		alone := contract.SendInput{
 			V: message.Version, Dialect: "volley", Index: 4, Account: "hook", Channels: []string{"SMS"}, Attempt: 1,
 			Due: want.Due.UnixMilli(), Expires: want.ExpiresAt.UnixMilli(),
-			Stored: &activities.Stored{Dir: l.in.Dir, Segment: 1, Pos: 4},
+			Stored: &contract.Stored{Dir: l.in.Dir, Segment: 1, Pos: 4},
 		}
 		one, err := execute(t, b, l.acts.Send, alone)
 		require.NoError(t, err)
-		require.Equal(t, activities.KindSent, one.Kind)
+		require.Equal(t, contract.KindSent, one.Kind)
 		require.Equal(t, want, s.seen[4])
 	})
 }
@@ -74,10 +75,10 @@ func TestOutcomesStandInTheOrderOfTheGroup(t *testing.T) {
 		outcomes := newLot(t, s, provider.Account{}, 10, nil).send(t)
 		for i, o := range outcomes {
 			at := began.Add(time.Duration(10-i) * 100 * time.Millisecond).UnixMilli()
-			want := activities.SendResult{V: message.Version, Kind: "sent", ProviderID: fmt.Sprintf("p-+1555%07d", i), At: at}
+			want := contract.SendResult{V: message.Version, Kind: "sent", ProviderID: fmt.Sprintf("p-+1555%07d", i), At: at}
 			switch i {
 			case 3:
-				want = activities.SendResult{V: message.Version, Kind: "throttled", Code: "E1", Detail: "why", RetryAfter: 60_000, At: at}
+				want = contract.SendResult{V: message.Version, Kind: "throttled", Code: "E1", Detail: "why", RetryAfter: 60_000, At: at}
 			case 4:
 				want.Kind, want.ProviderID, want.Code, want.Detail = "ambiguous", "", "internal", o.Detail
 				require.NotContains(t, o.Detail, "secret")
@@ -166,7 +167,7 @@ func TestAGroupStopsInTimeForItsAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := taking(time.Second)
 		l := newLot(t, s, provider.Account{Concurrency: 1}, 30, nil)
-		res, err := execute(t, bed{startToClose: 19500 * time.Millisecond}, l.acts.SendGroup, l.in)
+		res, err := execute(t, environment{startToClose: 19500 * time.Millisecond}, l.acts.SendGroup, l.in)
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"sent": 5, "not_started": 25}, kinds(res.Outcomes))
 	})
@@ -178,7 +179,7 @@ func TestAWorkerThatStopsWaitsForWhatHasLeft(t *testing.T) {
 		s := taking(8 * time.Second)
 		l := newLot(t, s, provider.Account{Concurrency: 3}, 30, nil)
 		began := time.Now()
-		time.AfterFunc(10*time.Second, func() { close(l.stopping) })
+		time.AfterFunc(10*time.Second, l.acts.Drain)
 		require.Equal(t, map[string]int{"sent": 6, "not_started": 24}, kinds(l.send(t)))
 		require.Equal(t, 16*time.Second, time.Since(began))
 	})

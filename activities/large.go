@@ -3,113 +3,87 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
 	"volley/internal/store"
+	"volley/workflows/contract"
 )
 
-// Open reads the manifest of a large batch. A store without it, or with one that is
-// damaged, is a result, a store that does not answer an error, after which it may
-// be asked again.
-func (a *Activities) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
-	res := OpenResult{V: message.Version}
+// Open reads the manifest of a large batch. A store without it, one with one that is
+// damaged, and one that is away are results, a store that does not answer is an error,
+// after which it may be asked again.
+func (a *Activities) Open(ctx context.Context, in contract.OpenInput) (contract.OpenResult, error) {
+	res := contract.OpenResult{V: message.Version}
 	if a.store == nil {
+		res.Away = true
 		return res, nil
 	}
 	manifest, err := a.store.Manifest(ctx, in.Dir)
-	if errors.Is(err, store.ErrDamaged) {
+	switch {
+	case err == nil:
+		res.Found, res.Segments = true, manifest.Segments
+	case errors.Is(err, store.ErrAway):
+		res.Away = true
+	case errors.Is(err, store.ErrDamaged):
 		res.Fault = err.Error()
+	case !store.Lost(err):
+		return res, err
 	}
-	if err != nil {
-		return res, unlessLost(err)
-	}
-	res.Found, res.Segments = true, manifest.Segments
 	return res, nil
 }
 
 // Load reads what a workflow needs to know of its messages. Errors are as with
-// Open, but that a worker without a store is one: another may have it.
-func (a *Activities) Load(ctx context.Context, in LoadInput) (LoadResult, error) {
+// Open, but that no store and one that is away are errors: another worker may have it.
+func (a *Activities) Load(ctx context.Context, in contract.LoadInput) (contract.LoadResult, error) {
 	if a.store == nil {
-		return LoadResult{V: message.Version}, errNoStore
+		return contract.LoadResult{V: message.Version}, errNoStore
 	}
-	res, err := a.load(ctx, in)
-	if err != nil {
-		return LoadResult{V: message.Version}, unlessLost(err)
+	var res contract.LoadResult
+	var named message.Cancellations
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		res, err = a.load(gctx, in)
+		return err
+	})
+	group.Go(func() (err error) {
+		if named, err = a.store.Canceled(gctx, in.Dir); errors.Is(err, store.ErrDamaged) {
+			activity.GetLogger(ctx).Error("names of canceled messages cannot be read", "error", err)
+			err = nil // what can be read counts
+		}
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		if store.Lost(err) {
+			err = nil // it will not come back by itself
+		}
+		return contract.LoadResult{V: message.Version}, err
+	}
+	ours := make(map[int]bool, len(res.Lines))
+	for i := range res.Lines {
+		ours[res.Lines[i].Index] = true
 	}
 	res.V, res.Found = message.Version, true
+	res.Canceled = slices.DeleteFunc(named, func(c message.Cancellation) bool { return !ours[c.Index] })
 	return res, nil
 }
 
-func (a *Activities) load(ctx context.Context, in LoadInput) (LoadResult, error) {
+func (a *Activities) load(ctx context.Context, in contract.LoadInput) (contract.LoadResult, error) {
 	manifest, err := a.store.Manifest(ctx, in.Dir)
 	if err != nil {
-		return LoadResult{}, err
+		return contract.LoadResult{}, err
 	}
-	res := LoadResult{Batch: manifest.Batch}
+	res := contract.LoadResult{Batch: manifest.Batch}
 	res.Batch.Template, res.Batch.Metadata, res.Batch.Messages = message.Template{}, nil, nil
-	for i, s := range in.Sources {
-		if s.Left != in.Sources[0].Left {
-			return LoadResult{}, fmt.Errorf("source %d: whole segments and what others left were asked for at once", i)
-		}
-		if !s.Left {
-			lines, err := a.store.Lines(ctx, in.Dir, s.Segment)
-			if err != nil {
-				return LoadResult{}, err
-			}
-			res.Lines = append(res.Lines, lines...)
-			continue
-		}
-		if res.Records == nil {
-			res.Records = &message.Ledger{V: message.Version, Spots: []message.Spot{}}
-		}
-		if err := a.loadLeft(ctx, in.Dir, s.Segment, &res); err != nil {
-			return LoadResult{}, err
-		}
-	}
-	return res, nil
-}
-
-// loadLeft adds the messages that a workflow left, according to its ledger.
-func (a *Activities) loadLeft(ctx context.Context, dir string, number int, res *LoadResult) error {
-	ledger, err := a.store.Ledger(ctx, dir, number)
-	if err != nil {
-		return err
-	}
-	segments := map[int]message.Lines{}
-	for i := range ledger.Records {
-		if ledger.Records[i].State.Final() {
-			continue
-		}
-		spot := spotOf(ledger, number, i)
-		lines, ok := segments[spot.Segment]
-		if !ok {
-			if lines, err = a.store.Lines(ctx, dir, spot.Segment); err != nil {
-				return err
-			}
-			segments[spot.Segment] = lines
-		}
-		if spot.Pos < 0 || spot.Pos >= len(lines) {
-			return fmt.Errorf("ledger %d names message %d of segment %d, which has %d", number, spot.Pos, spot.Segment, len(lines))
-		}
-		res.Lines = append(res.Lines, lines[spot.Pos])
-		res.Records.Spots = append(res.Records.Spots, spot)
-		res.Records.Records = append(res.Records.Records, ledger.Records[i])
-	}
-	return nil
-}
-
-// spotOf is where the message of a ledger's record lies.
-func spotOf(l *message.Ledger, number, i int) message.Spot {
-	if l.Spots == nil {
-		return message.Spot{Segment: number, Pos: i}
-	}
-	return l.Spots[i]
+	res.Lines, err = a.store.Lines(ctx, in.Dir, in.Segment)
+	return res, err
 }
 
 // Keep writes the ledger of a workflow, over the one that was there.
-func (a *Activities) Keep(ctx context.Context, in KeepInput) error {
+func (a *Activities) Keep(ctx context.Context, in contract.KeepInput) error {
 	if a.store == nil {
 		return errNoStore
 	}
@@ -118,25 +92,12 @@ func (a *Activities) Keep(ctx context.Context, in KeepInput) error {
 
 // Close writes the end of a large batch, over the one that was there. A result
 // that names no folder has nothing to be kept.
-func (a *Activities) Close(ctx context.Context, in CloseInput) error {
-	switch {
-	case in.Result.Large == nil:
+func (a *Activities) Close(ctx context.Context, in contract.CloseInput) error {
+	if in.Result.Large == nil {
 		return nil
-	case a.store == nil:
+	}
+	if a.store == nil {
 		return errNoStore
 	}
 	return a.store.KeepResult(ctx, in.Result.Large.Dir, &in.Result)
-}
-
-// unlessLost is the error of reading, and nil for what is not there, or not as it
-// was written.
-func unlessLost(err error) error {
-	if isLost(err) {
-		return nil
-	}
-	return err
-}
-
-func isLost(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrDamaged)
 }

@@ -54,7 +54,7 @@ func TestAttemptsAndAnswersAreMeasured(t *testing.T) {
 			in.Account, in.Attempt = account, n
 			in.Due = time.Now().Add(-late).UnixMilli()
 			in.Expires = time.Now().Add(valid).UnixMilli()
-			_, err := execute(t, bed{metrics: metrics}, acts.Send, in)
+			_, err := execute(t, environment{metrics: metrics}, acts.Send, in)
 			require.NoError(t, err)
 		}
 		send("hook", 1, 3*time.Second, time.Hour)
@@ -64,7 +64,7 @@ func TestAttemptsAndAnswersAreMeasured(t *testing.T) {
 		send("slow", 2, 0, 2*time.Second)
 		q := question()
 		q.Send.Account = "ask"
-		_, err = execute(t, bed{metrics: metrics}, acts.Reconcile, q)
+		_, err = execute(t, environment{metrics: metrics}, acts.Reconcile, q)
 		require.NoError(t, err)
 
 		require.Equal(t, "3", value(t, page, "volley_attempts_total", `account="hook"`, `kind="sent"`))

@@ -13,6 +13,7 @@ import (
 
 	"volley/internal/callback"
 	"volley/internal/message"
+	"volley/workflows/contract"
 )
 
 // Changes reads how batches stand; *starter.Changes is one.
@@ -28,6 +29,8 @@ type Changes interface {
 
 // Poster posts an event once; *callback.Poster is one.
 type Poster interface {
+	// Wants reports whether a tenant is told of events of a type.
+	Wants(tenant, typ string) bool
 	Post(ctx context.Context, tenant string, to message.Callbacks, e callback.Event) *callback.Failure
 }
 
@@ -61,19 +64,17 @@ const (
 //
 // An event that was told by an attempt of this activity whose result got lost is told
 // again, with the same id.
-func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
+func (a *Activities) Deliver(ctx context.Context, in contract.DeliverInput) (contract.DeliverResult, error) {
 	if a.changes == nil || a.poster == nil {
-		return DeliverResult{V: message.Version}, errNoCallbacks
+		return contract.DeliverResult{V: message.Version}, errNoCallbacks
 	}
 	d := &delivery{
 		DeliverInput: in, changes: a.changes, poster: a.poster, now: a.now, ends: a.now().Add(deliverFor),
-		res: DeliverResult{V: message.Version, Cursor: in.Cursor},
+		res: contract.DeliverResult{V: message.Version, Cursor: in.Cursor},
 	}
-	if activity.HasHeartbeatDetails(ctx) {
-		var before DeliverResult
-		if activity.GetHeartbeatDetails(ctx, &before) == nil && before.V == message.Version {
-			d.res = before
-		}
+	var before contract.DeliverResult
+	if activity.GetHeartbeatDetails(ctx, &before) == nil && before.V == message.Version {
+		d.res = before
 	}
 	d.count = func(outcome string) {
 		activity.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": outcome, "format": in.Callbacks.Format}).
@@ -86,9 +87,6 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 	case err != nil && !errors.Is(err, errStop):
 		return d.res, err
 	}
-	if f := d.res.Failure; f != nil {
-		activity.GetLogger(ctx).Warn("a callback was not accepted", "code", f.Code, "detail", f.Detail)
-	}
 	return d.res, nil
 }
 
@@ -97,7 +95,7 @@ var errStop = errors.New("stop")
 
 // delivery is one activity's work.
 type delivery struct {
-	DeliverInput
+	contract.DeliverInput
 	changes Changes
 	poster  Poster
 	now     func() time.Time
@@ -105,7 +103,7 @@ type delivery struct {
 	took    time.Duration // to read messages
 	count   func(outcome string)
 	asked   func(ctx context.Context, index int) (message.Template, message.Message, error)
-	res     DeliverResult
+	res     contract.DeliverResult
 }
 
 // tell goes through the batch's changes until there are none left.
@@ -133,11 +131,8 @@ func (d *delivery) tell(ctx context.Context) error {
 			d.rest(st, until)
 			return nil
 		}
-		if c.State != st.State {
-			if err := d.batch(ctx, st, callback.TypeOf(c.State, st.State)); err != nil {
-				return err
-			}
-			c.State = st.State
+		if err := d.tellChange(ctx, st); err != nil {
+			return err
 		}
 		d.res.Ended = true
 		return nil
@@ -175,47 +170,13 @@ func (d *delivery) until(st message.Status) int64 {
 func (d *delivery) walks() bool { return d.Total > callback.Few }
 
 // wants reports whether there are message events at all.
-func (d *delivery) wants() bool { return !d.walks() || d.Callbacks.Messages }
-
-// tellState tells where an open batch stands, and that it started before anything
-// else.
-func (d *delivery) tellState(ctx context.Context, st message.Status) error {
-	c := &d.res.Cursor
-	if c.State == "" {
-		c.State = message.BatchScheduled
-	}
-	if !c.Started && st.StartedAt != nil {
-		if err := d.batch(ctx, st, callback.TypeStarted); err != nil {
-			return err
-		}
-		c.Started = true
-		if c.State == message.BatchScheduled {
-			c.State = message.BatchRunning
-		}
-	}
-	if st.State.Closed() || st.State == c.State {
-		return nil
-	}
-	typ := callback.TypeOf(c.State, st.State)
-	if typ != callback.TypeStarted {
-		if err := d.batch(ctx, st, typ); err != nil {
-			return err
-		}
-	}
-	c.State = st.State
-	return nil
+func (d *delivery) wants() bool {
+	return (!d.walks() || d.Callbacks.Messages) && slices.ContainsFunc(message.States(), d.tells)
 }
 
-// batch tells an event of the batch itself.
-func (d *delivery) batch(ctx context.Context, st message.Status, typ string) error {
-	if !callback.Has(d.Callbacks.Format, typ) {
-		return nil
-	}
-	if err := d.post(ctx, callback.BatchEvent(st, typ, d.res.Cursor.Told), -1); err != nil {
-		return err
-	}
-	d.res.Cursor.Told++
-	return nil
+// tells reports whether there is an event for messages in a state.
+func (d *delivery) tells(s message.State) bool {
+	return s.Final() && d.poster.Wants(d.Tenant, callback.TypeOfMessage(s))
 }
 
 // tellMessages tells of the messages that have ended, or changed after that, up to
@@ -226,16 +187,12 @@ func (d *delivery) tellMessages(ctx context.Context, st message.Status, until in
 	}
 	c := &d.res.Cursor
 	var rows []message.Row
-	q := message.PageQuery{Since: c.Rev, Limit: message.MaxPage}
-	for {
-		page, err := d.page(ctx, q)
+	for q, more := (message.PageQuery{Since: c.Rev}), true; more; more = q.Cursor != "" {
+		some, next, err := d.read(ctx, q, until)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, ended(page.Messages, until)...)
-		if q.Cursor = page.Next; q.Cursor == "" {
-			break
-		}
+		rows, q.Cursor = append(rows, some...), next
 	}
 	slices.SortFunc(rows, func(a, b message.Row) int { return cmp.Compare(a.Rev, b.Rev) })
 	for i, row := range rows {
@@ -247,21 +204,18 @@ func (d *delivery) tellMessages(ctx context.Context, st message.Status, until in
 			c.Rev = row.Rev
 		}
 	}
-	if c.Rev = max(c.Rev, st.Rev); until < c.Rev {
-		c.Rev = until
-	}
+	c.Rev = min(max(c.Rev, st.Rev), until)
 	return nil
 }
 
-func (d *delivery) page(ctx context.Context, q message.PageQuery) (message.Page, error) {
+// read reads a page, and returns the messages with a rev up to until of which there is
+// something to tell.
+func (d *delivery) read(ctx context.Context, q message.PageQuery, until int64) (rows []message.Row, next string, err error) {
 	began := d.now()
 	defer func() { d.took += d.now().Sub(began) }()
-	return d.changes.Messages(ctx, d.Tenant, d.ID, q)
-}
-
-// ended are the rows of messages that have ended, with a rev up to until.
-func ended(rows []message.Row, until int64) []message.Row {
-	return slices.DeleteFunc(rows, func(r message.Row) bool { return !r.State.Final() || r.Rev > until })
+	q.Limit = message.MaxPage
+	page, err := d.changes.Messages(ctx, d.Tenant, d.ID, q)
+	return slices.DeleteFunc(page.Messages, func(r message.Row) bool { return r.Rev > until || !d.tells(r.State) }), page.Next, err
 }
 
 // walk tells of a large batch's messages in the order in which they lie.
@@ -276,14 +230,12 @@ func (d *delivery) walk(ctx context.Context, st message.Status, until int64) err
 			d.res.More = true
 			return errStop
 		}
-		page, err := d.page(ctx, message.PageQuery{Since: c.Rev, Cursor: c.At, Limit: message.MaxPage})
+		rows, next, err := d.read(ctx, message.PageQuery{Since: c.Rev, Cursor: c.At}, c.Until)
 		if err != nil {
 			return err
 		}
-		rows := ended(page.Messages, c.Until)
-		if i := slices.IndexFunc(rows, func(r message.Row) bool { return r.Index+1 == c.Past }); i >= 0 {
-			rows = rows[i+1:]
-		}
+		told := slices.IndexFunc(rows, func(r message.Row) bool { return r.Index+1 == c.Past }) // -1 is none
+		rows = rows[told+1:]
 		for some := range slices.Chunk(rows, callback.RowsOf(d.Callbacks.Format, d.Total)) {
 			e := callback.MessagesEvent(st, some)
 			if callback.Repeats(d.Callbacks.Format) {
@@ -294,7 +246,7 @@ func (d *delivery) walk(ctx context.Context, st message.Status, until int64) err
 			}
 			c.Past = some[len(some)-1].Index + 1
 		}
-		if c.At, c.Past = page.Next, 0; c.At == "" {
+		if c.At, c.Past = next, 0; c.At == "" {
 			c.Rev, c.Until = c.Until, 0
 			return nil
 		}
@@ -315,7 +267,7 @@ func (d *delivery) post(ctx context.Context, e callback.Event, index int) error 
 	}
 	if callback.Repeats(d.Callbacks.Format) {
 		if err := d.ask(ctx, &e, index); err != nil {
-			return err
+			return fmt.Errorf("read the request: %w", err)
 		}
 	}
 	f := d.poster.Post(ctx, d.Tenant, d.Callbacks, e)
@@ -326,7 +278,8 @@ func (d *delivery) post(ctx context.Context, e callback.Event, index int) error 
 		return nil
 	}
 	d.count(f.Code)
-	d.res.Failure = &DeliverFailure{
+	activity.GetLogger(ctx).Warn("a callback was not accepted", "code", f.Code, "detail", message.Clip(f.Detail, message.MaxDetail))
+	d.res.Failure = &contract.DeliverFailure{
 		Code: f.Code, Detail: message.Clip(f.Detail, message.MaxDetail), RetryAfter: f.RetryAfter.Milliseconds(), Gone: f.Gone,
 	}
 	return errStop
@@ -336,11 +289,9 @@ func (d *delivery) post(ctx context.Context, e callback.Event, index int) error 
 func (d *delivery) ask(ctx context.Context, e *callback.Event, index int) (err error) {
 	if d.asked == nil {
 		if d.asked, err = d.changes.Asked(ctx, d.Tenant, d.ID); err != nil {
-			return fmt.Errorf("read the request: %w", err)
+			return err
 		}
 	}
-	if e.Asked.Template, e.Asked.Message, err = d.asked(ctx, index); err != nil {
-		return fmt.Errorf("read the request: %w", err)
-	}
-	return nil
+	e.Request.Template, e.Request.Message, err = d.asked(ctx, index)
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"volley/activities"
 	"volley/internal/callback"
 	"volley/internal/message"
+	"volley/workflows/contract"
 )
 
 // office is a batch that can be read, and an endpoint that hears of it.
@@ -29,6 +30,8 @@ type office struct {
 	// accept says what the endpoint makes of the n-th request; nil accepts.
 	accept func(n int, e callback.Event) *callback.Failure
 	posts  []callback.Event
+	// only are the types of events that are wanted; nil is all.
+	only []string
 	// onPage is called before a page is read.
 	onPage func()
 }
@@ -50,6 +53,8 @@ func (o *office) Asked(context.Context, string, string) (func(context.Context, i
 		return message.Template{Body: []byte(`{"app_id":"a"}`)}, message.Message{Reference: strconv.Itoa(i)}, nil
 	}, nil
 }
+
+func (o *office) Wants(_, typ string) bool { return o.only == nil || slices.Contains(o.only, typ) }
 
 func (o *office) Post(_ context.Context, tenant string, to message.Callbacks, e callback.Event) *callback.Failure {
 	if tenant != "acme" || to.URL != "https://example.com" {
@@ -92,22 +97,22 @@ func newOffice(state message.BatchState, rev int64, states ...message.State) *of
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-func (o *office) input() activities.DeliverInput {
-	return activities.DeliverInput{
+func (o *office) input() contract.DeliverInput {
+	return contract.DeliverInput{
 		V: 1, ID: "b", Tenant: "acme", Total: o.st.Total,
 		Callbacks: message.Callbacks{URL: "https://example.com", Format: message.CallbackVolley},
 	}
 }
 
 // deliver runs the activity once.
-func (o *office) deliver(t *testing.T, in activities.DeliverInput) activities.DeliverResult {
+func (o *office) deliver(t *testing.T, in contract.DeliverInput) contract.DeliverResult {
 	t.Helper()
 	res, err := o.try(in)
 	require.NoError(t, err)
 	return res
 }
 
-func (o *office) try(in activities.DeliverInput) (res activities.DeliverResult, err error) {
+func (o *office) try(in contract.DeliverInput) (res contract.DeliverResult, err error) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	a := activities.New(activities.Options{Changes: o, Poster: o})
@@ -124,9 +129,9 @@ func TestEventsComeInTheOrderOfTheirChanges(t *testing.T) {
 	o := newOffice(message.BatchCompleted, 9, message.Sent, message.Failed, message.Rejected)
 	res := o.deliver(t, o.input())
 	require.Equal(t, []string{"batch.started", "message.rejected 2", "message.failed 1", "message.sent 0", "batch.completed"}, o.told())
-	require.Equal(t, activities.DeliverResult{
+	require.Equal(t, contract.DeliverResult{
 		V: 1, Told: 5, Ended: true,
-		Cursor: activities.Cursor{Rev: 9, Started: true, State: message.BatchCompleted, Told: 2},
+		Cursor: contract.Cursor{Rev: 9, Started: true, State: message.BatchCompleted, Told: 2},
 	}, res)
 }
 
@@ -139,7 +144,7 @@ func TestWhatWasToldIsNotToldAgain(t *testing.T) {
 	require.Equal(t, []string{"batch.started", "message.sent 0"}, o.told())
 
 	o.posts, in.Cursor = nil, res.Cursor
-	require.Equal(t, activities.DeliverResult{V: 1, Cursor: res.Cursor}, o.deliver(t, in))
+	require.Equal(t, contract.DeliverResult{V: 1, Cursor: res.Cursor}, o.deliver(t, in))
 	require.Empty(t, o.posts)
 
 	o.rows[1].State, o.rows[1].Rev, o.st.State, o.st.Rev = message.Unknown, 6, message.BatchCompleted, 7
@@ -179,7 +184,7 @@ func TestAFailureStopsAndTheSameEventsComeAgain(t *testing.T) {
 	}
 	in := o.input()
 	res := o.deliver(t, in)
-	require.Equal(t, &activities.DeliverFailure{Code: "http_503", Detail: "the endpoint answered 503", RetryAfter: 3000}, res.Failure)
+	require.Equal(t, &contract.DeliverFailure{Code: "http_503", Detail: "the endpoint answered 503", RetryAfter: 3000}, res.Failure)
 	require.Equal(t, 2, res.Told)
 	require.EqualValues(t, 1, res.Cursor.Rev)
 	in.Cursor = res.Cursor
@@ -244,7 +249,7 @@ func TestALargeBatchTellsOfItselfUnlessMessagesAreAskedFor(t *testing.T) {
 	}
 	require.Len(t, seen, 1_249)
 	require.Equal(t, "batch.completed", o.posts[len(o.posts)-1].Type)
-	require.Equal(t, activities.Cursor{Rev: 5_000, Started: true, State: message.BatchCompleted, Told: 2}, in.Cursor)
+	require.Equal(t, contract.Cursor{Rev: 5_000, Started: true, State: message.BatchCompleted, Told: 2}, in.Cursor)
 }
 
 // The revs of a running large batch come from several clocks, so that its last
@@ -288,13 +293,13 @@ func TestOtherFormatsRepeatTheRequest(t *testing.T) {
 	in.Callbacks.Format = message.CallbackBird
 	o.deliver(t, in)
 	require.Equal(t, []string{"message.failed 1", "message.sent 0"}, o.told(), "Bird's batches have no status")
-	require.Equal(t, "1", o.posts[0].Asked.Message.Reference)
+	require.Equal(t, "1", o.posts[0].Request.Message.Reference)
 	require.Equal(t, 1, o.asked, "the request is opened once")
 
 	o.posts, in.Callbacks.Format = nil, message.CallbackSinch
 	o.deliver(t, in)
 	require.Equal(t, []string{"batch.started", "message.failed 1", "message.sent 0", "batch.completed"}, o.told())
-	require.JSONEq(t, `{"app_id":"a"}`, string(o.posts[0].Asked.Template.Body))
+	require.JSONEq(t, `{"app_id":"a"}`, string(o.posts[0].Request.Template.Body))
 }
 
 func TestADeliveryGoesOnWhereALostWorkerWas(t *testing.T) {
@@ -302,10 +307,10 @@ func TestADeliveryGoesOnWhereALostWorkerWas(t *testing.T) {
 	o := newOffice(message.BatchCompleted, 9, message.Sent, message.Sent, message.Sent)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	env.SetHeartbeatDetails(activities.DeliverResult{V: 1, Told: 3, Cursor: activities.Cursor{Rev: 2, Started: true, State: message.BatchRunning, Told: 1}})
-	var beats []activities.DeliverResult
+	env.SetHeartbeatDetails(contract.DeliverResult{V: 1, Told: 3, Cursor: contract.Cursor{Rev: 2, Started: true, State: message.BatchRunning, Told: 1}})
+	var beats []contract.DeliverResult
 	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var r activities.DeliverResult
+		var r contract.DeliverResult
 		if details.Get(&r) == nil {
 			beats = append(beats, r)
 		}
@@ -314,7 +319,7 @@ func TestADeliveryGoesOnWhereALostWorkerWas(t *testing.T) {
 	env.RegisterActivity(a.Deliver)
 	v, err := env.ExecuteActivity(a.Deliver, o.input())
 	require.NoError(t, err)
-	var res activities.DeliverResult
+	var res contract.DeliverResult
 	require.NoError(t, v.Get(&res))
 	require.Equal(t, []string{"message.sent 0", "batch.completed"}, o.told())
 	require.Equal(t, 5, res.Told)
@@ -339,16 +344,80 @@ func TestABatchThatCannotBeReadIsTriedAgain(t *testing.T) {
 	require.ErrorContains(t, err, "this worker delivers no callbacks")
 }
 
-func TestShapesOfCallbacksDoNotChange(t *testing.T) {
+// An answer may be lost, so an event that is told again is the one that was told.
+func TestARepeatedEventSaysWhatItSaidFirst(t *testing.T) {
 	t.Parallel()
-	cursor := activities.Cursor{Rev: 7, Started: true, State: message.BatchRunning, Told: 2, Until: 9, At: "2:5", Past: 4}
-	const cursorText = `{"rev":7,"started":true,"state":"running","told":2,"until":9,"at":"2:5","past":4}`
-	shape(t, activities.DeliverInput{
-		V: 1, ID: "b", Tenant: "acme", Total: 3, Callbacks: message.Callbacks{URL: "https://example.com", Format: "sinch", Messages: true},
-		Cursor: cursor, GiveUp: true,
-	}, `{"v":1,"id":"b","tenant":"acme","total":3,"callbacks":{"url":"https://example.com","format":"sinch","messages":true},"cursor":`+cursorText+`,"giveUp":true}`)
-	shape(t, activities.DeliverResult{
-		V: 1, Cursor: cursor, Told: 3, GivenUp: 1, More: true, After: 2, Again: true, Ended: true,
-		Failure: &activities.DeliverFailure{Code: "http_410", Detail: "why", RetryAfter: 5, Gone: true},
-	}, `{"v":1,"cursor":`+cursorText+`,"told":3,"givenUp":1,"failure":{"code":"http_410","detail":"why","retryAfter":5,"gone":true},"more":true,"after":2,"again":true,"ended":true}`)
+	o := newOffice(message.BatchRunning, 5, message.Sent)
+	o.st.Metadata = []byte(`{"k":"v"}`)
+	var heard []callback.Event
+	o.accept = func(_ int, e callback.Event) *callback.Failure {
+		if heard = append(heard, e); len(heard) < 3 {
+			return &callback.Failure{Code: callback.CodeTimeout}
+		}
+		return nil
+	}
+	in := o.input()
+	for rev := range int64(3) {
+		o.st.Rev, o.st.AsOf = 5+rev, noon.Add(time.Duration(rev)*time.Minute)
+		in.Cursor = o.deliver(t, in).Cursor
+	}
+	require.Equal(t, callback.TypeStarted, heard[0].Type)
+	require.EqualValues(t, 5, heard[0].Batch.Rev)
+	require.JSONEq(t, `{"k":"v"}`, string(heard[0].Batch.Metadata))
+	require.Equal(t, heard[0], heard[1])
+	require.Equal(t, heard[0], heard[2])
+	require.Nil(t, in.Cursor.Pending)
+	require.Equal(t, []string{"batch.started", "message.sent 0"}, o.told())
+}
+
+// An event of the batch that nobody took before the batch changed again is another one
+// than the next of its type.
+func TestAnEventThatWasOvertakenKeepsItsID(t *testing.T) {
+	t.Parallel()
+	o := newOffice(message.BatchRunning, 5, message.Sending)
+	in := o.input()
+	in.Cursor = o.deliver(t, in).Cursor
+	var heard []callback.Event
+	o.accept = func(_ int, e callback.Event) *callback.Failure {
+		heard = append(heard, e)
+		return &callback.Failure{Code: callback.CodeTimeout}
+	}
+	for _, state := range []message.BatchState{message.BatchPaused, message.BatchRunning, message.BatchPaused} {
+		o.st.State, o.st.Rev = state, o.st.Rev+1
+		in.Cursor = o.deliver(t, in).Cursor
+	}
+	require.Len(t, heard, 2)
+	require.Equal(t, heard[0].Type, heard[1].Type)
+	require.NotEqual(t, heard[0].ID, heard[1].ID)
+	require.EqualValues(t, 8, heard[1].Batch.Rev)
+}
+
+func TestOnlyEventsThatATenantWantsAreTold(t *testing.T) {
+	t.Parallel()
+	for _, total := range []int{3, 1001} { // one by one, and page by page
+		states := slices.Repeat([]message.State{message.Sent}, total)
+		states[0], states[1] = message.Failed, message.Delivered
+		o := newOffice(message.BatchCompleted, 2000, states...)
+		o.only = []string{"message.failed", "message.delivered"}
+		in := o.input()
+		in.Callbacks.Messages = true
+		res := o.deliver(t, in)
+		require.True(t, res.Ended)
+		var rows []int
+		for _, e := range o.posts {
+			for _, r := range e.Rows {
+				rows = append(rows, r.Index)
+			}
+		}
+		require.ElementsMatch(t, []int{0, 1}, rows)
+		require.EqualValues(t, 2000, res.Cursor.Rev)
+
+		o.posts, o.only = nil, []string{"batch.completed"}
+		pages := 0
+		o.onPage = func() { pages++ }
+		res = o.deliver(t, in)
+		require.True(t, res.Ended)
+		require.Equal(t, []string{"batch.completed"}, o.told())
+		require.Zero(t, pages, "nobody wants to know of messages")
+	}
 }

@@ -13,11 +13,12 @@ import (
 	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/workflows/contract"
 )
 
-func question() activities.ReconcileInput {
+func question() contract.ReconcileInput {
 	in := input()
-	return activities.ReconcileInput{
+	return contract.ReconcileInput{
 		V: message.Version, Send: in, Since: in.Due, Until: in.Due + 10_000, Taken: []string{"p-7", "p-8"},
 	}
 }
@@ -31,32 +32,32 @@ func TestWhatAProviderKnowsIsAVerdict(t *testing.T) {
 	later := &provider.Error{Kind: provider.Throttled, Code: "http_429", Detail: "slow down", RetryAfter: 7 * time.Second}
 	for name, c := range map[string]struct {
 		s    provider.Sender
-		want activities.ReconcileResult
+		want contract.ReconcileResult
 	}{
 		"found": {
 			answering(provider.Answer{Verdict: provider.Found, Receipt: message.Receipt{ProviderID: "p-9"}}, nil),
-			activities.ReconcileResult{Verdict: "found", ProviderID: "p-9"},
+			contract.ReconcileResult{Verdict: "found", ProviderID: "p-9"},
 		},
-		"absent": {answering(provider.Answer{Verdict: provider.Absent}, nil), activities.ReconcileResult{Verdict: "absent"}},
+		"absent": {answering(provider.Answer{Verdict: provider.Absent}, nil), contract.ReconcileResult{Verdict: "absent"}},
 		"cannot tell": {
 			answering(provider.Answer{Detail: "two could be it"}, nil),
-			activities.ReconcileResult{Verdict: "cannot_tell", Detail: "two could be it"},
+			contract.ReconcileResult{Verdict: "cannot_tell", Detail: "two could be it"},
 		},
-		"a verdict of no known kind": {answering(provider.Answer{Verdict: 9}, nil), activities.ReconcileResult{Verdict: "cannot_tell"}},
+		"a verdict of no known kind": {answering(provider.Answer{Verdict: 9}, nil), contract.ReconcileResult{Verdict: "cannot_tell"}},
 		"not answered": {
 			answering(provider.Answer{}, later),
-			activities.ReconcileResult{Verdict: "later", Code: "http_429", Detail: "slow down", RetryAfter: 7000},
+			contract.ReconcileResult{Verdict: "later", Code: "http_429", Detail: "slow down", RetryAfter: 7000},
 		},
 		"refused for good": {
 			answering(provider.Answer{}, &provider.Error{Kind: provider.Unauthorized, Code: "http_401", Detail: "no"}),
-			activities.ReconcileResult{Verdict: "later", Code: "http_401", Detail: "no"},
+			contract.ReconcileResult{Verdict: "later", Code: "http_401", Detail: "no"},
 		},
-		"no way to ask": {&sender{}, activities.ReconcileResult{Verdict: "cannot_tell", Detail: "the provider has no way to ask"}},
+		"no way to ask": {&sender{}, contract.ReconcileResult{Verdict: "cannot_tell", Detail: "the provider has no way to ask"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": c.s}}).Reconcile, question())
+				res, err := execute(t, environment{}, activities.New(activities.Options{Senders: accounts{"hook": c.s}}).Reconcile, question())
 				require.NoError(t, err)
 				c.want.V, c.want.At = message.Version, time.Now().UnixMilli()
 				require.Equal(t, c.want, res)
@@ -67,18 +68,18 @@ func TestWhatAProviderKnowsIsAVerdict(t *testing.T) {
 
 func TestAQuestionToAnAccountThatTheWorkerDoesNotHaveWaits(t *testing.T) {
 	t.Parallel()
-	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{}}).Reconcile, question())
+	res, err := execute(t, environment{}, activities.New(activities.Options{Senders: accounts{}}).Reconcile, question())
 	require.NoError(t, err)
-	require.Equal(t, activities.VerdictLater, res.Verdict)
+	require.Equal(t, contract.VerdictLater, res.Verdict)
 	require.Equal(t, "no_account", res.Code)
 }
 
 func TestAForeignErrorOfAQuestionIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := answering(provider.Answer{}, errors.New("GET https://user:hunter2@example.com: boom"))
-	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
+	res, err := execute(t, environment{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
 	require.NoError(t, err)
-	require.Equal(t, activities.VerdictLater, res.Verdict)
+	require.Equal(t, contract.VerdictLater, res.Verdict)
 	raw, err := json.Marshal(res)
 	require.NoError(t, err)
 	require.NotContains(t, string(raw), "hunter2")
@@ -92,9 +93,9 @@ func TestContentThatCannotBeFilledInCannotBeAskedFor(t *testing.T) {
 		asked = true
 		return provider.Answer{}, nil
 	}}
-	res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
+	res, err := execute(t, environment{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
 	require.NoError(t, err)
-	require.Equal(t, activities.VerdictCannotTell, res.Verdict)
+	require.Equal(t, contract.VerdictCannotTell, res.Verdict)
 	require.Equal(t, message.CodeParameter, res.Code)
 	require.False(t, asked)
 }
@@ -107,7 +108,7 @@ func TestAQuestionNamesTheMessageAndItsTime(t *testing.T) {
 		got = q
 		return provider.Answer{Verdict: provider.Absent}, nil
 	}}
-	_, err := execute(t, bed{workflow: "batch-acme/spring"}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
+	_, err := execute(t, environment{workflow: "batch-acme/spring"}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, in)
 	require.NoError(t, err)
 	require.Equal(t, message.KeyOf("batch-acme/spring").MessageID(7), got.Message.ID)
 	require.Equal(t, "acme", got.Message.Tenant)
@@ -126,9 +127,9 @@ func TestAQuestionTakesAtMostTwentySeconds(t *testing.T) {
 			<-ctx.Done()
 			return provider.Answer{}, &provider.Error{Kind: provider.Ambiguous, Code: provider.CodeTimeout}
 		}}
-		res, err := execute(t, bed{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
+		res, err := execute(t, environment{}, activities.New(activities.Options{Senders: accounts{"hook": s}}).Reconcile, question())
 		require.NoError(t, err)
-		require.Equal(t, activities.VerdictLater, res.Verdict)
+		require.Equal(t, contract.VerdictLater, res.Verdict)
 		require.Equal(t, 20*time.Second, time.Since(began))
 	})
 }

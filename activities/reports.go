@@ -3,39 +3,18 @@ package activities
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"volley/internal/message"
+	"volley/workflows/contract"
 )
-
-// ReportsInput asks for reports to be brought to whoever has their messages now: a
-// workflow that runs, or else the store.
-type ReportsInput struct {
-	V int `json:"v"`
-	// Batch is the id of the batch's workflow.
-	Batch   string           `json:"batch"`
-	Reports []message.Report `json:"reports"`
-}
-
-// ReportsResult says what became of the reports.
-type ReportsResult struct {
-	V int `json:"v"`
-	// Later are the places in the list of reports that nobody can take yet, since what
-	// will have their messages has not begun.
-	Later []int `json:"later,omitempty"`
-	// Passed went to a workflow, Kept into the store. Repeated changed nothing, and
-	// Unknown are of no message of the batch.
-	Passed   int `json:"passed,omitempty"`
-	Kept     int `json:"kept,omitempty"`
-	Repeated int `json:"repeated,omitempty"`
-	Unknown  int `json:"unknown,omitempty"`
-}
 
 // ReportRouter brings reports to whoever has their messages. *starter.Starter is one.
 // It may be called again with reports that it has brought already.
 type ReportRouter interface {
-	RouteReports(ctx context.Context, batch string, reports []message.Report) (ReportsResult, error)
+	RouteReports(ctx context.Context, batch string, reports []message.Report) (contract.ReportsResult, error)
 }
 
 var errNoRouter = errors.New("this worker has nothing that brings reports to batches")
@@ -43,16 +22,19 @@ var errNoRouter = errors.New("this worker has nothing that brings reports to bat
 // RouteReports brings reports that came too late for their batch, or for a segment
 // of it, to where they belong. Of a batch there is one call at a time, which makes
 // it the only writer of what the store has of late reports.
-func (a *Activities) RouteReports(ctx context.Context, in ReportsInput) (ReportsResult, error) {
+func (a *Activities) RouteReports(ctx context.Context, in contract.ReportsInput) (contract.ReportsResult, error) {
 	if a.reports == nil {
-		return ReportsResult{V: message.Version}, errNoRouter
+		return contract.ReportsResult{V: message.Version}, errNoRouter
 	}
+	defer showAlive(ctx)()
 	res, err := a.reports.RouteReports(ctx, in.Batch, in.Reports)
 	res.V = message.Version
 	if err != nil {
 		return res, err
 	}
-	for outcome, n := range map[string]int{"kept": res.Kept, "repeated": res.Repeated, "unknown": res.Unknown} {
+	for outcome, n := range map[string]int{
+		contract.ReportKept: res.Kept, contract.ReportRepeated: res.Repeated, contract.ReportUnknown: res.Unknown, contract.ReportDropped: res.Dropped,
+	} {
 		if n > 0 {
 			activity.GetMetricsHandler(ctx).
 				WithTags(map[string]string{"outcome": outcome, "account": ""}).Counter("volley_reports").Inc(int64(n))
@@ -60,3 +42,23 @@ func (a *Activities) RouteReports(ctx context.Context, in ReportsInput) (Reports
 	}
 	return res, nil
 }
+
+// showAlive sends heartbeats until stop is called, so that what a worker had under way
+// that is no more is soon begun elsewhere.
+func showAlive(ctx context.Context) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		for tick := time.Tick(aliveEvery); ; {
+			select {
+			case <-tick:
+				activity.RecordHeartbeat(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return stop
+}
+
+// aliveEvery is a third of the shortest heartbeat timeout of such an activity.
+const aliveEvery = 10 * time.Second

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/workflows/contract"
 )
 
 func refusing(err error) *sender {
@@ -29,27 +29,27 @@ func TestWhateverAProviderAnswersIsAResult(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		s    *sender
-		want activities.SendResult
+		want contract.SendResult
 	}{
-		"taken":        {&sender{}, activities.SendResult{Kind: "sent", ProviderID: "p-1"}},
-		"invalid":      {refusing(refusal(provider.Invalid, 0)), activities.SendResult{Kind: "invalid", Code: "E1", Detail: "why"}},
-		"rejected":     {refusing(refusal(provider.Rejected, 0)), activities.SendResult{Kind: "rejected", Code: "E1", Detail: "why"}},
-		"unauthorized": {refusing(refusal(provider.Unauthorized, 0)), activities.SendResult{Kind: "unauthorized", Code: "E1", Detail: "why"}},
+		"taken":        {&sender{}, contract.SendResult{Kind: "sent", ProviderID: "p-1"}},
+		"invalid":      {refusing(refusal(provider.Invalid, 0)), contract.SendResult{Kind: "invalid", Code: "E1", Detail: "why"}},
+		"rejected":     {refusing(refusal(provider.Rejected, 0)), contract.SendResult{Kind: "rejected", Code: "E1", Detail: "why"}},
+		"unauthorized": {refusing(refusal(provider.Unauthorized, 0)), contract.SendResult{Kind: "unauthorized", Code: "E1", Detail: "why"}},
 		"throttled": {
 			refusing(refusal(provider.Throttled, 90*time.Second)),
-			activities.SendResult{Kind: "throttled", Code: "E1", Detail: "why", RetryAfter: 90_000},
+			contract.SendResult{Kind: "throttled", Code: "E1", Detail: "why", RetryAfter: 90_000},
 		},
 		"unavailable": {
 			refusing(refusal(provider.Unavailable, 1500*time.Millisecond)),
-			activities.SendResult{Kind: "unavailable", Code: "E1", Detail: "why", RetryAfter: 1500},
+			contract.SendResult{Kind: "unavailable", Code: "E1", Detail: "why", RetryAfter: 1500},
 		},
-		"ambiguous":         {refusing(refusal(provider.Ambiguous, 0)), activities.SendResult{Kind: "ambiguous", Code: "E1", Detail: "why"}},
-		"an error in other": {refusing(fmt.Errorf("around: %w", refusal(provider.Rejected, 0))), activities.SendResult{Kind: "rejected", Code: "E1", Detail: "why"}},
+		"ambiguous":         {refusing(refusal(provider.Ambiguous, 0)), contract.SendResult{Kind: "ambiguous", Code: "E1", Detail: "why"}},
+		"an error in other": {refusing(fmt.Errorf("around: %w", refusal(provider.Rejected, 0))), contract.SendResult{Kind: "rejected", Code: "E1", Detail: "why"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				res := attempt(t, bed{}, c.s, input())
+				res := attempt(t, environment{}, c.s, input())
 				c.want.V, c.want.At = message.Version, time.Now().UnixMilli()
 				require.Equal(t, c.want, res)
 				require.Equal(t, 1, c.s.requests())
@@ -62,7 +62,7 @@ func TestWhateverAProviderAnswersIsAResult(t *testing.T) {
 // may hold a credential, and a history keeps it.
 func TestAForeignErrorIsADoubtAndIsNotShown(t *testing.T) {
 	t.Parallel()
-	res := attempt(t, bed{}, refusing(errors.New("POST https://user:hunter2@example.com: boom")), input())
+	res := attempt(t, environment{}, refusing(errors.New("POST https://user:hunter2@example.com: boom")), input())
 	require.Equal(t, "ambiguous", res.Kind)
 	require.Equal(t, "internal", res.Code)
 	raw, err := json.Marshal(res)
@@ -73,7 +73,7 @@ func TestAForeignErrorIsADoubtAndIsNotShown(t *testing.T) {
 func TestAPanicOfASenderLeavesTheMessageInDoubtAndSaysNothing(t *testing.T) {
 	t.Parallel()
 	s := &sender{answer: func(context.Context, message.Outgoing) (message.Receipt, error) { panic("a secret") }}
-	res := attempt(t, bed{}, s, input())
+	res := attempt(t, environment{}, s, input())
 	require.Equal(t, "ambiguous", res.Kind)
 	require.Equal(t, "internal", res.Code)
 	require.NotContains(t, res.Detail, "secret")
@@ -84,7 +84,7 @@ func TestAnAccountThatTheWorkerDoesNotHaveIsUnavailable(t *testing.T) {
 	t.Parallel()
 	in := input()
 	in.Account = "gone"
-	res := attempt(t, bed{}, &sender{}, in)
+	res := attempt(t, environment{}, &sender{}, in)
 	require.Equal(t, "unavailable", res.Kind)
 	require.Equal(t, "no_account", res.Code)
 }
@@ -92,17 +92,17 @@ func TestAnAccountThatTheWorkerDoesNotHaveIsUnavailable(t *testing.T) {
 func TestContentThatCannotBeFilledInIsInvalid(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		spoil func(*activities.SendInput)
+		spoil func(*contract.SendInput)
 		code  string
 	}{
-		"a parameter without a value": {func(in *activities.SendInput) { in.Message.Params = nil }, message.CodeParameter},
-		"a body that is no object":    {func(in *activities.SendInput) { in.Message.Body = json.RawMessage(`[1]`) }, message.CodeFormat},
+		"a parameter without a value": {func(in *contract.SendInput) { in.Message.Params = nil }, message.CodeParameter},
+		"a body that is no object":    {func(in *contract.SendInput) { in.Message.Body = json.RawMessage(`[1]`) }, message.CodeFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in, s := input(), &sender{}
 			c.spoil(&in)
-			res := attempt(t, bed{}, s, in)
+			res := attempt(t, environment{}, s, in)
 			require.Equal(t, "invalid", res.Kind)
 			require.Equal(t, c.code, res.Code)
 			require.NotEmpty(t, res.Detail)
@@ -116,14 +116,14 @@ func TestTheSenderGetsTheMessageFilledIn(t *testing.T) {
 	t.Parallel()
 	in, s := input(), &sender{}
 	in.Channels = []string{"SMS", "WHATSAPP"}
-	in.Message.Reference, in.Message.Twin = "c-1", true
+	in.Message.Reference, in.Message.Duplicate = "c-1", true
 	in.Message.Metadata, in.Metadata = json.RawMessage(`{"own":1}`), json.RawMessage(`{"batch":1}`)
-	attempt(t, bed{}, s, in)
+	attempt(t, environment{}, s, in)
 	require.Equal(t, []message.Outgoing{{
 		ID: message.KeyOf("batch-b").MessageID(7), Batch: "b", Tenant: "default", Dialect: "volley", Index: 7,
 		To: "+15550001111", Reference: "c-1", Metadata: json.RawMessage(`{"own":1}`), Channels: []string{"SMS", "WHATSAPP"},
 		Content: json.RawMessage(`{"text":"Hi Ann","x":[1]}`), Text: "Hi Ann",
-		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Twin: true,
+		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Duplicate: true,
 	}}, s.seen)
 }
 
@@ -131,7 +131,7 @@ func TestAMessageWithoutMetadataHasItsBatchs(t *testing.T) {
 	t.Parallel()
 	in, s := input(), &sender{}
 	in.Metadata = json.RawMessage(`{"batch":1}`)
-	attempt(t, bed{}, s, in)
+	attempt(t, environment{}, s, in)
 	require.JSONEq(t, `{"batch":1}`, string(s.seen[0].Metadata))
 }
 
@@ -145,7 +145,7 @@ func TestIdsFollowFromTheWorkflowsId(t *testing.T) {
 		t.Run(workflowID, func(t *testing.T) {
 			t.Parallel()
 			s := &sender{}
-			attempt(t, bed{workflow: workflowID}, s, input())
+			attempt(t, environment{workflow: workflowID}, s, input())
 			got := s.seen[0]
 			require.Equal(t, want, message.Outgoing{Tenant: got.Tenant, Batch: got.Batch, ID: got.ID})
 		})

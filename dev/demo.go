@@ -21,8 +21,8 @@ import (
 // demoTimeout is how long the examples may take; they take about 15 s.
 const demoTimeout = 90 * time.Second
 
-// played is a batch of the demo, from its file to its end.
-type played struct {
+// demoBatch is a batch of the demo, from its file to its end.
+type demoBatch struct {
 	example example
 	ref     starter.Ref
 	took    time.Duration
@@ -36,7 +36,7 @@ func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	fmt.Fprintf(stderr, "\nSending the examples of %s, each as its own clients would:\n", s.o.examples)
-	batches := make([]*played, 0, len(examples()))
+	batches := make([]*demoBatch, 0, len(examples()))
 	for _, e := range examples() {
 		c := e.call(s.gateway)
 		fmt.Fprintf(stderr, "  %s\n", c.curl(s.o.examples, true))
@@ -63,7 +63,7 @@ func demo(ctx context.Context, s *stack, stdout, stderr io.Writer) error {
 
 // compare holds what the batches say against what the sandbox has: every message
 // that was sent, once, and no other.
-func compare(c sandbox.Counts, batches []*played) (wrong []string) {
+func compare(c sandbox.Counts, batches []*demoBatch) (wrong []string) {
 	sent := 0
 	for _, b := range batches {
 		if b.status.Counts != nil {
@@ -81,7 +81,7 @@ func compare(c sandbox.Counts, batches []*played) (wrong []string) {
 
 // submit posts a batch. A call that waits for its messages, as Bluesky's, may answer
 // that one of them failed; the batch was started nevertheless.
-func submit(ctx context.Context, s *stack, e example, c call) (*played, error) {
+func submit(ctx context.Context, s *stack, e example, c call) (*demoBatch, error) {
 	body, err := os.Open(filepath.Join(s.o.examples, e.file))
 	if err != nil {
 		return nil, err
@@ -108,12 +108,12 @@ func submit(ctx context.Context, s *stack, e example, c call) (*played, error) {
 	if id == "" {
 		return nil, fmt.Errorf("refused: %s: %s", res.Status, bytes.TrimSpace(answer))
 	}
-	return &played{example: e, ref: starter.Ref{ID: id}}, nil
+	return &demoBatch{example: e, ref: starter.Ref{ID: id}}, nil
 }
 
 // follow waits for all batches, says once a second how far they are, and reads
 // what became of every message.
-func follow(ctx context.Context, s *stack, batches []*played, stderr io.Writer) error {
+func follow(ctx context.Context, s *stack, batches []*demoBatch, stderr io.Writer) error {
 	g, ctx := errgroup.WithContext(ctx)
 	begin := time.Now()
 	for _, b := range batches {
@@ -140,7 +140,7 @@ func follow(ctx context.Context, s *stack, batches []*played, stderr io.Writer) 
 	}
 }
 
-func (b *played) finish(ctx context.Context, st *starter.Starter, begin time.Time) error {
+func (b *demoBatch) finish(ctx context.Context, st *starter.Starter, begin time.Time) error {
 	var err error
 	if b.status, err = st.Wait(ctx, b.ref); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (b *played) finish(ctx context.Context, st *starter.Starter, begin time.Tim
 
 // progress prints one line about all batches together. A batch that does not
 // answer now is left out; Wait reports what is wrong with it.
-func progress(ctx context.Context, st *starter.Starter, batches []*played, begin time.Time, stderr io.Writer) {
+func progress(ctx context.Context, st *starter.Starter, batches []*demoBatch, begin time.Time, stderr io.Writer) {
 	total, open := 0, 0
 	var sum message.Counts
 	for _, b := range batches {

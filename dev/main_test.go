@@ -94,7 +94,7 @@ func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {
 
 func TestAMessageThatEndsOtherwiseIsNamed(t *testing.T) {
 	t.Parallel()
-	b := &played{
+	b := &demoBatch{
 		example: example{file: "x.json", ends: []end{{state: message.Sent, why: "accepted"}, {state: message.Rejected, code: "range"}}},
 		rows: []message.Row{
 			{To: "+1", State: message.Failed, Code: "http_400", Detail: "no"},
@@ -103,7 +103,7 @@ func TestAMessageThatEndsOtherwiseIsNamed(t *testing.T) {
 		},
 		status: message.Status{State: message.BatchCanceled, Total: 3, Counts: &message.Counts{}},
 	}
-	wrong := strings.Join(report(io.Discard, []*played{b}), "\n")
+	wrong := strings.Join(report(io.Discard, []*demoBatch{b}), "\n")
 	require.Contains(t, wrong, "message 0 to +1: failed (http_400 no), expected sent, because: accepted")
 	require.Contains(t, wrong, `message 1 to +2: rejected with code "type", expected code "range"`)
 	require.Contains(t, wrong, "message 2 to +3: sent")

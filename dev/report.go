@@ -10,7 +10,7 @@ import (
 
 // report prints the batches and every message, and returns a line for each
 // message that did not end as expected.
-func report(out io.Writer, batches []*played) (wrong []string) {
+func report(out io.Writer, batches []*demoBatch) (wrong []string) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nFILE\tBATCH\tDIALECT\tSTATE\tTOTAL\tSENT\tREJECTED\tEXPIRED\tFAILED\tOTHER\tSECONDS")
 	for _, b := range batches {
@@ -46,7 +46,7 @@ func report(out io.Writer, batches []*played) (wrong []string) {
 }
 
 // check compares what holds for the batch as a whole.
-func (b *played) check(c message.Counts) (wrong []string) {
+func (b *demoBatch) check(c message.Counts) (wrong []string) {
 	if n := len(b.example.ends); len(b.rows) != n || b.status.Total != n || c.Total() != n {
 		wrong = append(wrong, fmt.Sprintf("%s: %d messages expected; the results have %d, the total is %d, the counts add up to %d",
 			b.example.file, n, len(b.rows), b.status.Total, c.Total()))
@@ -58,7 +58,7 @@ func (b *played) check(c message.Counts) (wrong []string) {
 }
 
 // expected is how the message at i must end; beyond the table nothing is right.
-func (b *played) expected(i int) end {
+func (b *demoBatch) expected(i int) end {
 	if i < len(b.example.ends) {
 		return b.example.ends[i]
 	}

@@ -45,6 +45,7 @@ type stack struct {
 	address  string // the sandbox's URL
 	gateway  string // the gateway's, empty where it is off
 	client   client.Client
+	redial   func(context.Context) (client.Client, error)
 	store    *store.Store
 	starter  *starter.Starter
 	// failed gets the error of a part that ended by itself.
@@ -79,7 +80,7 @@ func logger(o options, stderr io.Writer) *zap.Logger {
 		level = zapcore.WarnLevel // what it prints is the point
 	}
 	enc := zap.NewDevelopmentEncoderConfig()
-	enc.EncodeTime = zapcore.TimeEncoderOfLayout(time.TimeOnly)
+	enc.EncodeTime = zapcore.RFC3339TimeEncoder
 	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.Lock(zapcore.AddSync(stderr)), level))
 }
 
@@ -184,6 +185,9 @@ func (s *stack) startTemporal(ctx context.Context) error {
 		return err
 	}
 	s.client = c
+	s.redial = func(ctx context.Context) (client.Client, error) {
+		return temporalclient.Dial(ctx, temporalclient.Options{Log: s.log.Named("sdk"), EnvLookup: s.env()})
+	}
 	s.stops = append(s.stops, func() error { c.Close(); return nil })
 	return nil
 }
@@ -197,10 +201,12 @@ func (s *stack) openStore(ctx context.Context) error {
 	}
 	s.stops = append(s.stops, s.store.Close)
 	s.starter = starter.New(s.client, starter.Options{
+		ContentKey: []byte(s.cfg.ContentKey.Reveal()), NoContent: s.cfg.ContentKeyUnset,
 		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, InFlight: s.cfg.Limits.InFlight,
 		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes, GroupAbove: s.cfg.Limits.GroupAbove,
 		Store: s.store, StoreURL: s.cfg.Store, Rates: s.cfg.Rates(), ActionPrice: s.cfg.ActionPrice,
 		SearchMetadata: s.cfg.SearchMetadata, Log: s.log.Named("starter"),
+		Redial: s.redial, TrackAnswers: temporalclient.TrackAnswers,
 	})
 	return nil
 }
@@ -212,7 +218,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 	callbacks := callback.New(s.cfg.Callbacks())
 	s.stops = append(s.stops, func() error { callbacks.Close(); return nil })
 	w, err := worker.New(s.client, s.accounts, worker.Options{
-		TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
+		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Segments: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
 		Log: s.log.Named("worker"),
 	})
 	if err != nil {
@@ -249,7 +255,7 @@ func (s *stack) startGateway(ctx context.Context) error {
 	g := gateway.New(gateway.Options{
 		Batches: s.starter, Tenants: s.cfg.Callers(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(),
 		BlueskyWait: s.cfg.BlueskyWait, Readers: s.accounts, Reporter: reporter, Log: s.log.Named("gateway"),
-		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics),
+		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics),
 	})
 	s.sandbox.ReportTo(s.gateway + "/reports")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -7,7 +7,6 @@ import (
 
 	"volley/activities"
 	"volley/internal/message"
-	"volley/internal/store"
 )
 
 // Changes is a Starter as the delivery of callbacks reads it.
@@ -33,14 +32,14 @@ func (c Changes) Messages(ctx context.Context, tenant, id string, q message.Page
 // Asked opens the request of a batch, to read single messages of it.
 func (c Changes) Asked(ctx context.Context, tenant, id string) (func(context.Context, int) (message.Template, message.Message, error), error) {
 	ref := Ref{Tenant: tenant, ID: id}
-	l, err := c.s.locate(ctx, ref)
+	v, err := c.s.view(ctx, ref)
 	switch {
 	case err != nil:
 		return nil, noBatch(err)
-	case l.view != nil:
-		return l.view.asked, nil
+	case v != nil:
+		return v.Content, nil
 	}
-	in, err := c.s.input(ctx, ref)
+	in, err := c.s.server.Input(ctx, ref)
 	if err != nil {
 		return nil, noBatch(err)
 	}
@@ -53,30 +52,6 @@ func (c Changes) Asked(ctx context.Context, tenant, id string) (func(context.Con
 		}
 		return in.Batch.Template, in.Batch.Messages[i], nil
 	}, nil
-}
-
-// asked reads a message of a large batch. One that the store has lost is empty.
-func (v *view) asked(ctx context.Context, index int) (message.Template, message.Message, error) {
-	m, err := v.manifest(ctx)
-	if err != nil {
-		return message.Template{}, message.Message{}, err
-	}
-	if index < 0 {
-		return m.Batch.Template, message.Message{}, nil
-	}
-	what := fmt.Sprintf("message %d of batch %s", index, v.ref.ID)
-	spots, err := v.s.o.Store.Locate(ctx, v.large.Dir, []int{index})
-	if err != nil {
-		return message.Template{}, message.Message{}, v.s.storeError(what, err)
-	}
-	if len(spots) != 1 || spots[0].Segment == 0 {
-		return message.Template{}, message.Message{}, fmt.Errorf("%s: %w", what, ErrNotFound)
-	}
-	one, err := v.stored(ctx, spots[0])
-	if store.Lost(err) {
-		err = nil
-	}
-	return m.Batch.Template, one, err
 }
 
 // noBatch tells the activity that a batch is gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,7 +12,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
 
 // Cancel cancels a batch, or the messages of it that are named by id or index,
@@ -21,60 +23,103 @@ import (
 // When no worker answers in time, the cancel is left behind as a signal, which
 // the next worker obeys; then the result has Confirmed false and the error is an
 // ErrNoWorker. A message that the batch does not have is ErrNotFound, and nothing
-// is done. More than a large batch can do by name is ErrRefused.
+// is done. More than a large batch can do by name is ErrRefused. Where Temporal's answer
+// is lost, and asking again on another connection brings none, it is ErrMayHaveChanged.
 //
 // Above a thousand messages the answer has counts only, and its lists are nil.
 func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) (message.CancelResult, error) {
-	d, err := s.recall(ctx, ref)
+	d, err := s.server.DescribeOrStored(ctx, ref)
 	if err != nil {
 		return message.CancelResult{}, err
 	}
 	if q.Messages, err = messageIDs(ref, q.Messages, d); err != nil {
 		return message.CancelResult{}, err
 	}
-	if !d.open {
+	big := d.Memo.Dir != ""
+	switch {
+	case !d.Open:
 		return s.canceledNothing(ctx, ref, q)
+	case big && q.Messages != nil && s.o.Store != nil:
+		return s.cancelNamed(ctx, ref, d.Memo.Dir, q)
+	}
+	var all []string
+	var before map[string]message.State
+	if big && q.Messages == nil && d.Memo.Total <= message.MaxListed {
+		all = allIDs(ref, d.Memo.Total)
+		before = s.states(ctx, ref, all)
 	}
 	var res message.CancelResult
-	err = s.update(ctx, ref, workflows.ControlCancel, &res, q)
+	err = s.update(ctx, ref, contract.ControlCancel, &res, q)
+	if errors.Is(err, ErrNoWorker) { // the next worker finds it
+		why := err
+		if err = s.leave(ctx, ref, q); err == nil {
+			return unconfirmed(ref, why)
+		}
+	}
 	switch {
 	case errors.Is(err, ErrEnded):
 		return s.canceledNothing(ctx, ref, q)
-	case errors.Is(err, ErrNoWorker):
-		return s.signalCancel(ctx, ref, q, err)
+	case err == nil && before != nil:
+		if listed, err := cancelResult(ref, all, before, s.states(ctx, ref, all)); err == nil {
+			return listed, nil
+		}
+	case err == nil && big && q.Messages == nil && d.State != message.BatchCanceling: // else another cancel did it
+		if v, err := s.view(ctx, ref); err == nil {
+			n := v.CanceledByName(ctx, message.SegmentNever) // which the batch itself does not know
+			res.Counts.Canceled, res.Counts.Ended = res.Counts.Canceled-n, res.Counts.Ended+n
+		}
 	}
 	return res, err
 }
 
-// messageIDs turns what names messages into their ids; nil stays nil.
-func messageIDs(ref Ref, names []string, d description) ([]string, error) {
+// messageIDs turns what names messages into their ids, each once; nil stays nil.
+func messageIDs(ref Ref, names []string, d server.Description) ([]string, error) {
 	if names == nil {
 		return nil, nil
 	}
 	wid := WorkflowID(ref)
-	ids := make([]string, 0, len(names))
+	ids, seen := make([]string, 0, len(names)), map[int]bool{}
 	for _, name := range names {
-		i, ok := messageIndex(wid, name)
-		if !ok || d.known && i >= d.memo.Total {
+		i, ok := server.MessageIndex(wid, name)
+		if !ok || d.Known && i >= d.Memo.Total {
 			return nil, fmt.Errorf("message %s of batch %s: %w", name, ref.ID, ErrNotFound)
 		}
-		ids = append(ids, message.KeyOf(wid).MessageID(i))
+		if !seen[i] {
+			ids = append(ids, message.KeyOf(wid).MessageID(i))
+		}
+		seen[i] = true
 	}
 	return ids, nil
 }
 
-// signalCancel leaves the cancel where the next worker finds it.
-func (s *Starter) signalCancel(ctx context.Context, ref Ref, q message.CancelRequest, why error) (message.CancelResult, error) {
-	sctx, stop := context.WithTimeout(ctx, s.o.Wait)
-	defer stop()
-	if err := s.c.SignalWorkflow(sctx, WorkflowID(ref), "", workflows.ControlCancel, q); err != nil {
-		if ended, derr := s.ended(ctx, ref); derr == nil && ended {
-			return s.canceledNothing(ctx, ref, q)
-		}
-		return message.CancelResult{}, s.translate(ctx, "cancel batch "+ref.ID, err)
+// allIDs are the ids of the messages of a batch that has n of them.
+func allIDs(ref Ref, n int) []string {
+	ids, key := make([]string, n), message.KeyOf(WorkflowID(ref))
+	for i := range ids {
+		ids[i] = key.MessageID(i)
 	}
-	// The lists stay null: nothing is known of any message yet.
+	return ids
+}
+
+// unconfirmed answers a cancel that the next worker will find. The lists stay null:
+// nothing is known of any message yet.
+func unconfirmed(ref Ref, why error) (message.CancelResult, error) {
 	return message.CancelResult{Batch: ref.ID}, fmt.Errorf("the cancel is recorded but not confirmed: %w", why)
+}
+
+// leave leaves a cancel as a signal. ErrEnded means that the batch has ended.
+func (s *Starter) leave(ctx context.Context, ref Ref, q message.CancelRequest) error {
+	what := "cancel batch " + ref.ID
+	lost, err := s.server.CallWithRedial(ctx, s.o.Wait, func(ctx context.Context, c client.Client, _ bool) error {
+		return c.SignalWorkflow(ctx, WorkflowID(ref), "", contract.ControlCancel, q)
+	})
+	switch {
+	case lost:
+		return fmt.Errorf("%s: %w", what, ErrMayHaveChanged)
+	case err != nil && s.server.HasEnded(ctx, s.server.Client, ref):
+		return fmt.Errorf("%s: %w", what, ErrEnded)
+	}
+	return server.Translate(ctx, what, err)
 }
 
 // canceledNothing answers a cancel of a batch that has ended.
@@ -83,34 +128,39 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 	if err != nil {
 		return message.CancelResult{}, err
 	}
-	if end.Large != nil {
-		return s.canceledNothingLarge(ctx, ref, end, q)
+	ids := q.Messages
+	if ids == nil && end.Status.Total > message.MaxListed {
+		res := message.CancelResult{Batch: ref.ID, Confirmed: true}
+		for state, n := range end.Status.Counts {
+			res.Count(message.CancelEffectOf(message.State(state), false), n)
+		}
+		return res, nil
 	}
-	missing := map[string]bool{}
-	for _, id := range q.Messages {
-		missing[id] = true
+	if ids == nil {
+		ids = allIDs(ref, end.Status.Total)
 	}
-	some := q.Messages != nil
-	res := message.CancelResult{
-		Batch: ref.ID, Confirmed: true,
-		Canceled: []string{}, Sent: []string{}, InFlight: []string{}, Ended: []string{},
-	}
+	states := make(map[string]message.State, len(end.Rows))
 	for i := range end.Rows {
-		row := &end.Rows[i]
-		if some && !missing[row.ID] {
-			continue
-		}
-		delete(missing, row.ID)
-		if row.State.Taken() {
-			res.Sent = append(res.Sent, row.ID)
-		} else {
-			res.Ended = append(res.Ended, row.ID)
+		states[end.Rows[i].ID] = end.Rows[i].State
+	}
+	if end.Large != nil {
+		if states, err = s.viewOf(ref, endedStatus(end)).States(ctx, ids); err != nil {
+			return message.CancelResult{}, err
 		}
 	}
-	for id := range missing {
-		return message.CancelResult{}, fmt.Errorf("message %s of batch %s: %w", id, ref.ID, ErrNotFound)
+	return cancelResult(ref, ids, states, states)
+}
+
+// cancelResult lists messages by their states before and after a cancel.
+func cancelResult(ref Ref, ids []string, before, after map[string]message.State) (message.CancelResult, error) {
+	res := message.NewCancelResult(ref.ID)
+	for _, id := range ids {
+		state, ok := after[id]
+		if !ok {
+			return message.CancelResult{}, fmt.Errorf("message %s of batch %s: %w", id, ref.ID, ErrNotFound)
+		}
+		res.Add(id, message.CancelEffectOf(state, before[id] != message.Canceled))
 	}
-	res.Counts = message.CancelCounts{Sent: len(res.Sent), Ended: len(res.Ended)}
 	return res, nil
 }
 
@@ -122,17 +172,15 @@ func (s *Starter) canceledNothing(ctx context.Context, ref Ref, q message.Cancel
 // change, the error says that the change may still happen: Temporal keeps an
 // update that no worker has seen for as long as the workflow stays in the
 // server's memory, and it cannot be taken back.
-func (s *Starter) Pause(ctx context.Context, ref Ref) (message.PauseResult, error) {
-	var res message.PauseResult
-	err := s.control(ctx, ref, workflows.ControlPause, &res)
+func (s *Starter) Pause(ctx context.Context, ref Ref) (res message.PauseResult, err error) {
+	err = s.control(ctx, ref, contract.ControlPause, &res)
 	return res, err
 }
 
 // Resume lets a paused batch go on; one that is not paused stays as it is. Its
 // errors are those of Pause.
-func (s *Starter) Resume(ctx context.Context, ref Ref) (message.ResumeResult, error) {
-	var res message.ResumeResult
-	err := s.control(ctx, ref, workflows.ControlResume, &res)
+func (s *Starter) Resume(ctx context.Context, ref Ref) (res message.ResumeResult, err error) {
+	err = s.control(ctx, ref, contract.ControlResume, &res)
 	return res, err
 }
 
@@ -140,42 +188,42 @@ func (s *Starter) Resume(ctx context.Context, ref Ref) (message.ResumeResult, er
 // keeps its time to live. A duration counts from this call, not from when a
 // worker reads it. A time that cannot be read or lies beyond the dialect's
 // horizon is ErrInvalid; the other errors are those of Pause.
-func (s *Starter) Reschedule(ctx context.Context, ref Ref, q message.RescheduleRequest) (message.RescheduleResult, error) {
-	var res message.RescheduleResult
-	at, err := s.absolute(q.SendAfter)
-	if err != nil {
+func (s *Starter) Reschedule(ctx context.Context, ref Ref, q message.RescheduleRequest) (res message.RescheduleResult, err error) {
+	if q.SendAfter, err = s.absolute(q.SendAfter); err != nil {
 		return res, err
 	}
-	q.SendAfter = at
-	err = s.control(ctx, ref, workflows.ControlReschedule, &res, q)
-	return res, err
+	if err = s.control(ctx, ref, contract.ControlReschedule, &res, q); err != nil {
+		return res, err
+	}
+	if v, err := s.view(ctx, ref); err == nil && v != nil {
+		n := v.CanceledByName(ctx, message.SegmentWaiting) // which the batch itself does not know
+		res.Rescheduled, res.Unchanged = res.Rescheduled-n, res.Unchanged+n
+	}
+	return res, nil
 }
 
 // absolute turns a time or a duration from now into a time.
 func (s *Starter) absolute(text string) (string, error) {
-	if _, err := time.Parse(time.RFC3339, text); err == nil {
-		return text, nil
+	at, err := message.ParseTime(text, s.o.Now().UTC())
+	if err != nil {
+		return "", server.Invalid("send after %q: expected an RFC 3339 time or a duration from now such as 10m or 3d", text)
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return "", invalid("send after %q: expected an RFC 3339 time or a duration from now such as 10m", text)
-	}
-	return s.o.Now().Add(d).UTC().Format(time.RFC3339Nano), nil
+	return at.Format(time.RFC3339Nano), nil
 }
 
 // control makes a change that must not happen behind the caller's back: only
 // after a worker has answered.
 func (s *Starter) control(ctx context.Context, ref Ref, name string, out any, args ...any) error {
-	wid, err := workflowOf(ref)
+	wid, err := server.WorkflowOf(ref)
 	if err != nil {
 		return err
 	}
 	what := name + " batch " + ref.ID
 	var st message.Status
-	closed, err := s.query(ctx, wid, &st, workflows.QueryStatus)
+	closed, err := s.server.Query(ctx, wid, &st, contract.QueryStatus)
 	switch {
 	case err != nil:
-		return s.workerError(ctx, what, err)
+		return s.server.WorkerError(ctx, what, err)
 	case closed:
 		return fmt.Errorf("%s: %w", what, ErrEnded)
 	}
@@ -187,45 +235,44 @@ func (s *Starter) control(ctx context.Context, ref Ref, name string, out any, ar
 }
 
 // update runs an update to its end and reads its answer into out. ErrEnded means
-// that the workflow had closed or closed meanwhile.
+// that the workflow had closed or closed meanwhile. The update has one id, by which the
+// server knows it when it is asked for again.
 func (s *Starter) update(ctx context.Context, ref Ref, name string, out any, args ...any) error {
-	uctx, cancel := context.WithTimeout(ctx, s.o.Wait)
-	defer cancel()
 	what := name + " batch " + ref.ID
-	h, err := s.c.UpdateWorkflow(uctx, client.UpdateWorkflowOptions{
-		UpdateID: uuid.NewString(), WorkflowID: WorkflowID(ref), UpdateName: name, Args: args,
-		WaitForStage: client.WorkflowUpdateStageCompleted,
+	id := uuid.NewString()
+	var why error
+	lost, err := s.server.CallWithRedial(ctx, s.o.Wait/2, func(uctx context.Context, c client.Client, again bool) error {
+		err := server.Update(uctx, c, WorkflowID(ref), id, name, out, args...)
+		if err != nil && again {
+			why = s.notUpdated(ctx, c, ref, what, err)
+		}
+		return err
 	})
-	if err == nil {
-		err = h.Get(uctx, out)
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case why == nil:
+		why = s.notUpdated(ctx, s.server.Client, ref, what, err)
 	}
-	if refused(err) {
-		return s.workerError(ctx, what, err)
+	if lost && (errors.Is(why, ErrUnreachable) || ctx.Err() != nil) {
+		return fmt.Errorf("%s: %w", what, ErrMayHaveChanged)
 	}
+	return why
+}
+
+// notUpdated says why an update was not answered, as far as the server tells on a
+// connection.
+func (s *Starter) notUpdated(ctx context.Context, c client.Client, ref Ref, what string, err error) error {
 	// Whatever went wrong, a batch that has ended has its own answer.
-	if ended, derr := s.ended(ctx, ref); derr == nil && ended {
+	if !refused(err) && s.server.HasEnded(ctx, c, ref) {
 		return fmt.Errorf("%s: %w", what, ErrEnded)
 	}
-	return s.workerError(ctx, what, err)
+	return s.server.WorkerErrorBy(ctx, c, what, err)
 }
 
 // refused reports whether the workflow itself turned an update down.
 func refused(err error) bool {
 	var app *temporal.ApplicationError
-	if !errors.As(err, &app) {
-		return false
-	}
-	switch app.Type() {
-	case workflows.ErrEndedType, workflows.ErrInputType, workflows.ErrNoMessageType, workflows.ErrLargeType:
-		return true
-	}
-	return false
-}
-
-func (s *Starter) ended(ctx context.Context, ref Ref) (bool, error) {
-	d, err := s.describe(ctx, ref)
-	return err == nil && !d.open, err
+	types := []string{contract.ErrEndedType, contract.ErrInputType, contract.ErrNoMessageType, contract.ErrLargeType}
+	return errors.As(err, &app) && slices.Contains(types, app.Type())
 }

@@ -2,101 +2,121 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
+	"volley/starter/internal/large"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
 
-// listedMessages is up to how many messages an answer to a cancel has lists of ids.
-const listedMessages = 1000
-
-// canceledNothingLarge answers a cancel of a large batch that has ended.
-func (s *Starter) canceledNothingLarge(ctx context.Context, ref Ref, end message.Result, q message.CancelRequest) (message.CancelResult, error) {
-	res := message.CancelResult{Batch: ref.ID, Confirmed: true}
-	if q.Messages == nil && end.Status.Total > listedMessages {
-		for state, n := range end.Status.Counts {
-			if message.State(state).Taken() {
-				res.Counts.Sent += n
-			} else {
-				res.Counts.Ended += n
-			}
-		}
-		return res, nil
+// cancelNamed cancels messages of a large batch that runs. Their names stand in the
+// store first, from which on nothing that has yet to be read sends them; then those are
+// asked who have them. The batch's own workflow hears nothing of it.
+func (s *Starter) cancelNamed(ctx context.Context, ref Ref, dir string, q message.CancelRequest) (message.CancelResult, error) {
+	res, err := s.large.Cancel(ctx, naming(dir, q, s.o.Now().UnixMilli(), uuid.NewString()), s.lookAfter(ref, true))
+	switch {
+	case errors.Is(err, ErrNoWorker):
+		return unconfirmed(ref, err)
+	case errors.Is(err, ErrUnreachable):
+		return res, fmt.Errorf("cancel batch %s: %w", ref.ID, ErrMayHaveChanged)
 	}
-	v, err := s.viewOfResult(ref, end)
-	if err != nil {
-		return message.CancelResult{}, err
-	}
-	ended := map[string]message.State{}
-	if err := v.states(ctx, q.Messages, ended); err != nil {
-		return message.CancelResult{}, err
-	}
-	ids := q.Messages
-	if ids == nil {
-		for i := range end.Status.Total {
-			ids = append(ids, v.key.MessageID(i))
-		}
-	}
-	res.Canceled, res.Sent, res.InFlight, res.Ended = []string{}, []string{}, []string{}, []string{}
-	seen := map[string]bool{}
-	for _, id := range ids {
-		state, ok := ended[id]
-		switch {
-		case !ok:
-			return message.CancelResult{}, fmt.Errorf("message %s of batch %s: %w", id, ref.ID, ErrNotFound)
-		case seen[id]:
-		case state.Taken():
-			res.Sent = append(res.Sent, id)
-		default:
-			res.Ended = append(res.Ended, id)
-		}
-		seen[id] = true
-	}
-	res.Counts = message.CancelCounts{Sent: len(res.Sent), Ended: len(res.Ended)}
-	if len(ids) > listedMessages {
-		res.Canceled, res.Sent, res.InFlight, res.Ended = nil, nil, nil, nil
-	}
-	return res, nil
+	return res, err
 }
 
-// states finds out how messages stand, by id; nil ids are all.
-func (v *view) states(ctx context.Context, ids []string, into map[string]message.State) error {
-	if ids == nil {
-		for p, err := range v.walk(ctx, message.Spot{Segment: 1}, filter{}) {
-			if err != nil {
-				return err
-			}
-			into[p.row.ID] = p.row.State
-		}
-		return nil
-	}
-	if _, err := v.manifest(ctx); err != nil {
-		return err
-	}
-	indexes := make([]int, 0, len(ids))
-	for _, id := range ids {
+func naming(dir string, q message.CancelRequest, at int64, id string) large.Naming {
+	n := large.Naming{Dir: dir, Reason: message.Clip(q.Reason, message.MaxDetail), At: at, ID: id}
+	for _, id := range q.Messages {
 		_, i, _ := message.ParseID(id)
-		indexes = append(indexes, i)
+		n.Indexes = append(n.Indexes, i)
 	}
-	spots, err := v.s.o.Store.Locate(ctx, v.large.Dir, indexes)
-	if err != nil {
-		return v.s.storeError("batch "+v.ref.ID, err)
-	}
-	read := map[int]*rows{}
-	for _, at := range spots {
-		if at.Segment == 0 {
-			continue
+	return n
+}
+
+// maxLeft is how many messages one signal names at most.
+const maxLeft = 20_000
+
+// lookAfter tells how a batch stands after names were written. Where no worker answers it
+// leaves the names as signals for those that run already, if it should.
+func (s *Starter) lookAfter(ref Ref, leave bool) large.ReadView {
+	return func(ctx context.Context, written message.Cancellations) (*large.View, error) {
+		st, err := s.queryStatus(ctx, ref, true, server.HistoryPosition{})
+		if err == nil {
+			return s.viewOf(ref, st), nil
 		}
-		r := read[at.Segment]
-		if r == nil {
-			if r, err = v.rowsOf(ctx, at.Segment, filter{}); err != nil {
-				return err
+		if !leave || !errors.Is(err, ErrNoWorker) || len(written) == 0 {
+			return nil, err
+		}
+		d, derr := s.server.Describe(ctx, ref)
+		switch {
+		case derr != nil:
+			return nil, derr
+		case d.Full:
+			return nil, fmt.Errorf("cancel batch %s: %w: no worker answers, and its history leaves no room for more signals: cancel all of it, or some when a worker is back", ref.ID, ErrRefused)
+		}
+		key := message.KeyOf(WorkflowID(ref))
+		left := map[string][]string{} // ids by reason
+		for _, c := range written {
+			left[c.Reason] = append(left[c.Reason], key.MessageID(c.Index))
+		}
+		for reason, all := range left {
+			for ids := range slices.Chunk(all, maxLeft) {
+				if lerr := s.leave(ctx, ref, message.CancelRequest{Reason: reason, Messages: ids}); lerr != nil {
+					return nil, lerr
+				}
 			}
-			read[at.Segment] = r
 		}
-		if at.Pos < len(r.list) {
-			into[r.list[at.Pos].ID] = r.list[at.Pos].State
-		}
+		return nil, err
 	}
-	return nil
+}
+
+// ControlSegments brings controls of a large batch to the workflows of its segments. It is
+// what the activity of the same name does, and can be repeated.
+func (s *Starter) ControlSegments(ctx context.Context, in contract.ControlSegmentsInput) (contract.ControlSegmentsResult, error) {
+	return s.large.ControlSegments(ctx, in), nil
+}
+
+// CancelMessages cancels messages of a large batch by name, as Cancel does. It is what the
+// activity of the same name does, and can be repeated.
+func (s *Starter) CancelMessages(ctx context.Context, in contract.CancelMessagesInput) (contract.CancelMessagesResult, error) {
+	res := contract.CancelMessagesResult{V: message.Version, Results: make([]message.CancelResult, len(in.Requests))}
+	ref, ok := server.ParseWorkflowID(in.Batch)
+	if !ok {
+		return res, server.Invalid("workflow %q is no batch", in.Batch)
+	}
+	if s.o.Store == nil {
+		return res, fmt.Errorf("batch %s: %w", ref.ID, ErrNoStore)
+	}
+	d, err := s.server.DescribeOrStored(ctx, ref)
+	if err != nil {
+		return res, err
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	for k, q := range in.Requests {
+		group.Go(func() (err error) {
+			n := naming(d.Memo.Dir, q, in.At, fmt.Sprintf("names-%d-%d", in.Call, k))
+			res.Results[k], err = s.large.Cancel(gctx, n, s.lookAfter(ref, false))
+			return err
+		})
+	}
+	return res, group.Wait()
+}
+
+// states are those of messages of a large batch; nil where they cannot be read.
+func (s *Starter) states(ctx context.Context, ref Ref, ids []string) map[string]message.State {
+	var states map[string]message.State
+	v, err := s.view(ctx, ref)
+	if err == nil {
+		states, err = v.States(ctx, ids)
+	}
+	if err != nil {
+		s.o.Log.Warn("the messages of a canceled batch cannot be listed", zap.String("batch_id", ref.ID), zap.Error(err))
+	}
+	return states
 }

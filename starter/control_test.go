@@ -2,6 +2,7 @@ package starter_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +14,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 func TestCancelAnswersWithWhatTheWorkflowSays(t *testing.T) {
@@ -25,7 +26,7 @@ func TestCancelAnswersWithWhatTheWorkflowSays(t *testing.T) {
 	}
 	var got message.CancelRequest
 	f.flow(t, "batch-a").update = func(name string, args *commonpb.Payloads) (any, error) {
-		if name != workflows.ControlCancel {
+		if name != contract.ControlCancel {
 			return nil, temporal.NewApplicationError("wrong name", "test")
 		}
 		return want, converter.GetDefaultDataConverter().FromPayloads(args, &got)
@@ -58,7 +59,7 @@ func TestCancelThatTheWorkflowRefusesIsNotFound(t *testing.T) {
 	t.Parallel()
 	s, f, _ := openBatch(t, 3)
 	f.flow(t, "batch-a").update = func(string, *commonpb.Payloads) (any, error) {
-		return nil, temporal.NewApplicationError("the batch has no such message", workflows.ErrNoMessageType)
+		return nil, temporal.NewApplicationError("the batch has no such message", contract.ErrNoMessageType)
 	}
 	_, err := s.Cancel(t.Context(), a, message.CancelRequest{Messages: []string{"0"}})
 	require.ErrorIs(t, err, starter.ErrNotFound)
@@ -85,15 +86,17 @@ func TestCancelOfAClosedBatchHasTheSameShape(t *testing.T) {
 
 func TestCancelWithoutAWorkerLeavesASignal(t *testing.T) {
 	t.Parallel()
-	s, f := newStarter(t, starter.Options{Wait: short})
-	start(t, s, request("a", 3))
-	got, err := s.Cancel(t.Context(), a, message.CancelRequest{Reason: "r", Messages: []string{"1"}})
-	require.ErrorIs(t, err, starter.ErrNoWorker)
-	require.ErrorContains(t, err, "recorded but not confirmed")
-	require.Equal(t, "a", got.Batch)
-	require.False(t, got.Confirmed)
-	require.Equal(t, []string{`cancel {"reason":"r","messages":["` + message.KeyOf("batch-a").MessageID(1) + `"]}`},
-		f.flow(t, "batch-a").signals)
+	synctest.Test(t, func(t *testing.T) {
+		s, f := newStarter(t, starter.Options{Wait: short})
+		start(t, s, request("a", 3))
+		got, err := s.Cancel(t.Context(), a, message.CancelRequest{Reason: "r", Messages: []string{"1"}})
+		require.ErrorIs(t, err, starter.ErrNoWorker)
+		require.ErrorContains(t, err, "recorded but not confirmed")
+		require.Equal(t, "a", got.Batch)
+		require.False(t, got.Confirmed)
+		require.Equal(t, []string{`cancel {"reason":"r","messages":["` + message.KeyOf("batch-a").MessageID(1) + `"]}`},
+			f.flow(t, "batch-a").signals)
+	})
 }
 
 func TestCancelOfABatchThatClosesMeanwhileAnswersFromItsResult(t *testing.T) {
@@ -127,9 +130,9 @@ func TestControlsAnswerWithWhatTheWorkflowSays(t *testing.T) {
 	var at message.RescheduleRequest
 	f.flow(t, "batch-a").update = func(name string, args *commonpb.Payloads) (any, error) {
 		switch name {
-		case workflows.ControlPause:
+		case contract.ControlPause:
 			return message.PauseResult{Batch: "a", InFlight: []string{"x"}}, nil
-		case workflows.ControlResume:
+		case contract.ControlResume:
 			return message.ResumeResult{Batch: "a"}, nil
 		}
 		return message.RescheduleResult{Batch: "a", Rescheduled: 2, Unchanged: 1}, converter.GetDefaultDataConverter().FromPayloads(args, &at)
@@ -144,7 +147,7 @@ func TestControlsAnswerWithWhatTheWorkflowSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, message.RescheduleResult{Batch: "a", Rescheduled: 2, Unchanged: 1}, moved)
 	require.Equal(t, noon.Add(90*time.Minute).Format(time.RFC3339), at.SendAfter, "a duration counts from the call")
-	_, err = s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: "2027-01-01T00:00:00+02:00"})
+	_, err = s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: "2027-01-01t00:00:00+02:00"})
 	require.NoError(t, err)
 	require.Equal(t, "2027-01-01T00:00:00+02:00", at.SendAfter)
 }
@@ -161,7 +164,7 @@ func TestControlsOfAnEndedBatchChangeNothing(t *testing.T) {
 func TestControlsThatTheWorkflowRefuses(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]error{
-		workflows.ErrEndedType: starter.ErrEnded, workflows.ErrInputType: starter.ErrInvalid, workflows.ErrLargeType: starter.ErrRefused,
+		contract.ErrEndedType: starter.ErrEnded, contract.ErrInputType: starter.ErrInvalid, contract.ErrLargeType: starter.ErrRefused,
 	} {
 		s, f, _ := openBatch(t, 3)
 		f.flow(t, "batch-a").update = func(string, *commonpb.Payloads) (any, error) {
@@ -178,7 +181,7 @@ func TestACancelOfMoreThanABatchCanDoSaysWhy(t *testing.T) {
 	s, f, _ := openBatch(t, 3)
 	for _, why := range []string{"cancel all of it, or the others later", "some workflows had not heard of it: cancel again"} {
 		f.flow(t, "batch-a").update = func(string, *commonpb.Payloads) (any, error) {
-			return nil, temporal.NewApplicationError(why, workflows.ErrLargeType)
+			return nil, temporal.NewApplicationError(why, contract.ErrLargeType)
 		}
 		_, err := s.Cancel(t.Context(), a, message.CancelRequest{Messages: []string{"0"}})
 		require.ErrorIs(t, err, starter.ErrRefused)
@@ -199,34 +202,39 @@ func TestRescheduleRefusesWhatIsNoTime(t *testing.T) {
 
 func TestControlsSendNothingUnlessAWorkerAnswers(t *testing.T) {
 	t.Parallel()
-	s, f := newStarter(t, starter.Options{Wait: short})
-	start(t, s, request("a", 1))
-	for _, name := range []string{"pause", "resume", "reschedule"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
-			require.Zero(t, f.called("UpdateWorkflowExecution"))
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, f := newStarter(t, starter.Options{Wait: short})
+		start(t, s, request("a", 1))
+		for _, name := range []string{"pause", "resume", "reschedule"} {
+			section(t, name, func(t *testing.T) {
+				require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
+				require.Zero(t, f.called("UpdateWorkflowExecution"))
+			})
+		}
+	})
 }
 
 func TestAControlWhoseWorkerGoesAwaySaysThatItMayStillHappen(t *testing.T) {
 	t.Parallel()
-	s, _, _ := openBatchWith(t, 1, starter.Options{Wait: short}) // answers queries, but no update
-	_, err := s.Pause(t.Context(), a)
-	require.ErrorIs(t, err, starter.ErrNoWorker)
-	require.ErrorContains(t, err, "may still happen")
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := openBatchWith(t, 1, starter.Options{Wait: short}) // answers queries, but no update
+		_, err := s.Pause(t.Context(), a)
+		require.ErrorIs(t, err, starter.ErrNoWorker)
+		require.ErrorContains(t, err, "may still happen")
+	})
 }
 
 func TestCancelOfABatchThatClosesBeforeTheSignalAnswersFromItsResult(t *testing.T) {
 	t.Parallel()
-	s, f, res := openBatchWith(t, 3, starter.Options{Wait: short})
-	w := f.flow(t, "batch-a")
-	f.onSignal = func() { w.complete(t, res) }
-	got, err := s.Cancel(t.Context(), a, message.CancelRequest{})
-	require.NoError(t, err)
-	require.True(t, got.Confirmed)
-	require.Equal(t, message.CancelCounts{Sent: 1, Ended: 2}, got.Counts)
+	synctest.Test(t, func(t *testing.T) {
+		s, f, res := openBatchWith(t, 3, starter.Options{Wait: short})
+		w := f.flow(t, "batch-a")
+		f.onSignal = func() { w.complete(t, res) }
+		got, err := s.Cancel(t.Context(), a, message.CancelRequest{})
+		require.NoError(t, err)
+		require.True(t, got.Confirmed)
+		require.Equal(t, message.CancelCounts{Sent: 1, Ended: 2}, got.Counts)
+	})
 }
 
 func TestABatchPausedByTemporalItselfSaysSo(t *testing.T) {

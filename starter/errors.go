@@ -1,23 +1,75 @@
 package starter
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
-	"google.golang.org/grpc/codes"
-
-	"volley/workflows"
+	"volley/internal/message"
+	"volley/starter/internal/server"
 )
+
+// Errors that callers tell apart. They come wrapped with what was asked for.
+var (
+	// ErrNotFound: no such batch or message; nothing was done.
+	ErrNotFound = server.ErrNotFound
+	// ErrConflict: a batch with this id and other content is there.
+	ErrConflict = server.ErrConflict
+	// ErrUnreachable: Temporal did not answer.
+	ErrUnreachable = server.ErrUnreachable
+	// ErrBusy: Temporal refuses calls because there are too many of them; nothing was done.
+	ErrBusy = server.ErrBusy
+	// ErrNoWorker: Temporal answers, but no worker did within ten seconds
+	// (Options.Wait).
+	ErrNoWorker = server.ErrNoWorker
+	// ErrEnded: the batch has ended, so that there is nothing to control.
+	ErrEnded = server.ErrEnded
+	// ErrStillRunning: the batch still runs, which keeps it from being deleted or redriven.
+	ErrStillRunning = server.ErrStillRunning
+	// ErrDeletionPending: the batch is deleted, and Temporal has yet to forget it. Until then its
+	// id is not free.
+	ErrDeletionPending = server.ErrDeletionPending
+	// ErrInvalid: an argument makes no sense (a bad id, time, state, cursor).
+	ErrInvalid = server.ErrInvalid
+	// ErrRefused: the batch cannot do what was asked for as it stands, or not that much of
+	// it. The error says why, and what can be done instead.
+	ErrRefused = server.ErrRefused
+	// ErrStore: the store of large batches cannot be read or written now. That something
+	// is not in it, or damaged, is another error.
+	ErrStore = server.ErrStore
+	// ErrStoreNotShared: the worker does not see the store that large batches are
+	// written to. Nothing was started.
+	ErrStoreNotShared = server.ErrStoreNotShared
+	// ErrNoStore: a report came after its batch had ended, and there is no store to
+	// keep it in.
+	ErrNoStore = server.ErrNoStore
+	// ErrReportAgain: reports cannot be taken for the moment, as too many others of their
+	// batch wait, or no batch of that id is known yet. They are to be given again in a few
+	// seconds.
+	ErrReportAgain = server.ErrReportAgain
+)
+
+// ErrMayHaveStarted: the start of a batch reached out to Temporal, and no answer says
+// whether it has begun; it is a *MayHaveStartedError.
+var ErrMayHaveStarted = server.ErrMayHaveStarted
+
+// ErrMayHaveChanged: a cancel, pause, resume or reschedule reached out to Temporal, and
+// no answer says whether it was taken. Each of them may be asked for again.
+var ErrMayHaveChanged = server.ErrMayHaveChanged
+
+// MayHaveStartedError names the batch of which nobody can say whether it has started. A
+// start with the same id and content is safe, and says so. It is an ErrMayHaveStarted.
+type MayHaveStartedError = server.MayHaveStartedError
+
+// invalid makes an error an ErrInvalid.
+type invalid struct{}
+
+// Unwrap is ErrInvalid.
+func (invalid) Unwrap() error { return ErrInvalid }
 
 // TooLargeError refuses a batch that does not fit into one workflow. It is an
 // ErrInvalid.
 type TooLargeError struct {
+	invalid
 	// Messages and MaxMessages are what the batch has and what it may have.
 	Messages, MaxMessages int
 	// Bytes is the size of the encoded input, MaxBytes what it may be. Bytes is 0
@@ -27,30 +79,34 @@ type TooLargeError struct {
 
 func (e *TooLargeError) Error() string {
 	if e.Messages > e.MaxMessages {
-		return fmt.Sprintf("the batch has %d messages, at most %d are possible", e.Messages, e.MaxMessages)
+		return fmt.Sprintf("the batch has %s, at most %s are possible", message.Plural(e.Messages, "message"), message.Number(e.MaxMessages))
 	}
-	return fmt.Sprintf("the batch has %d bytes when encoded, at most %d are possible", e.Bytes, e.MaxBytes)
+	return fmt.Sprintf("the batch has %s when encoded, at most %s are possible", message.Plural(e.Bytes, "byte"), message.Number(e.MaxBytes))
 }
 
-// Unwrap makes the error an ErrInvalid.
-func (e *TooLargeError) Unwrap() error { return ErrInvalid }
+// RefusedError refuses a batch for what is wrong with the request at one place of
+// it, beyond what its dialect checks; nothing was started. It is an ErrInvalid.
+type RefusedError struct {
+	invalid
+	Problems message.Problems
+}
+
+func (e *RefusedError) Error() string { return e.Problems[0].Detail }
 
 // NoneValidError refuses a large batch of which no message is valid; nothing was
 // started. It is an ErrInvalid.
 type NoneValidError struct {
+	invalid
 	// Started has the total, how many were rejected, and the first problems.
 	Started Started
 }
 
 func (e *NoneValidError) Error() string {
-	return fmt.Sprintf("none of the %d messages is valid", e.Started.Total)
+	return fmt.Sprintf("none of the %s is valid", message.Plural(e.Started.Total, "message"))
 }
 
-// Unwrap makes the error an ErrInvalid.
-func (e *NoneValidError) Unwrap() error { return ErrInvalid }
-
-// MissingAttributesError means that the Temporal server lacks search attributes
-// without which no batch can start.
+// MissingAttributesError means that the Temporal server lacks search attributes that
+// what was asked for needs.
 type MissingAttributesError struct {
 	// Names are sorted as in the documentation.
 	Names []string
@@ -58,142 +114,4 @@ type MissingAttributesError struct {
 
 func (e *MissingAttributesError) Error() string {
 	return fmt.Sprintf("the Temporal server lacks the search attributes %s; `volley setup` adds them", strings.Join(e.Names, ", "))
-}
-
-// translate turns what the SDK and the server answer into this package's errors.
-// what names the thing asked for. An error of the caller's own context comes out
-// as it is, and an unforeseen one stays readable behind what.
-func (s *Starter) translate(ctx context.Context, what string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case isOurs(err):
-		return err
-	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w", what, ctx.Err())
-	case outOfTime(ctx, err):
-		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
-	}
-	var nowhere *serviceerror.NamespaceNotFound
-	if errors.As(err, &nowhere) {
-		return fmt.Errorf("%s: the Temporal server has no such namespace: %w", what, err)
-	}
-	switch statusCode(err) {
-	case codes.NotFound:
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
-	case codes.InvalidArgument:
-		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, err.Error())
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-		return fmt.Errorf("%s: %w: %s", what, ErrUnreachable, err.Error())
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// deadlineSkew is how long before a caller's deadline a server may have ended the call
-// for that deadline, which it was told.
-const deadlineSkew = 100 * time.Millisecond
-
-// outOfTime reports whether a call ended because the caller's time is over, though the
-// caller's own clock has yet to say so.
-func outOfTime(ctx context.Context, err error) bool {
-	at, ok := ctx.Deadline()
-	if !ok || time.Until(at) > deadlineSkew {
-		return false
-	}
-	code := statusCode(err)
-	return code == codes.Canceled || code == codes.DeadlineExceeded
-}
-
-// workerError is translate for calls that a worker has to answer.
-func (s *Starter) workerError(ctx context.Context, what string, err error) error {
-	if err == nil || isOurs(err) || ctx.Err() != nil || outOfTime(ctx, err) {
-		return s.translate(ctx, what, err)
-	}
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return applicationError(what, app.Type(), app.Message(), err)
-	}
-	var failed *serviceerror.QueryFailed
-	if errors.As(err, &failed) {
-		return applicationError(what, failed.Failure.GetApplicationFailureInfo().GetType(), failed.Message, err)
-	}
-	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
-	switch code := statusCode(err); {
-	case code == codes.DeadlineExceeded || errors.As(err, &late):
-		return s.late(ctx, what)
-	case code == codes.FailedPrecondition:
-		// No poller was seen lately, or the worker keeps failing the workflow's task.
-		return fmt.Errorf("%s: %w: %s", what, ErrNoWorker, err.Error())
-	}
-	return s.translate(ctx, what, err)
-}
-
-// healthWait is how long a server may take to say that it is there.
-const healthWait = 2 * time.Second
-
-// late tells why nothing came back in time: the SDK repeats a call to a server
-// that is away until the deadline, so that the deadline itself says nothing.
-func (s *Starter) late(ctx context.Context, what string) error {
-	ctx, cancel := context.WithTimeout(ctx, healthWait)
-	defer cancel()
-	_, err := s.c.CheckHealth(ctx, &client.CheckHealthRequest{})
-	switch code := statusCode(err); code {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-		return fmt.Errorf("%s: %w", what, ErrUnreachable)
-	default:
-		return fmt.Errorf("%s: %w (%s)", what, ErrNoWorker, s.o.Wait)
-	}
-}
-
-// applicationError maps the errors that workflows answer with.
-func applicationError(what, kind, detail string, err error) error {
-	switch kind {
-	case workflows.ErrEndedType:
-		return fmt.Errorf("%s: %w", what, ErrEnded)
-	case workflows.ErrInputType:
-		return fmt.Errorf("%s: %w: %s", what, ErrInvalid, detail)
-	case workflows.ErrNoMessageType:
-		return fmt.Errorf("%s: %w: %s", what, ErrNotFound, detail)
-	case workflows.ErrLargeType:
-		return fmt.Errorf("%s: %w: %s", what, ErrRefused, detail)
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// statusCode finds the gRPC status anywhere in an error's chain.
-func statusCode(err error) codes.Code {
-	if err == nil {
-		return codes.OK
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return codes.DeadlineExceeded
-	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if code := serviceerror.ToStatus(e).Code(); code != codes.Unknown {
-			return code
-		}
-	}
-	return codes.Unknown
-}
-
-func isOurs(err error) bool {
-	for _, e := range []error{ErrNotFound, ErrConflict, ErrUnreachable, ErrNoWorker, ErrEnded, ErrRuns, ErrInvalid, ErrRefused, ErrStore, ErrStoreNotShared, ErrNoStore} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// invalidError is an ErrInvalid whose sentence says what is wrong, so that it needs
-// no "invalid" in it.
-type invalidError struct{ text string }
-
-func (e *invalidError) Error() string { return e.text }
-
-// Unwrap makes the error an ErrInvalid.
-func (e *invalidError) Unwrap() error { return ErrInvalid }
-
-func invalid(format string, args ...any) error {
-	return &invalidError{fmt.Sprintf(format, args...)}
 }

@@ -3,6 +3,7 @@ package starter_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,41 +49,41 @@ func TestABatchThatIsNotThereIsNotFound(t *testing.T) {
 
 func TestABatchWhoseWorkerIsAwaySaysSo(t *testing.T) {
 	t.Parallel()
-	s, _ := newStarter(t, starter.Options{Wait: short})
-	start(t, s, request("a", 1))
-	for name, call := range reads(s, a) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			require.ErrorIs(t, call(t.Context()), starter.ErrNoWorker)
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newStarter(t, starter.Options{Wait: short})
+		start(t, s, request("a", 1))
+		for name, call := range reads(s, a) {
+			require.ErrorIs(t, call(t.Context()), starter.ErrNoWorker, name)
+		}
+	})
 }
 
 func TestAServerThatIsAwayIsUnreachable(t *testing.T) {
 	t.Parallel()
-	s, f := newStarter(t, starter.Options{Wait: short})
-	start(t, s, request("a", 1))
-	f.server.Stop()
-	calls := reads(s, a)
-	calls["list"] = func(ctx context.Context) error { _, err := s.List(ctx, starter.ListQuery{}); return err }
-	calls["missing"] = func(ctx context.Context) error { _, err := s.Missing(ctx); return err }
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			require.ErrorIs(t, call(t.Context()), starter.ErrUnreachable)
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, f := newStarter(t, starter.Options{Wait: short})
+		start(t, s, request("a", 1))
+		f.server.Stop()
+		calls := reads(s, a)
+		calls["list"] = func(ctx context.Context) error { _, err := s.List(ctx, starter.ListQuery{}); return err }
+		calls["missing"] = func(ctx context.Context) error { _, err := s.Missing(ctx); return err }
+		for name, call := range calls {
+			require.ErrorIs(t, call(t.Context()), starter.ErrUnreachable, name)
+		}
+	})
 }
 
 func TestTheCallersOwnDeadlineIsNoWorkersFault(t *testing.T) {
 	t.Parallel()
-	s, _ := newStarter(t, starter.Options{})
-	start(t, s, request("a", 1))
-	ctx, cancel := context.WithTimeout(t.Context(), short)
-	defer cancel()
-	_, err := s.Status(ctx, a)
-	require.NotErrorIs(t, err, starter.ErrUnreachable)
-	require.Error(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newStarter(t, starter.Options{})
+		start(t, s, request("a", 1))
+		ctx, cancel := context.WithTimeout(t.Context(), short)
+		defer cancel()
+		_, err := s.Status(ctx, a)
+		require.NotErrorIs(t, err, starter.ErrUnreachable)
+		require.Error(t, err)
+	})
 }
 
 func TestBadReferencesAreInvalid(t *testing.T) {

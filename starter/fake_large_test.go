@@ -10,13 +10,14 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
 	"volley/internal/message"
 	"volley/internal/store"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 func (f *fake) TerminateWorkflowExecution(_ context.Context, r *workflowservice.TerminateWorkflowExecutionRequest) (*workflowservice.TerminateWorkflowExecutionResponse, error) {
@@ -49,8 +50,16 @@ func (f *fake) DeleteWorkflowExecution(_ context.Context, r *workflowservice.Del
 	return &workflowservice.DeleteWorkflowExecutionResponse{}, nil
 }
 
+// GetClusterInfo tells an id of the fake's own.
+func (f *fake) GetClusterInfo(context.Context, *workflowservice.GetClusterInfoRequest) (*workflowservice.GetClusterInfoResponse, error) {
+	if f.noCluster {
+		return nil, serviceerror.NewPermissionDenied("no", "")
+	}
+	return &workflowservice.GetClusterInfoResponse{ClusterId: fmt.Sprintf("%p", f)}, nil
+}
+
 // child puts a segment's workflow into the fake.
-func (f *fake) child(t *testing.T, number int, in workflows.SegmentInput) *flow {
+func (f *fake) child(t *testing.T, number int, in contract.SegmentInput) *flow {
 	t.Helper()
 	id := fmt.Sprintf("batch-a~%04d", number)
 	p := payloads(t, in)
@@ -73,7 +82,7 @@ func (f *fake) child(t *testing.T, number int, in workflows.SegmentInput) *flow 
 // onStart lets every workflow that starts answer the overview.
 func (f *fake) onStart(o message.Overview) {
 	f.answer = func(name string, _ *commonpb.Payloads) (any, error) {
-		if name != workflows.QueryOverview {
+		if name != contract.QueryOverview {
 			return nil, fmt.Errorf("unknown query %s", name)
 		}
 		return o, nil
@@ -150,9 +159,9 @@ func (s *stream) End() ([]byte, error) {
 	return []byte(s.hash), s.err
 }
 
-func (b *big) input(t *testing.T) workflows.Input {
+func (b *big) input(t *testing.T) contract.Input {
 	t.Helper()
-	return decode[workflows.Input](t, b.fake.flow(t, "batch-a").start.GetInput().GetPayloads()[0])
+	return decode[contract.Input](t, b.fake.flow(t, "batch-a").start.GetInput().GetPayloads()[0])
 }
 
 // startBig starts batch a with n messages, of which the last is rejected.
@@ -178,9 +187,9 @@ func pages(t *testing.T, status message.Status, rows []message.Row) func(string,
 	t.Helper()
 	return func(name string, args *commonpb.Payloads) (any, error) {
 		switch name {
-		case workflows.QueryStatus:
+		case contract.QueryStatus:
 			return status, nil
-		case workflows.QueryMessages:
+		case contract.QueryMessages:
 			var q message.PageQuery
 			if err := converter.GetDefaultDataConverter().FromPayloads(args, &q); err != nil {
 				return nil, err
@@ -188,7 +197,7 @@ func pages(t *testing.T, status message.Status, rows []message.Row) func(string,
 			return message.Pages(q, len(rows),
 				func(i int) (message.State, int64) { return rows[i].State, rows[i].Rev },
 				func(i int) message.Row { return rows[i] })
-		case workflows.QueryMessage:
+		case contract.QueryMessage:
 			var id string
 			if err := converter.GetDefaultDataConverter().FromPayloads(args, &id); err != nil {
 				return nil, err

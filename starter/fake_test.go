@@ -2,6 +2,7 @@ package starter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path"
@@ -24,10 +25,12 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"volley/starter"
@@ -41,25 +44,33 @@ type fake struct {
 
 	server *grpc.Server
 	client client.Client
+	dial   func(context.Context) (client.Client, error)
 
 	mu         sync.Mutex
 	flows      map[string]*flow
 	order      []string
 	attributes map[string]enumspb.IndexedValueType
 	startError error
+	noCluster  bool // the cluster does not tell its id
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
 	calls      map[string]int // that clients made, by method
+	lost       map[string]int // how many of the next answers do not come, by method
+	sound      bool           // connections from now on lose no answers
+	updates    []string       // the ids of updates that were asked for
 	deleted    []string
 	leaving    map[string]*workflowpb.WorkflowExecutionInfo // deleted, and described linger times more
 	linger     int
 	answer     func(name string, args *commonpb.Payloads) (any, error) // of workflows that start
+	onStarted  func()                                                  // has a workflow begun, and its answer not been sent
 	onSignal   func()                                                  // closes the workflow, so that the signal fails
+	beforeList func(context.Context) error
+	started    chan struct{} // gets a value for each workflow that starts
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{server: grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true})), flows: map[string]*flow{}, calls: map[string]int{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
+	f := &fake{server: grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true})), flows: map[string]*flow{}, calls: map[string]int{}, lost: map[string]int{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
 	workflowservice.RegisterWorkflowServiceServer(f.server, f)
 	operatorservice.RegisterOperatorServiceServer(f.server, f)
 	checks := health.NewServer()
@@ -72,23 +83,48 @@ func newFake(t *testing.T) *fake {
 		f.server.Stop()
 		require.NoError(t, <-done)
 	})
-	c, err := client.DialContext(t.Context(), client.Options{
+	f.dial = func(ctx context.Context) (client.Client, error) { return f.connect(ctx, lis) }
+	c, err := f.dial(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	f.client = c
+	return f
+}
+
+// connect opens a connection on which answers may be lost.
+func (f *fake) connect(ctx context.Context, lis *bufconn.Listener) (client.Client, error) {
+	f.mu.Lock()
+	sound := f.sound
+	f.mu.Unlock()
+	return client.DialContext(ctx, client.Options{
 		HostPort: "passthrough:///fake", Logger: nopLogger{},
 		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 				f.mu.Lock()
-				f.calls[path.Base(method)]++
+				name := path.Base(method)
+				f.calls[name]++
+				lost := f.lost[name] > 0 && !sound
+				if lost {
+					f.lost[name]--
+				}
 				f.mu.Unlock()
-				return invoke(ctx, method, req, reply, cc, opts...)
+				err := invoke(ctx, method, req, reply, cc, opts...)
+				if lost {
+					return status.Error(codes.DeadlineExceeded, "the answer is lost")
+				}
+				return err
 			}),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
 		}},
 	})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	f.client = c
-	return f
+}
+
+// lose lets the next n answers to a method not come.
+func (f *fake) lose(method string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost[method] = n
 }
 
 type nopLogger struct{}
@@ -136,11 +172,16 @@ func (f *fake) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequ
 	}}, nil
 }
 
-func (f *fake) StartWorkflowExecution(_ context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
+func (f *fake) StartWorkflowExecution(ctx context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.startError != nil {
 		return nil, failure(f.startError)
+	}
+	for name := range r.GetSearchAttributes().GetIndexedFields() {
+		if _, ok := f.attributes[name]; !ok {
+			return nil, failure(serviceerror.NewInvalidArgument("Namespace default has no mapping defined for search attribute " + name))
+		}
 	}
 	if _, ok := f.flows[r.GetWorkflowId()]; ok {
 		return nil, failure(serviceerror.NewWorkflowExecutionAlreadyStarted("already started", r.GetRequestId(), "run"))
@@ -153,6 +194,13 @@ func (f *fake) StartWorkflowExecution(_ context.Context, r *workflowservice.Star
 	})
 	f.flows[r.GetWorkflowId()] = w
 	f.order = append(f.order, r.GetWorkflowId())
+	if f.onStarted != nil {
+		f.onStarted()
+		<-ctx.Done()
+	}
+	if f.started != nil {
+		f.started <- struct{}{}
+	}
 	return &workflowservice.StartWorkflowExecutionResponse{RunId: "run", Started: true}, nil
 }
 
@@ -161,7 +209,7 @@ func (f *fake) info(id string) *workflowpb.WorkflowExecutionInfo {
 	info := &workflowpb.WorkflowExecutionInfo{
 		Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: fmt.Sprintf("%p", w)}, Status: w.status,
 		Memo: w.start.GetMemo(), SearchAttributes: w.start.GetSearchAttributes(),
-		StartTime: w.events[0].GetEventTime(), HistoryLength: int64(len(w.events)),
+		StartTime: w.events[0].GetEventTime(), HistoryLength: w.length + int64(len(w.events)), HistorySizeBytes: w.bytes,
 	}
 	if w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		info.CloseTime = w.events[len(w.events)-1].GetEventTime()
@@ -179,7 +227,11 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, r *workflowservice.D
 	} else if f.linger--; f.linger < 0 || info == nil {
 		return nil, err
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
+	res := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}
+	if w := f.flows[id]; w != nil {
+		res.PendingActivities = w.pending
+	}
+	return res, nil
 }
 
 // GetWorkflowExecutionHistory serves two events a page, so that every reader has
@@ -220,7 +272,7 @@ func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkfl
 		f.mu.Unlock()
 		return nil, err
 	}
-	status, query := w.status, w.query
+	status, query, worked := w.status, w.query, w.worked()
 	if len(w.between) > 0 {
 		status, w.between = w.between[0], w.between[1:]
 	}
@@ -228,11 +280,18 @@ func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkfl
 	if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && r.GetQueryRejectCondition() == enumspb.QUERY_REJECT_CONDITION_NOT_OPEN {
 		return &workflowservice.QueryWorkflowResponse{QueryRejected: &querypb.QueryRejected{Status: status}}, nil
 	}
+	if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && (!worked || w.failing) {
+		return nil, failure(serviceerror.NewWorkflowNotReady("it cannot be asked"))
+	}
 	if query == nil {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	out, err := query(r.GetQuery().GetQueryType(), r.GetQuery().GetQueryArgs())
+	var canceled *serviceerror.Canceled
+	if errors.As(err, &canceled) { // the server's own
+		return nil, failure(err)
+	}
 	if err != nil {
 		fail := temporal.GetDefaultFailureConverter().ErrorToFailure(err)
 		return nil, failure(serviceerror.NewQueryFailedWithFailure(err.Error(), fail))
@@ -244,6 +303,10 @@ func (f *fake) QueryWorkflow(ctx context.Context, r *workflowservice.QueryWorkfl
 func (f *fake) UpdateWorkflowExecution(ctx context.Context, r *workflowservice.UpdateWorkflowExecutionRequest) (*workflowservice.UpdateWorkflowExecutionResponse, error) {
 	f.mu.Lock()
 	w, err := f.find(r.GetWorkflowExecution().GetWorkflowId())
+	f.updates = append(f.updates, r.GetRequest().GetMeta().GetUpdateId())
+	if err == nil && w.status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		err = failure(serviceerror.NewNotFound("workflow execution already completed"))
+	}
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -287,7 +350,22 @@ func (f *fake) SignalWorkflowExecution(_ context.Context, r *workflowservice.Sig
 	return &workflowservice.SignalWorkflowExecutionResponse{}, nil
 }
 
-func (f *fake) ListWorkflowExecutions(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+// beforeLists sets what comes before lists; a late one may still be answered.
+func (f *fake) beforeLists(do func(context.Context) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beforeList = do
+}
+
+func (f *fake) ListWorkflowExecutions(ctx context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	before := f.beforeList
+	f.mu.Unlock()
+	if before != nil {
+		if err := before(ctx); err != nil {
+			return nil, err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lists = append(f.lists, r)

@@ -7,7 +7,8 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/store"
-	"volley/workflows"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
 
 // Find finds the batch of a tenant that has the message with an id. Visibility may
@@ -19,17 +20,16 @@ func (s *Starter) Find(ctx context.Context, tenant, messageID string) (Ref, erro
 	if !ok {
 		return Ref{}, none
 	}
-	tenant = tenantOf(Ref{Tenant: tenant})
-	if !ValidID(tenant) {
-		return Ref{}, invalid("tenant %q: %s", tenant, idRule)
+	query, err := batchesQuery(tenant)
+	if err != nil {
+		return Ref{}, err
 	}
-	query := "WorkflowType = " + quote(workflows.SendBatchName) + " AND ExecutionStatus != 'ContinuedAsNew' AND " +
-		workflows.AttrKey + " = " + quote(key.String()) + " AND " + workflows.AttrTenant + " = " + quote(tenant)
-	for info, err := range s.runs(ctx, query) {
+	query += " AND " + contract.AttrKey + " = " + server.Quote(key.String())
+	for info, err := range s.server.Runs(ctx, query) {
 		if err != nil {
-			return Ref{}, s.translate(ctx, "message "+messageID, err)
+			return Ref{}, server.Translate(ctx, "message "+messageID, err)
 		}
-		ref, ok := parseWorkflowID(info.GetExecution().GetWorkflowId())
+		ref, ok := server.ParseWorkflowID(info.GetExecution().GetWorkflowId())
 		if ok && message.KeyOf(WorkflowID(ref)) == key {
 			return ref, nil
 		}
@@ -41,27 +41,24 @@ func (s *Starter) Find(ctx context.Context, tenant, messageID string) (Ref, erro
 // none of its ways where the store does not have it. One of which the store has nothing
 // any more is ErrNotFound.
 func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error) {
-	d, err := s.recall(ctx, ref)
+	d, err := s.server.DescribeOrStored(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	if d.memo.Dir == "" {
-		in, err := s.input(ctx, ref)
-		if err != nil {
-			return nil, err
-		}
-		return &in.Batch, nil
+	if d.Memo.Dir == "" {
+		in, err := s.server.Input(ctx, ref)
+		return &in.Batch, err
 	}
 	if s.o.Store == nil {
-		return nil, invalid("batch %s is in the store, and none is configured", ref.ID)
+		return nil, server.Invalid("batch %s is in the store, and none is configured", ref.ID)
 	}
-	m, err := s.o.Store.Manifest(ctx, d.memo.Dir)
+	m, err := s.o.Store.Manifest(ctx, d.Memo.Dir)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, fmt.Errorf("batch %s: its messages are no longer in the store: %w", ref.ID, ErrNotFound)
 	case err != nil:
-		return nil, s.storeError("batch "+ref.ID, err)
+		return nil, server.StoreError("batch "+ref.ID, err)
 	}
-	b := m.Batch
+	b := m.Batch // the store keeps the manifest
 	return &b, nil
 }

@@ -3,13 +3,17 @@ package starter_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/temporal"
 
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 var key = message.KeyOf("batch-a")
@@ -38,27 +42,29 @@ func retryingRecord(int) message.Record {
 	}
 }
 
-// halfway is a batch of 3,500 messages in four segments: one has ended, one has
-// left two messages to two retries, of which one has ended, one runs, and one
-// waits. The last message of all is rejected.
+// halfway is a batch of 3,500 messages in four segments: one has ended, one has made its
+// first attempts and still tries two messages, one runs, and one waits. The last message of
+// all is rejected.
 func halfway(t *testing.T) (*big, message.Overview) {
 	t.Helper()
-	b := newBig(t, starter.Options{})
+	return halfwayOn(t, "mem://")
+}
+
+func halfwayOn(t *testing.T, url string) (*big, message.Overview) {
+	t.Helper()
+	b := newBigOn(t, starter.Options{}, url)
 	b.startBig(t, 3500)
 	dir := b.input(t).Large.Dir
-	keep := func(number int, l message.Ledger) {
-		l.V = message.Version
-		require.NoError(t, b.store.KeepLedger(t.Context(), dir, number, &l))
-	}
-	keep(1, message.Ledger{Records: records(1000, sentRecord)})
-	keep(2, message.Ledger{Records: records(1000, func(i int) message.Record {
-		if i < 3 {
-			return retryingRecord(i)
-		}
-		return sentRecord(i)
-	})})
-	keep(5, message.Ledger{Spots: []message.Spot{{Segment: 2, Pos: 0}}, Records: records(1, sentRecord)})
+	require.NoError(t, b.store.KeepLedger(t.Context(), dir, 1, &message.Ledger{V: message.Version, Records: records(1000, sentRecord)}))
 
+	retrying := make([]message.Row, 1000)
+	for i := range retrying {
+		retrying[i] = message.Row{Index: 1000 + i, ID: key.MessageID(1000 + i), Account: "one", State: message.Sent, Rev: (noon.UnixMilli() + 7) << 10, Attempts: 1, DueAt: &noon}
+	}
+	for i, state := range map[int]message.State{1: message.Sending, 2: message.Retrying} {
+		retrying[i].Account, retrying[i].State, retrying[i].Rev, retrying[i].Attempts = "two", state, noon.UnixMilli()<<10, 4-i
+	}
+	b.child(t, 2, contract.SegmentInput{}).query = pages(t, message.Status{Counts: &message.Counts{message.Sent: 998, message.Sending: 1, message.Retrying: 1}, Rev: 5}, retrying)
 	running := make([]message.Row, 1000)
 	var counts message.Counts
 	for i := range running {
@@ -68,22 +74,16 @@ func halfway(t *testing.T) (*big, message.Overview) {
 		}
 		counts[running[i].State]++
 	}
-	b.child(t, 3, workflows.SegmentInput{}).query = pages(t, message.Status{Counts: &counts, Rev: 1 << 60, StartedAt: &noon}, running)
-	b.child(t, 6, workflows.SegmentInput{}).query = pages(t, message.Status{Counts: &message.Counts{message.Retrying: 2}, Rev: 5}, []message.Row{
-		{Index: 1001, ID: key.MessageID(1001), Account: "two", State: message.Sending, Rev: noon.UnixMilli() << 10, Attempts: 3},
-		{Index: 1002, ID: key.MessageID(1002), Account: "two", State: message.Retrying, Rev: noon.UnixMilli() << 10, Attempts: 2},
-	})
+	b.child(t, 3, contract.SegmentInput{}).query = pages(t, message.Status{Counts: &counts, Rev: 1 << 60, StartedAt: &noon}, running)
 	o := message.Overview{
 		V: 1, Opened: true,
 		Status: message.Status{
 			ID: "a", Tenant: "default", Dialect: "volley", State: message.BatchRunning, Total: 3500, Rev: 7, CreatedAt: noon,
 			Counts:    &message.Counts{message.Sent: 1998, message.Retrying: 2, message.Accepted: 1000 + 499, message.Rejected: 1},
-			StartedAt: &noon, Metadata: []byte("{}"),
+			StartedAt: &noon, Metadata: []byte("{}"), AsOf: noon,
 		},
-		Large: message.Large{Dir: dir, Segments: "elr-", Retries: []message.Retry{
-			{Number: 5, Segments: []int{2}, Ended: true}, {Number: 6, Segments: []int{2}},
-		}},
-		Counts: map[int]message.Counts{3: {message.Accepted: 1000}, 6: {message.Retrying: 2}},
+		Large:  message.Large{Dir: dir, Segments: "ewr-", Ended: message.Counts{message.Sent: 1000}},
+		Counts: map[int]message.Counts{2: {message.Sent: 998, message.Retrying: 2}, 3: {message.Accepted: 1000}}, Waiting: message.Counts{message.Accepted: 499, message.Rejected: 1},
 	}
 	b.fake.onStart(o)
 	b.fake.flow(t, "batch-a").query = b.fake.answer
@@ -102,55 +102,81 @@ func all(t *testing.T, b *big, q starter.ResultQuery) []message.Row {
 
 func TestTheCountsOfRunningSegmentsAreTheirOwn(t *testing.T) {
 	t.Parallel()
-	b, _ := halfway(t)
-	st, err := b.Status(t.Context(), a)
-	require.NoError(t, err)
-	require.Equal(t, message.Counts{
-		message.Sent: 1998 + 400, message.Retrying: 2, message.Accepted: 600 + 499, message.Rejected: 1,
-	}, *st.Counts)
-	require.Equal(t, 3500, st.Counts.Total())
-	require.EqualValues(t, 1<<60, st.Rev)
-	require.Equal(t, noon, st.AsOf)
-
-	t.Run("one that does not answer counts as it last did", func(t *testing.T) {
-		b.fake.flow(t, "batch-a~0003").query = nil
-		st, err := b.Status(t.Context(), a)
-		require.NoError(t, err)
-		require.Equal(t, 1998+400, st.Counts[message.Sent])
-		require.Equal(t, 3500, st.Counts.Total())
-		other := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return noon.Add(time.Hour) }})
-		st, err = other.Status(t.Context(), a)
-		require.NoError(t, err)
-		require.Equal(t, 1998, st.Counts[message.Sent], "who never heard of it counts as the batch does")
-		require.True(t, st.AsOf.Before(noon), "and says since when")
-	})
-	t.Run("one that did not answer since it told the batch counts as it told that", func(t *testing.T) {
-		b, o := halfway(t)
-		_, err := b.Status(t.Context(), a) // hears of segment 3
-		require.NoError(t, err)
-		b.fake.flow(t, "batch-a~0003").query = nil
-		moved := message.Counts{message.Sent: 1998 + 400, message.Retrying: 2, message.Scheduled: 600, message.Accepted: 499, message.Rejected: 1}
-		o.Status.Counts, o.Status.Rev = &moved, 1<<60+9
-		o.Counts[3], o.Revs = message.Counts{message.Sent: 400, message.Scheduled: 600}, map[int]int64{3: 1<<60 + 8}
-		b.fake.onStart(o)
-		b.fake.flow(t, "batch-a").query = b.fake.answer
-		st, err := b.Status(t.Context(), a)
-		require.NoError(t, err)
-		require.Equal(t, moved, *st.Counts)
-	})
-	t.Run("one that has ended meanwhile counts as it ended", func(t *testing.T) {
-		b.fake.flow(t, "batch-a~0003").complete(t, workflows.SegmentResult{V: 1, Counts: message.Counts{message.Sent: 990, message.Retrying: 10}, Rev: 1<<60 + 1, Left: 10})
-		st, err := starter.New(b.fake.client, starter.Options{Store: b.store}).Status(t.Context(), a)
-		require.NoError(t, err)
-		require.Equal(t, 1998+990, st.Counts[message.Sent])
-		require.Equal(t, 3500, st.Counts.Total())
-	})
-	t.Run("nobody is asked when the batch itself does not answer", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b, _ := halfway(t)
-		s := starter.New(b.fake.client, starter.Options{Store: b.store, Wait: short})
-		b.fake.flow(t, "batch-a").query = nil
-		_, err := s.Status(t.Context(), a)
-		require.ErrorIs(t, err, starter.ErrNoWorker)
+		st, err := b.Status(t.Context(), a)
+		require.NoError(t, err)
+		require.Equal(t, message.Counts{
+			message.Sent: 1998 + 400, message.Sending: 1, message.Retrying: 1, message.Accepted: 600 + 499, message.Rejected: 1,
+		}, *st.Counts)
+		require.Equal(t, 3500, st.Counts.Total())
+		require.EqualValues(t, 1<<60, st.Rev)
+		require.Equal(t, noon, st.AsOf)
+
+		section(t, "one that does not answer counts as it last did", func(t *testing.T) {
+			b.fake.flow(t, "batch-a~0003").query = nil
+			st, err := b.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, 1998+400, st.Counts[message.Sent])
+			require.Equal(t, 3500, st.Counts.Total())
+			other := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return noon.Add(time.Hour) }})
+			st, err = other.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, 1998, st.Counts[message.Sent], "who never heard of it counts as the batch does")
+			require.True(t, st.AsOf.Before(noon), "and says since when")
+		})
+		section(t, "one that did not answer since it told the batch counts as it told that", func(t *testing.T) {
+			b, o := halfway(t)
+			_, err := b.Status(t.Context(), a) // hears of segment 3
+			require.NoError(t, err)
+			b.fake.flow(t, "batch-a~0003").query = nil
+			moved := message.Counts{message.Sent: 1998 + 400, message.Sending: 1, message.Retrying: 1, message.Scheduled: 600, message.Accepted: 499, message.Rejected: 1}
+			o.Status.Counts, o.Status.Rev = &moved, 1<<60+9
+			o.Counts[2] = message.Counts{message.Sent: 998, message.Sending: 1, message.Retrying: 1}
+			o.Counts[3], o.Revs = message.Counts{message.Sent: 400, message.Scheduled: 600}, map[int]int64{3: 1<<60 + 8}
+			b.fake.onStart(o)
+			b.fake.flow(t, "batch-a").query = b.fake.answer
+			st, err := b.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, moved, *st.Counts)
+		})
+		section(t, "one that has ended meanwhile counts as it ended", func(t *testing.T) {
+			b.fake.flow(t, "batch-a~0003").complete(t, contract.SegmentResult{V: 1, Counts: message.Counts{message.Sent: 990, message.Expired: 10}, Rev: 1<<60 + 1})
+			st, err := starter.New(b.fake.client, starter.Options{Store: b.store, Now: func() time.Time { return noon }}).Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, 1998+990, st.Counts[message.Sent])
+			require.Equal(t, 10, st.Counts[message.Expired])
+			require.Equal(t, 3500, st.Counts.Total())
+		})
+		section(t, "without a store the others count as the batch has them", func(t *testing.T) {
+			b, _ := halfway(t)
+			want, err := b.Status(t.Context(), a)
+			require.NoError(t, err)
+			st, err := starter.New(b.fake.client, starter.Options{Now: func() time.Time { return noon }}).Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, want, st)
+		})
+		section(t, "a store that is away takes nothing back", func(t *testing.T) {
+			url := "file://" + t.TempDir()
+			b, _ := halfwayOn(t, url)
+			away, err := store.Open(t.Context(), url, store.Options{})
+			require.NoError(t, err)
+			s := starter.New(b.fake.client, starter.Options{Store: away, Now: func() time.Time { return noon }})
+			want, err := s.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.NoError(t, away.Close())
+			st, err := s.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, want.Counts, st.Counts)
+			require.Equal(t, 1998+400, st.Counts[message.Sent])
+		})
+		section(t, "nobody is asked when the batch itself does not answer", func(t *testing.T) {
+			b, _ := halfway(t)
+			s := starter.New(b.fake.client, starter.Options{Store: b.store, Wait: short})
+			b.fake.flow(t, "batch-a").query = nil
+			_, err := s.Status(t.Context(), a)
+			require.ErrorIs(t, err, starter.ErrNoWorker)
+		})
 	})
 }
 
@@ -170,14 +196,33 @@ func TestRowsOfALargeBatchComeFromWhereTheyAreKnown(t *testing.T) {
 	require.Equal(t, message.Counts{
 		message.Sent: 1998 + 400, message.Sending: 1, message.Retrying: 1, message.Accepted: 600 + 499, message.Rejected: 1,
 	}, counts)
-	require.Equal(t, message.Sent, rows[1000].State, "a retry sent it")
-	require.Equal(t, message.Sending, rows[1001].State, "a retry has it under way")
+	require.Equal(t, message.Sent, rows[1000].State, "it was tried again")
+	require.Equal(t, message.Sending, rows[1001].State, "its next attempt is under way")
 	require.Equal(t, "two", rows[2000].Account)
 	require.Equal(t, "format", rows[3499].Code)
 
-	for state, n := range map[string]int{"sent": 2398, "sending": 1, "retrying": 1, "accepted": 1099, "rejected": 1, "expired": 0, "scheduled": 0} {
+	for state, n := range map[string]int{"sent": 2398, "sending": 1, "retrying": 1, "accepted": 1099, "rejected": 1, "expired": 0, "scheduled": 0, "sent,rejected": 2399, "not-sent": 1, "waiting,sending": 1100} {
 		require.Len(t, all(t, b, starter.ResultQuery{State: state}), n, state)
 	}
+	require.Len(t, all(t, b, starter.ResultQuery{Code: "format"}), 1)
+	require.Empty(t, all(t, b, starter.ResultQuery{State: "sent", Code: "format"}))
+}
+
+func TestRowsOfALargeBatchShowNumbersInTheirNormalForm(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{})
+	s := streamOf(1500)
+	s.all[1200].To, s.all[1200].Phone = "(555) 000-1200", "+15550001200"
+	_, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, s)
+	require.NoError(t, err)
+	b.fake.onStart(message.Overview{
+		V: 1, Opened: true, Large: message.Large{Dir: b.input(t).Large.Dir, Segments: "--"},
+		Status: message.Status{ID: "a", Tenant: "default", Dialect: "volley", State: message.BatchRunning, Total: 1500, CreatedAt: noon, Counts: &message.Counts{message.Accepted: 1500}},
+	})
+	b.fake.flow(t, "batch-a").query = b.fake.answer
+	row := all(t, b, starter.ResultQuery{})[1200]
+	require.Equal(t, "+15550001200", row.To)
+	require.Equal(t, "(555) 000-1200", row.Given)
 }
 
 func TestPagesOfALargeBatchFollowEachOther(t *testing.T) {
@@ -210,7 +255,7 @@ func TestPagesOfALargeBatchFollowEachOther(t *testing.T) {
 	require.Equal(t, 1000, page.Messages[0].Index)
 	require.Equal(t, 1003, page.Messages[1].Index)
 
-	for _, q := range []message.PageQuery{{Cursor: "17"}, {Cursor: "0:1"}, {Cursor: "x"}, {State: "lost"}, {Limit: -1}} {
+	for _, q := range []message.PageQuery{{Cursor: "17"}, {Cursor: "0:1"}, {Cursor: "x"}, {State: "lost"}, {State: "sent,"}, {Limit: -1}} {
 		_, err = b.Messages(t.Context(), a, q)
 		require.ErrorIs(t, err, starter.ErrInvalid, "%v", q)
 	}
@@ -223,7 +268,7 @@ func TestOneMessageOfALargeBatchHasItsTrail(t *testing.T) {
 		state message.State
 		event message.Event
 	}{
-		5: {message.Sent, message.EventSent}, 1000: {message.Sent, message.EventSent},
+		5: {message.Sent, message.EventSent}, 1000: {message.Sent, message.EventThrottled},
 		1001: {message.Sending, message.EventThrottled}, 2500: {message.Accepted, message.EventThrottled}, 3200: {message.Accepted, ""},
 	} {
 		for _, ask := range []string{fmt.Sprint(index), key.MessageID(index)} {
@@ -250,8 +295,11 @@ func TestControlsOfSegmentsThatHaveNotBegunShow(t *testing.T) {
 	t.Parallel()
 	b, o := halfway(t)
 	later := noon.Add(time.Hour)
-	o.Large.Due, o.Large.Canceled, o.Large.Reasons = later.UnixMilli(), []int{3001, 1002}, []string{"too late"}
-	o.Large.Retries = o.Large.Retries[:1]
+	o.Large.Due = later.UnixMilli()
+	at := noon.Add(time.Minute)
+	b.names(t, message.Cancellation{Index: 3001, At: at.UnixMilli(), Reason: "too late"}, message.Cancellation{Index: 1002, At: at.UnixMilli()},
+		message.Cancellation{Index: 5, At: at.UnixMilli()}, message.Cancellation{Index: 3499, At: at.UnixMilli()})
+	o.Status.Counts = &message.Counts{message.Sent: 1998, message.Retrying: 2, message.Accepted: 1000, message.Scheduled: 499, message.Rejected: 1}
 	b.fake.onStart(o)
 	b.fake.flow(t, "batch-a").query = b.fake.answer
 	rows := all(t, b, starter.ResultQuery{})
@@ -259,10 +307,78 @@ func TestControlsOfSegmentsThatHaveNotBegunShow(t *testing.T) {
 	require.Equal(t, later, *rows[3000].DueAt)
 	require.Equal(t, message.Canceled, rows[3001].State)
 	require.Equal(t, "too late", rows[3001].Detail)
-	require.Equal(t, message.Retrying, rows[1001].State)
-	require.Equal(t, message.Canceled, rows[1002].State, "it was canceled while it waited for a retry")
-	require.Len(t, all(t, b, starter.ResultQuery{State: "canceled"}), 2)
+	require.Equal(t, at, rows[3001].FinishedAt.UTC())
+	require.Equal(t, message.Sent, rows[5].State, "it had ended")
+	require.Equal(t, message.Rejected, rows[3499].State)
+	require.Equal(t, message.Retrying, rows[1002].State, "its workflow has yet to say so")
+	require.Len(t, all(t, b, starter.ResultQuery{State: "canceled"}), 1)
+	require.Len(t, all(t, b, starter.ResultQuery{State: "scheduled,not-sent"}), 500)
 	require.Len(t, all(t, b, starter.ResultQuery{State: "scheduled"}), 498)
+	agrees(t, b)
+}
+
+// names writes names of canceled messages into the store.
+func (b *big) names(t *testing.T, some ...message.Cancellation) {
+	t.Helper()
+	require.NoError(t, b.store.AddCanceled(t.Context(), b.input(t).Large.Dir, some))
+}
+
+// agrees holds the status to the rows.
+func agrees(t *testing.T, b *big) {
+	t.Helper()
+	st, err := b.Status(t.Context(), a)
+	require.NoError(t, err)
+	var counts message.Counts
+	for _, row := range all(t, b, starter.ResultQuery{}) {
+		counts[row.State]++
+	}
+	require.Equal(t, counts, *st.Counts)
+}
+
+func TestCountsAreThoseOfTheRowsWhereOnlyTheseTell(t *testing.T) {
+	t.Parallel()
+	now := noon
+	b := newBig(t, starter.Options{Now: func() time.Time { return now }})
+	s := streamOf(3000)
+	for i := range s.all[:2999] {
+		s.all[i].Due = noon.Add(time.Duration(i) * time.Second).UnixMilli()
+	}
+	_, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, s)
+	require.NoError(t, err)
+	o := message.Overview{V: 1, Opened: true, Large: message.Large{Dir: b.input(t).Large.Dir, Segments: "r--"}, Status: message.Status{
+		ID: "a", Tenant: "default", Dialect: "volley", State: message.BatchRunning, Total: 3000, CreatedAt: noon, AsOf: noon,
+		Counts: &message.Counts{message.Accepted: 1000, message.Scheduled: 1999, message.Rejected: 1},
+	}, Counts: map[int]message.Counts{1: {message.Accepted: 1000}}}
+	b.fake.onStart(o)
+	b.fake.flow(t, "batch-a").query = b.fake.answer
+	b.child(t, 1, contract.SegmentInput{}).query = func(string, *commonpb.Payloads) (any, error) {
+		return nil, temporal.NewApplicationError("it is being read", contract.ErrLoadingType)
+	}
+	b.names(t, message.Cancellation{Index: 7, At: noon.UnixMilli()}, message.Cancellation{Index: 2500, At: noon.UnixMilli()})
+	for _, passed := range []time.Duration{0, 1500 * time.Second, 5000 * time.Second} {
+		now = noon.Add(passed)
+		agrees(t, b)
+	}
+}
+
+// A segment begins, and nobody has heard of it: what was canceled by name in it stays so.
+func TestWhatWasCanceledByNameStaysSoWhileItsSegmentBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBig(t, starter.Options{})
+		b.startBig(t, 3000)
+		o := message.Overview{V: 1, Opened: true, Large: message.Large{Dir: b.input(t).Large.Dir, Segments: "r--"}, Status: message.Status{
+			ID: "a", Tenant: "default", Dialect: "volley", State: message.BatchRunning, Total: 3000, CreatedAt: noon, AsOf: noon,
+			Counts: &message.Counts{message.Accepted: 2999, message.Rejected: 1},
+		}, Counts: map[int]message.Counts{1: {message.Accepted: 1000}}}
+		b.fake.onStart(o)
+		b.fake.flow(t, "batch-a").query = b.fake.answer
+		b.child(t, 1, contract.SegmentInput{})
+		b.names(t, message.Cancellation{Index: 7, At: noon.UnixMilli()}, message.Cancellation{Index: 2500, At: noon.UnixMilli()})
+		st, err := b.Status(t.Context(), a)
+		require.NoError(t, err)
+		require.Equal(t, message.Counts{message.Accepted: 2997, message.Canceled: 2, message.Rejected: 1}, *st.Counts)
+	})
 }
 
 func TestWhatChangedInSegmentsThatHaveNotBegunComesAfterItsRev(t *testing.T) {
@@ -279,11 +395,11 @@ func TestWhatChangedInSegmentsThatHaveNotBegunComesAfterItsRev(t *testing.T) {
 		b.fake.flow(t, "batch-a").query = b.fake.answer
 	}
 	require.Empty(t, since(rev(0)))
-	o.Large.Canceled, o.Large.Reasons, o.Large.Revs = []int{3001, 3002, 1002}, []string{"", "", ""}, message.Revs{rev(1), rev(2), rev(2)}
+	b.names(t, message.Cancellation{Index: 3001, At: rev(1) >> 10}, message.Cancellation{Index: 3002, At: rev(2) >> 10}, message.Cancellation{Index: 1002, At: rev(2) >> 10})
 	tell()
 	changed := since(rev(0))
 	require.Len(t, changed, 2)
-	require.Equal(t, rev(1), changed[0].Rev)
+	require.Equal(t, rev(1)-3, changed[0].Rev)
 	require.Equal(t, noon.Add(time.Minute), changed[0].FinishedAt.UTC())
 	changed = since(rev(1))
 	require.Len(t, changed, 1)
@@ -297,6 +413,22 @@ func TestWhatChangedInSegmentsThatHaveNotBegunComesAfterItsRev(t *testing.T) {
 	require.Empty(t, since(rev(3)))
 }
 
+func TestABatchThatWasGivenUpBeforeItWasReadHasNoMessagesThatWait(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{})
+	b.startBig(t, 1500)
+	rest := message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: "enough", Finished: noon.UnixMilli()}
+	counts := message.Counts{message.Canceled: 1499, message.Rejected: 1}
+	b.fake.onStart(message.Overview{
+		V: 1, Large: message.Large{Dir: b.input(t).Large.Dir, Rest: &rest}, Waiting: counts,
+		Status: message.Status{ID: "a", Tenant: "default", Dialect: "volley", State: message.BatchCanceling, Total: 1500, CreatedAt: noon, Counts: &counts, Rev: noon.UnixMilli() << 10},
+	})
+	b.fake.flow(t, "batch-a").query = b.fake.answer
+	st, rows := b.agree(t)
+	require.Equal(t, counts, *st.Counts)
+	require.Equal(t, "enough", rows[7].Detail)
+}
+
 // ended is a batch that was canceled when two of its four segments had ended.
 func ended(t *testing.T) (*big, message.Result) {
 	t.Helper()
@@ -305,13 +437,19 @@ func ended(t *testing.T) (*big, message.Result) {
 	o.Status.State, o.Status.FinishedAt = message.BatchCanceled, &finished
 	o.Status.Counts = &message.Counts{message.Sent: 1998, message.Failed: 1000, message.Canceled: 501, message.Rejected: 1}
 	res := message.Result{V: 1, Status: o.Status, Large: &message.Large{
-		Dir: o.Large.Dir, Segments: "elxx", Retries: []message.Retry{{Number: 5, Segments: []int{2}, Ended: true}},
-		Rest: &message.Rest{State: message.Canceled, Code: "canceled", Detail: "enough", Finished: finished.UnixMilli()},
-		RestOf: map[int]message.Rest{
-			2: {State: message.Canceled, Code: "canceled", Detail: "left", Finished: finished.UnixMilli()},
+		Dir: o.Large.Dir, Segments: "eexx", Ended: message.Counts{message.Sent: 1998, message.Canceled: 2},
+		Rest: &message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: "enough", Finished: finished.UnixMilli()},
+		RestOf: map[int]message.UnrunOutcome{
 			3: {State: message.Failed, Code: message.CodeStore, Finished: finished.UnixMilli()},
 		},
 	}}
+	require.NoError(t, b.store.KeepLedger(t.Context(), o.Large.Dir, 2, &message.Ledger{V: message.Version, Records: records(1000, func(i int) message.Record {
+		r := sentRecord(i)
+		if i == 1 || i == 2 {
+			r.State, r.Code, r.Detail = message.Canceled, "canceled", "left"
+		}
+		return r
+	})}))
 	require.NoError(t, b.store.KeepResult(t.Context(), o.Large.Dir, &res))
 	b.fake.flow(t, "batch-a").query = nil
 	b.fake.flow(t, "batch-a").complete(t, res)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,7 @@ func TestALargeBatchLiesInTheStoreBeforeItStarts(t *testing.T) {
 	require.Empty(t, sent.Batch.Template, "no content reaches Temporal")
 	require.Equal(t, 2500, sent.Large.Total)
 	require.Equal(t, 1, sent.Large.Rejected)
+	require.Equal(t, noon.Add(message.DefaultTTL).UnixMilli(), sent.Large.Expires)
 	m, err := b.store.Manifest(t.Context(), sent.Large.Dir)
 	require.NoError(t, err)
 	require.Equal(t, 2500, m.Total)
@@ -118,8 +120,9 @@ func TestARepeatedLargeStartAnswersWhatTheFirstResolved(t *testing.T) {
 	got, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, second)
 	require.NoError(t, err)
 	due := noon.Add(time.Hour)
+	require.NotEmpty(t, got.Content)
 	require.Equal(t, starter.Started{
-		ID: "a", Total: 1500, Rejected: 1, Existing: true, Segments: 2, SendAfter: &due,
+		ID: "a", Total: 1500, Rejected: 1, Existing: true, Segments: 2, SendAfter: &due, Content: got.Content,
 		Problems: message.Problems{{Index: 1499, Path: "messages[2].to", Code: message.CodeFormat, Detail: "no number"}},
 	}, got)
 	require.Equal(t, 1500, second.at, "the body was read to its end for its hash")
@@ -227,11 +230,13 @@ func longText() string {
 
 func TestALargeBatchWaitsForAWorker(t *testing.T) {
 	t.Parallel()
-	b := newBig(t, starter.Options{Wait: short})
-	b.fake.answer = nil
-	got := b.startBig(t, 1200)
-	require.Equal(t, 2, got.Segments)
-	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, b.fake.flow(t, "batch-a").status)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBig(t, starter.Options{Wait: short})
+		b.fake.answer = nil
+		got := b.startBig(t, 1200)
+		require.Equal(t, 2, got.Segments)
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, b.fake.flow(t, "batch-a").status)
+	})
 }
 
 func TestTwoStartsAtOnceAreOneBatch(t *testing.T) {
@@ -254,4 +259,22 @@ func TestTwoStartsAtOnceAreOneBatch(t *testing.T) {
 			require.Equal(t, 2, got.Segments)
 		})
 	}
+}
+
+func TestMetadataThatDoesNotFitIsRefusedBeforeAnythingIsWritten(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, starter.Options{})
+	in := streamOf(3)
+	in.header.Metadata = []byte(`{"note":"` + strings.Repeat("x", 300_000) + `"}`)
+	_, err := b.StartLarge(t.Context(), starter.Request{Ref: a}, in)
+	var refused *starter.RefusedError
+	require.ErrorAs(t, err, &refused)
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	require.Equal(t, refused.Problems, starter.CheckLarge(in.header))
+	require.Equal(t, "metadata", refused.Problems[0].Path)
+	require.Equal(t, message.CodeTooLong, refused.Problems[0].Code)
+	require.Zero(t, in.at, "no message was read")
+
+	in.header.Metadata = []byte(`{"note":"x"}`)
+	require.Empty(t, starter.CheckLarge(in.header))
 }

@@ -6,11 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"volley/activities"
 	"volley/internal/message"
 	"volley/internal/store"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // closedWithStore is a starter with a store, and a small batch that has ended.
@@ -33,7 +32,7 @@ func TestLateReportsShowInASmallBatch(t *testing.T) {
 		{ID: "none"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, activities.ReportsResult{Kept: 2, Repeated: 3, Unknown: 2}, withoutV(got))
+	require.Equal(t, contract.ReportsResult{Kept: 2, Repeated: 3, Unknown: 2}, withoutV(got))
 
 	st, err := b.Status(t.Context(), a)
 	require.NoError(t, err)
@@ -62,7 +61,7 @@ func TestLateReportsShowInASmallBatch(t *testing.T) {
 
 	again, err := b.RouteReports(t.Context(), "batch-a", []message.Report{tells(0, message.Undelivered, "one"), tells(3, message.Undelivered, "one")})
 	require.NoError(t, err)
-	require.Equal(t, activities.ReportsResult{Repeated: 2}, withoutV(again))
+	require.Equal(t, contract.ReportsResult{Repeated: 2}, withoutV(again))
 	st, err = b.Status(t.Context(), a)
 	require.NoError(t, err)
 	require.Equal(t, before.Status.Rev+2, st.Rev)
@@ -75,7 +74,7 @@ func TestLateReportsShowInASmallBatch(t *testing.T) {
 	require.Equal(t, 1, redriven.Total)
 }
 
-func withoutV(r activities.ReportsResult) activities.ReportsResult {
+func withoutV(r contract.ReportsResult) contract.ReportsResult {
 	r.V = 0
 	return r
 }
@@ -85,9 +84,8 @@ func TestLateReportsOfATerminatedBatch(t *testing.T) {
 	b := newBig(t, quickly())
 	b.fake.answer = nil
 	start(t, b.Starter, request("a", 3))
-	h := &teller{t: t, w: b.fake.flow(t, "batch-a"), at: noon}
-	h.answer(h.attempt(0, 1, "one"), "sent")
-	h.w.terminate(h.tick())
+	page := contract.LedgerPage{V: 1, Ledger: message.Ledger{V: 1, Records: records(3, sentRecord)}}
+	b.fake.flow(t, "batch-a").cut(t, page)
 	got, err := b.RouteReports(t.Context(), "batch-a", []message.Report{tells(0, message.Delivered, "one")})
 	require.NoError(t, err)
 	require.Equal(t, 1, got.Kept)
@@ -116,12 +114,12 @@ func TestReportsOfABatchThatRunsArePassedOn(t *testing.T) {
 func TestReportsOfALargeBatchGoToWhoeverHasTheMessage(t *testing.T) {
 	t.Parallel()
 	b, o := halfway(t)
-	route := func() activities.ReportsResult {
+	route := func() contract.ReportsResult {
 		got, err := b.RouteReports(t.Context(), "batch-a", []message.Report{
 			tells(5, message.Delivered, "one"),       // its segment has ended
 			tells(6, message.Undelivered, "one"),     // it too
-			tells(1000, message.Delivered, "one"),    // a retry of it has ended
-			tells(1001, message.Delivered, "two"),    // a retry has it
+			tells(1000, message.Delivered, "one"),    // its segment tries others again
+			tells(1001, message.Delivered, "two"),    // it is tried again
 			tells(2100, message.Delivered, "two"),    // a segment has it
 			tells(3200, message.Delivered, "one"),    // nobody has it yet
 			tells(999_999, message.Delivered, "one"), // it is not there
@@ -129,17 +127,17 @@ func TestReportsOfALargeBatchGoToWhoeverHasTheMessage(t *testing.T) {
 		require.NoError(t, err)
 		return withoutV(got)
 	}
-	require.Equal(t, activities.ReportsResult{Passed: 2, Kept: 3, Unknown: 2}, route())
+	require.Equal(t, contract.ReportsResult{Passed: 3, Kept: 2, Unknown: 2}, route())
 	require.Len(t, reported(t, b.fake.flow(t, "batch-a~0003"))[0], 1)
-	require.Len(t, reported(t, b.fake.flow(t, "batch-a~0006"))[0], 1)
-	require.Equal(t, 3, route().Repeated, "what is kept is kept once")
+	require.Len(t, reported(t, b.fake.flow(t, "batch-a~0002"))[0], 2)
+	require.Equal(t, 2, route().Repeated, "what is kept is kept once")
 
 	st, err := b.Status(t.Context(), a)
 	require.NoError(t, err)
 	require.Equal(t, 3500, st.Counts.Total())
-	require.Equal(t, 2, st.Counts[message.Delivered])
+	require.Equal(t, 1, st.Counts[message.Delivered])
 	require.Equal(t, 1, st.Counts[message.Undelivered])
-	for index, want := range map[string]message.State{"5": message.Delivered, "6": message.Undelivered, "1000": message.Delivered} {
+	for index, want := range map[string]message.State{"5": message.Delivered, "6": message.Undelivered} {
 		row, err := b.Message(t.Context(), a, index)
 		require.NoError(t, err)
 		require.Equal(t, want, row.State)
@@ -148,21 +146,38 @@ func TestReportsOfALargeBatchGoToWhoeverHasTheMessage(t *testing.T) {
 	}
 	page, err := b.Messages(t.Context(), a, message.PageQuery{State: "delivered"})
 	require.NoError(t, err)
-	require.Len(t, page.Messages, 2)
+	require.Len(t, page.Messages, 1)
 	require.Equal(t, o.Large.Dir, b.dirs(t)[0].Dir)
 
-	// A message that was left and that no retry has waits for one.
-	w := b.fake.flow(t, "batch-a~0006")
-	delete(b.fake.flows, "batch-a~0006")
-	got, err := b.RouteReports(t.Context(), "batch-a", []message.Report{tells(1002, message.Delivered, "two")})
+	// One of a segment whose workflow has just ended waits until its batch says so.
+	b.fake.flow(t, "batch-a~0003").complete(t, contract.SegmentResult{V: 1})
+	got, err := b.RouteReports(t.Context(), "batch-a", []message.Report{tells(2100, message.Delivered, "two")})
 	require.NoError(t, err)
 	require.Equal(t, []int{0}, got.Later)
-	require.NotNil(t, w)
-	// So does one of a segment whose workflow has just ended.
-	b.fake.flow(t, "batch-a~0003").complete(t, workflows.SegmentResult{V: 1})
-	got, err = b.RouteReports(t.Context(), "batch-a", []message.Report{tells(2100, message.Delivered, "two")})
+}
+
+// One damaged object keeps no report of others out, nor for ever.
+func TestADamagedSegmentLosesItsOwnReportsAlone(t *testing.T) {
+	t.Parallel()
+	b, o := halfway(t)
+	for number, n := range map[int]int{1: 3, 2: 1000} {
+		l := message.Ledger{V: 1, Records: records(n, sentRecord)}
+		require.NoError(t, b.store.KeepLedger(t.Context(), o.Large.Dir, number, &l))
+	}
+	o.Large.Segments = "eer-"
+	b.fake.onStart(o)
+	b.fake.flow(t, "batch-a").query = b.fake.answer
+	got, err := b.RouteReports(t.Context(), "batch-a", []message.Report{
+		tells(5, message.Delivered, "one"),    // its ledger is damaged
+		tells(1500, message.Delivered, "one"), // its segment is sound
+		tells(2100, message.Delivered, "two"), // its segment runs
+	})
 	require.NoError(t, err)
-	require.Equal(t, []int{0}, got.Later)
+	require.Equal(t, contract.ReportsResult{Dropped: 1, Kept: 1, Passed: 1}, withoutV(got))
+	st, err := b.Status(t.Context(), a)
+	require.NoError(t, err)
+	require.Equal(t, 1, st.Counts[message.Delivered])
+	require.Len(t, reported(t, b.fake.flow(t, "batch-a~0003")), 1)
 }
 
 func (b *big) dirs(t *testing.T) []store.Folder {
@@ -185,12 +200,12 @@ func TestCallbacksTellOfLateReports(t *testing.T) {
 	b.fake.flow(t, "batch-a").complete(t, resultOf("a", 3))
 	_, err := b.RouteReports(t.Context(), "batch-a", []message.Report{{ID: "none"}})
 	require.NoError(t, err)
-	require.NotContains(t, b.fake.flows, workflows.NotifyID("batch-a"))
+	require.NotContains(t, b.fake.flows, contract.NotifyID("batch-a"))
 	for range 2 {
 		_, err = b.RouteReports(t.Context(), "batch-a", []message.Report{tells(0, message.Delivered, "one")})
 		require.NoError(t, err)
 	}
-	in := decode[workflows.NotifyInput](t, b.fake.flow(t, workflows.NotifyID("batch-a")).start.GetInput().GetPayloads()[0])
+	in := decode[contract.NotifyInput](t, b.fake.flow(t, contract.NotifyID("batch-a")).start.GetInput().GetPayloads()[0])
 	require.EqualValues(t, 3, in.Cursor.Rev, "what was known at the end is not told again, and what came later is")
 }
 

@@ -15,16 +15,15 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
 
 const (
 	defaultList = 20
-	maxList     = 500
 	// sideBySide is how many batches of a list are read at once.
 	sideBySide = 8
 )
@@ -37,30 +36,30 @@ const (
 // only when q.Counts asks for it, which needs a worker (ErrNoWorker); otherwise
 // they are nil. Metadata of open batches is cut to what fits into the memo.
 func (s *Starter) List(ctx context.Context, q ListQuery) (Batches, error) {
-	query, err := listQuery(q)
+	query, err := s.listQuery(q)
 	if err != nil {
 		return Batches{}, err
 	}
 	token, ok := tokenOf(q.Cursor)
 	if !ok {
-		return Batches{}, invalid("cursor %q is none that a page gave", q.Cursor)
+		return Batches{}, server.Invalid("cursor %q is none that a page gave", q.Cursor)
 	}
 	if q.Limit < 0 {
-		return Batches{}, invalid("limit %d: expected 1 to %d", q.Limit, maxList)
+		return Batches{}, server.Invalid("limit %d: expected 1 to %d", q.Limit, server.MaxList)
 	}
 	lctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
-	res, err := s.c.ListWorkflow(lctx, &workflowservice.ListWorkflowExecutionsRequest{
-		PageSize: int32(min(cmp.Or(q.Limit, defaultList), maxList)), NextPageToken: token, Query: query,
+	res, err := s.server.Client.ListWorkflow(lctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: int32(min(cmp.Or(q.Limit, defaultList), server.MaxList)), NextPageToken: token, Query: query,
 	})
 	if err != nil {
-		return Batches{}, s.translate(ctx, "list batches", err)
+		return Batches{}, server.Translate(ctx, "list batches", err)
 	}
-	out := Batches{Batches: []message.Status{}, Next: listCursor(res.GetNextPageToken())}
-	if out.Batches, err = s.listed(ctx, res.GetExecutions(), q.Counts); err != nil {
+	found, err := s.listed(ctx, res.GetExecutions(), q.Counts)
+	if err != nil {
 		return Batches{}, err
 	}
-	return out, nil
+	return Batches{Batches: found, Next: listCursor(res.GetNextPageToken())}, nil
 }
 
 // listCursor and tokenOf write and read the cursor of a list: Temporal's own token with
@@ -84,24 +83,36 @@ func tokenOf(cursor string) (token []byte, ok bool) {
 	return raw[4:], true
 }
 
+// countWait is how long a list waits for the counts of a batch that Temporal ended, which
+// a worker has to replay.
+const countWait = 2 * time.Second
+
 // listed turns executions into what is known of their batches.
 func (s *Starter) listed(ctx context.Context, found []*workflowpb.WorkflowExecutionInfo, counts bool) ([]message.Status, error) {
 	all := make([]message.Status, len(found))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(sideBySide)
 	for i, info := range found {
-		ref, ok := parseWorkflowID(info.GetExecution().GetWorkflowId())
+		ref, ok := server.ParseWorkflowID(info.GetExecution().GetWorkflowId())
 		if !ok {
 			continue
 		}
 		all[i] = s.listedStatus(ref, info)
-		open := isOpen(info.GetStatus())
+		open := server.IsOpen(info.GetStatus())
 		if open && !counts {
 			continue
 		}
 		group.Go(func() error {
-			st, err := s.Status(gctx, ref)
-			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoWorker) {
+			sctx, byTemporal := gctx, !open && info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+			if byTemporal {
+				var cancel context.CancelFunc
+				sctx, cancel = context.WithTimeout(gctx, countWait)
+				defer cancel()
+			}
+			st, err := s.Status(sctx, ref)
+			// A server may end a call for its deadline before that has come here.
+			late := byTemporal && gctx.Err() == nil && (sctx.Err() != nil || errors.Is(err, context.DeadlineExceeded))
+			if late || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoWorker) || errors.Is(err, ErrStillRunning) {
 				return nil // its history is gone, or nobody can count it now: null
 			}
 			if err == nil {
@@ -120,92 +131,92 @@ func (s *Starter) listed(ctx context.Context, found []*workflowpb.WorkflowExecut
 
 // listedStatus is what the list itself tells of a batch.
 func (s *Starter) listedStatus(ref Ref, info *workflowpb.WorkflowExecutionInfo) message.Status {
-	d := s.descriptionOf(info)
-	st := d.memo.status(ref)
+	d := s.server.DescriptionOf(info)
+	st := d.Memo.Status(ref)
 	st.AsOf = s.o.Now().UTC()
-	if !d.known {
+	if !d.Known {
 		st.CreatedAt = info.GetStartTime().AsTime()
 	}
-	st.State = message.BatchState(attributeText(info, workflows.AttrState))
+	st.State = d.State
+	var due time.Time
 	switch {
-	case d.open && st.State == message.BatchScheduled:
-		var due time.Time
-		if readAttribute(info, workflows.AttrDue, &due) {
-			st.NextDueAt = &due
+	case !d.Open:
+		st.FinishedAt = &d.Closed
+		if d.Status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			st.State = message.BatchFailed
 		}
-	case d.open:
-	case d.status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		st.State = message.BatchFailed
-		fallthrough
-	default:
-		st.FinishedAt = &d.closed
+	case st.State == message.BatchScheduled && server.ReadAttribute(info, contract.AttrDue, &due):
+		st.NextDueAt = &due
 	}
 	return st
 }
 
-func attributeText(info *workflowpb.WorkflowExecutionInfo, name string) string {
-	var text string
-	readAttribute(info, name, &text)
-	return text
-}
-
-// readAttribute decodes a search attribute, which is never encrypted.
-func readAttribute(info *workflowpb.WorkflowExecutionInfo, name string, out any) bool {
-	p := info.GetSearchAttributes().GetIndexedFields()[name]
-	return p != nil && converter.GetDefaultDataConverter().FromPayload(p, out) == nil
-}
-
-// listQuery writes the visibility query. Runs that went on as a new one are left
-// out, since the new one stands for the batch.
-func listQuery(q ListQuery) (string, error) {
-	tenant := cmp.Or(q.Tenant, DefaultTenant)
+// batchesQuery is a visibility query for the batches of a tenant. Runs that went on as a new
+// one are left out, since the new one stands for the batch.
+func batchesQuery(tenant string) (string, error) {
+	tenant = cmp.Or(tenant, DefaultTenant)
 	if !ValidID(tenant) {
-		return "", invalid("tenant %q: %s", tenant, idRule)
+		return "", server.Invalid("tenant %q: %s", tenant, server.IDRule)
 	}
-	parts := []string{
-		"WorkflowType = " + quote(workflows.SendBatchName),
-		"ExecutionStatus != 'ContinuedAsNew'",
-		workflows.AttrTenant + " = " + quote(tenant),
+	return "WorkflowType = " + server.Quote(contract.SendBatchName) + " AND ExecutionStatus != 'ContinuedAsNew' AND " +
+		contract.AttrTenant + " = " + server.Quote(tenant), nil
+}
+
+// listQuery is the visibility query for what a list selects. It refuses metadata that no
+// batch can be found by, which would read as if there were none.
+func (s *Starter) listQuery(q ListQuery) (string, error) {
+	query, err := batchesQuery(q.Tenant)
+	if err != nil {
+		return "", err
 	}
 	if q.State != "" {
-		part, err := stateQuery(message.BatchState(q.State))
+		states, err := statesQuery(q.State)
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, part)
+		query += " AND " + states
 	}
 	if q.Dialect != "" {
-		parts = append(parts, workflows.AttrDialect+" = "+quote(indexable(q.Dialect)))
+		query += " AND " + contract.AttrDialect + " = " + server.Quote(indexable(q.Dialect))
 	}
 	if q.Meta != "" {
-		if key, _, ok := strings.Cut(q.Meta, "="); !ok || key == "" {
-			return "", invalid("metadata %q: expected key=value", q.Meta)
+		key, _, ok := strings.Cut(q.Meta, "=")
+		switch {
+		case !ok || key == "":
+			return "", server.Invalid("metadata %q: expected key=value", q.Meta)
+		case s.o.SearchMetadata != nil && !slices.Contains(s.o.SearchMetadata, key):
+			return "", server.Invalid("batches cannot be found by the metadata key %q: search_metadata of the configuration lacks it; batches that start once it is there are found by it", key)
 		}
-		parts = append(parts, workflows.AttrMeta+" = "+quote(indexable(q.Meta)))
+		query += " AND " + contract.AttrMeta + " = " + server.Quote(indexable(q.Meta))
 	}
-	return strings.Join(parts, " AND "), nil
+	return query, nil
 }
 
-// stateQuery selects a state. The attribute of a workflow that Temporal ended
-// stays as it was, so the execution's own status decides first.
-func stateQuery(state message.BatchState) (string, error) {
-	is := workflows.AttrState + " = " + quote(string(state))
-	switch state {
-	case message.BatchScheduled, message.BatchRunning, message.BatchPaused, message.BatchCanceling:
-		return is + " AND ExecutionStatus = 'Running'", nil
-	case message.BatchCompleted, message.BatchCanceled:
-		return is + " AND ExecutionStatus = 'Completed'", nil
-	case message.BatchFailed:
-		return "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')", nil
+// statesQuery selects any of some states, which have commas between them. The attribute of
+// a workflow that Temporal ended stays as it was, so the execution's own status decides
+// first.
+func statesQuery(names string) (string, error) {
+	var parts []string
+	for name := range strings.SplitSeq(names, ",") {
+		state := message.BatchState(strings.TrimSpace(name))
+		part := contract.AttrState + " = " + server.Quote(string(state))
+		switch state {
+		case message.BatchScheduled, message.BatchRunning, message.BatchPaused, message.BatchCanceling:
+			part += " AND ExecutionStatus = 'Running'"
+		case message.BatchCompleted, message.BatchCanceled:
+			part += " AND ExecutionStatus = 'Completed'"
+		case message.BatchFailed:
+			part = "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')"
+		default:
+			return "", server.Invalid("state %q: expected one of %s", state, fmt.Sprint([]message.BatchState{
+				message.BatchScheduled, message.BatchRunning, message.BatchPaused, message.BatchCanceling,
+				message.BatchCanceled, message.BatchCompleted, message.BatchFailed,
+			}))
+		}
+		parts = append(parts, part)
 	}
-	return "", invalid("state %q: expected one of %s", state, fmt.Sprint([]message.BatchState{
-		message.BatchScheduled, message.BatchRunning, message.BatchPaused, message.BatchCanceling,
-		message.BatchCanceled, message.BatchCompleted, message.BatchFailed,
-	}))
-}
-
-// quote writes a string for a visibility query, in which quotes are doubled and
-// a backslash escapes.
-func quote(text string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	return "((" + strings.Join(parts, ") OR (") + "))", nil
 }

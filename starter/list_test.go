@@ -3,6 +3,7 @@ package starter_test
 import (
 	"encoding/base64"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,13 +23,17 @@ func TestListQueriesEscapeWhatCallersGive(t *testing.T) {
 		"a tenant":     {starter.ListQuery{Tenant: "acme"}, base + "'acme'"},
 		"an open one":  {starter.ListQuery{State: "paused"}, base + "'default' AND VolleyState = 'paused' AND ExecutionStatus = 'Running'"},
 		"a closed one": {starter.ListQuery{State: "completed"}, base + "'default' AND VolleyState = 'completed' AND ExecutionStatus = 'Completed'"},
+		"open ones": {
+			starter.ListQuery{State: "running, paused"},
+			base + "'default' AND ((VolleyState = 'running' AND ExecutionStatus = 'Running') OR (VolleyState = 'paused' AND ExecutionStatus = 'Running'))",
+		},
 		"one that temporal ended": {
 			starter.ListQuery{State: "failed"},
 			base + "'default' AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')",
 		},
 		"quotes": {
-			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: "k=it's \\ \"odd\"♡\x00\xff"},
-			base + `'default' AND VolleyDialect = 'x_ OR 1=1' AND VolleyMeta = 'k=it_s \\ _odd____'`,
+			starter.ListQuery{Dialect: `x' OR 1=1`, Meta: "k=it's a\\b \"odd\"♡\x00\t\xff"},
+			base + `'default' AND VolleyDialect = 'x_ OR 1=1' AND VolleyMeta = 'k=it_s a_b _odd_____'`,
 		},
 	}
 	for name, tt := range tests {
@@ -46,11 +51,30 @@ func TestListQueriesEscapeWhatCallersGive(t *testing.T) {
 	}
 }
 
+func TestListRefusesMetadataThatNoBatchIsFoundBy(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{SearchMetadata: []string{"campaign", "wave"}})
+	_, err := s.List(t.Context(), starter.ListQuery{Meta: "name=x"})
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	require.ErrorContains(t, err, `by the metadata key "name": search_metadata of the configuration lacks it; batches that start once it is there`)
+	_, err = s.List(t.Context(), starter.ListQuery{Meta: "wave=2=x"})
+	require.NoError(t, err)
+	require.Len(t, f.lists, 1)
+
+	s, _ = newStarter(t, starter.Options{SearchMetadata: []string{}})
+	_, err = s.List(t.Context(), starter.ListQuery{Meta: "name=x"})
+	require.ErrorContains(t, err, "of the configuration lacks it")
+	s, f = newStarter(t, starter.Options{})
+	_, err = s.List(t.Context(), starter.ListQuery{Meta: "name=x"})
+	require.NoError(t, err, "who does not know the configuration refuses nothing")
+	require.Len(t, f.lists, 1)
+}
+
 func TestListRefuses(t *testing.T) {
 	t.Parallel()
 	s, f := newStarter(t, starter.Options{})
 	for name, q := range map[string]starter.ListQuery{
-		"an unknown state": {State: "sent"}, "a bad tenant": {Tenant: "a'b"}, "metadata without a key": {Meta: "=x"},
+		"an unknown state": {State: "sent"}, "no state": {State: "running,"}, "a bad tenant": {Tenant: "a'b"}, "metadata without a key": {Meta: "=x"},
 		"metadata without a value": {Meta: "x"}, "a cursor of its own": {Cursor: "*"}, "a negative limit": {Limit: -1},
 	} {
 		_, err := s.List(t.Context(), q)
@@ -61,56 +85,58 @@ func TestListRefuses(t *testing.T) {
 
 func TestListTellsOpenClosedAndTerminatedBatches(t *testing.T) {
 	t.Parallel()
-	s, f := newStarter(t, starter.Options{Wait: short})
-	for i, id := range []string{"open", "done", "killed", "future"} {
-		r := request(id, 3)
-		r.Batch.CreatedAt = noon.Add(time.Duration(i) * time.Minute)
-		if id == "future" {
-			r.Batch.SendAfter = noon.Add(time.Hour).UnixMilli()
+	synctest.Test(t, func(t *testing.T) {
+		s, f := newStarter(t, starter.Options{Wait: short})
+		for i, id := range []string{"open", "done", "killed", "future"} {
+			r := request(id, 3)
+			r.Batch.CreatedAt = noon.Add(time.Duration(i) * time.Minute)
+			if id == "future" {
+				r.Batch.SendAfter = noon.Add(time.Hour).UnixMilli()
+			}
+			start(t, s, r)
 		}
-		start(t, s, r)
-	}
-	done := resultOf("done", 3)
-	done.Status.CreatedAt = noon.Add(time.Minute)
-	f.flow(t, "batch-done").complete(t, done)
-	f.flow(t, "batch-killed").terminate(noon.Add(time.Hour))
+		done := resultOf("done", 3)
+		done.Status.CreatedAt = noon.Add(time.Minute)
+		f.flow(t, "batch-done").complete(t, done)
+		f.flow(t, "batch-killed").terminate(noon.Add(time.Hour))
 
-	got, err := s.List(t.Context(), starter.ListQuery{})
-	require.NoError(t, err)
-	require.Len(t, got.Batches, 4)
-	by := map[string]message.Status{}
-	var order []string
-	for _, st := range got.Batches {
-		by[st.ID] = st
-		order = append(order, st.ID)
-	}
-	require.Equal(t, []string{"future", "killed", "done", "open"}, order, "newest first")
+		got, err := s.List(t.Context(), starter.ListQuery{})
+		require.NoError(t, err)
+		require.Len(t, got.Batches, 4)
+		by := map[string]message.Status{}
+		var order []string
+		for _, st := range got.Batches {
+			by[st.ID] = st
+			order = append(order, st.ID)
+		}
+		require.Equal(t, []string{"future", "killed", "done", "open"}, order, "newest first")
 
-	require.Equal(t, message.BatchRunning, by["open"].State)
-	require.Nil(t, by["open"].Counts)
-	require.Equal(t, 3, by["open"].Total)
-	require.JSONEq(t, `{"campaign":"x","n":2}`, string(by["open"].Metadata))
-	require.Equal(t, message.BatchScheduled, by["future"].State)
-	require.Equal(t, noon.Add(time.Hour), by["future"].NextDueAt.UTC())
-	require.Equal(t, noon.Add(time.Hour), *by["future"].SendAfter)
-	require.Equal(t, done.Status, by["done"])
-	require.Equal(t, message.BatchFailed, by["killed"].State)
-	require.Equal(t, 3, by["killed"].Counts.Total())
+		require.Equal(t, message.BatchRunning, by["open"].State)
+		require.Nil(t, by["open"].Counts)
+		require.Equal(t, 3, by["open"].Total)
+		require.JSONEq(t, `{"campaign":"x","n":2}`, string(by["open"].Metadata))
+		require.Equal(t, message.BatchScheduled, by["future"].State)
+		require.Equal(t, noon.Add(time.Hour), by["future"].NextDueAt.UTC())
+		require.Equal(t, noon.Add(time.Hour), *by["future"].SendAfter)
+		require.Equal(t, done.Status, by["done"])
+		require.Equal(t, message.BatchFailed, by["killed"].State)
+		require.Equal(t, 3, by["killed"].Counts.Total())
 
-	got, err = s.List(t.Context(), starter.ListQuery{Counts: true})
-	require.NoError(t, err)
-	require.Len(t, got.Batches, 4)
-	for _, st := range got.Batches {
-		require.Equal(t, st.ID == "open" || st.ID == "future", st.Counts == nil, "nobody can count %s", st.ID)
-	}
-	for _, id := range []string{"open", "future"} {
-		f.flow(t, "batch-"+id).query = worker(t, resultOf(id, 3))
-	}
-	got, err = s.List(t.Context(), starter.ListQuery{Counts: true})
-	require.NoError(t, err)
-	for _, st := range got.Batches {
-		require.Equal(t, 3, st.Counts.Total(), st.ID)
-	}
+		got, err = s.List(t.Context(), starter.ListQuery{Counts: true})
+		require.NoError(t, err)
+		require.Len(t, got.Batches, 4)
+		for _, st := range got.Batches {
+			require.Equal(t, st.ID == "open" || st.ID == "future", st.Counts == nil, "nobody can count %s", st.ID)
+		}
+		for _, id := range []string{"open", "future"} {
+			f.flow(t, "batch-"+id).query = worker(t, resultOf(id, 3))
+		}
+		got, err = s.List(t.Context(), starter.ListQuery{Counts: true})
+		require.NoError(t, err)
+		for _, st := range got.Batches {
+			require.Equal(t, 3, st.Counts.Total(), st.ID)
+		}
+	})
 }
 
 func TestListPages(t *testing.T) {

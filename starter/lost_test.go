@@ -66,3 +66,27 @@ func TestWhatTheStoreHasLost(t *testing.T) {
 		require.NotErrorIs(t, err, starter.ErrNotFound)
 	})
 }
+
+func TestALostSegmentKeepsNoOtherRowsBack(t *testing.T) {
+	t.Parallel()
+	b, o := halfway(t)
+	damage := message.Ledger{V: 1, Records: records(3, sentRecord)}
+	require.NoError(t, b.store.KeepLedger(t.Context(), o.Large.Dir, 1, &damage))
+	for _, q := range []starter.ResultQuery{{}, {State: "not-sent,sent,accepted,retrying,sending"}} {
+		var rows []message.Row
+		var errs []error
+		for row, err := range b.Results(t.Context(), a, q) {
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			rows = append(rows, row)
+		}
+		require.Len(t, rows, 2500)
+		require.Equal(t, 1000, rows[0].Index)
+		require.Len(t, errs, 1)
+		require.ErrorContains(t, errs[0], "the rows of 1 segment are missing: batch a: the ledger of segment 1 has 3 messages of 1000")
+	}
+	_, err := b.Redrive(t.Context(), a, starter.RedriveQuery{})
+	require.Error(t, err, "a redrive leaves nothing out")
+}

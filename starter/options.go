@@ -1,10 +1,7 @@
 package starter
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,70 +10,47 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
 
-// extent is what is told of a batch's messages when it starts.
-type extent struct {
-	total, rejected int
-	// due is when the first message may go out; a batch without any is due when it
-	// is created.
-	due time.Time
-	// dir and segments are those of a large batch.
-	dir      string
-	segments int
-}
-
-func extentOf(b *message.Batch) extent {
-	x := extent{total: len(b.Messages), rejected: b.Rejected(), due: b.CreatedAt}
-	var first int64
-	for i := range b.Messages {
-		if len(b.Messages[i].Problems) > 0 {
-			continue
-		}
-		if due := b.DueAt(i); first == 0 || due < first {
-			first = due
-		}
-	}
-	if first != 0 {
-		x.due = time.UnixMilli(first).UTC()
-	}
-	return x
-}
-
-func (s *Starter) startOptions(b *message.Batch, x extent, sum string) client.StartWorkflowOptions {
-	id := WorkflowID(Ref{Tenant: b.Tenant, ID: b.ID})
+func (s *Starter) startOptions(l *launch) client.StartWorkflowOptions {
+	id := WorkflowID(l.ref)
 	return client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                s.o.TaskQueue,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		TypedSearchAttributes:                    s.attributesOf(id, b, x),
-		Memo:                                     map[string]any{memoName: memoOf(b, x, sum)},
-		StaticSummary:                            summaryOf(b, x),
-		StaticDetails:                            detailsOf(b, x),
-		Priority:                                 priorityOf(id, b),
+		TypedSearchAttributes:                    s.attributesOf(id, l),
+		Memo:                                     map[string]any{server.MemoName: memoOf(l)},
+		StaticSummary:                            message.Plural(l.Total, "message") + ", " + l.in.Batch.Dialect,
+		StaticDetails:                            detailsOf(l),
+		Priority:                                 priorityOf(id, &l.in.Batch),
 	}
 }
 
 // attributesOf are the search attributes at the start.
-func (s *Starter) attributesOf(workflowID string, b *message.Batch, x extent) temporal.SearchAttributes {
+func (s *Starter) attributesOf(workflowID string, l *launch) temporal.SearchAttributes {
+	b := &l.in.Batch
 	state := message.BatchRunning
-	if x.due.After(s.o.Now()) {
+	if l.Due.After(s.o.Now()) {
 		state = message.BatchScheduled
 	}
 	set := []temporal.SearchAttributeUpdate{
-		keyword(workflows.AttrState).ValueSet(string(state)),
-		keyword(workflows.AttrDialect).ValueSet(b.Dialect),
-		keyword(workflows.AttrTenant).ValueSet(b.Tenant),
-		keyword(workflows.AttrKey).ValueSet(message.KeyOf(workflowID).String()),
-		temporal.NewSearchAttributeKeyInt64(workflows.AttrTotal).ValueSet(int64(x.total)),
-		temporal.NewSearchAttributeKeyInt64(workflows.AttrFailed).ValueSet(0),
-		temporal.NewSearchAttributeKeyTime(workflows.AttrDue).ValueSet(x.due),
+		keyword(contract.AttrState).ValueSet(string(state)),
+		keyword(contract.AttrDialect).ValueSet(b.Dialect),
+		keyword(contract.AttrTenant).ValueSet(b.Tenant),
+		keyword(contract.AttrKey).ValueSet(message.KeyOf(workflowID).String()),
+		temporal.NewSearchAttributeKeyInt64(contract.AttrTotal).ValueSet(int64(l.Total)),
+		temporal.NewSearchAttributeKeyInt64(contract.AttrFailed).ValueSet(0),
+		temporal.NewSearchAttributeKeyTime(contract.AttrDue).ValueSet(l.Due),
+	}
+	if l.tag != "" {
+		set = append(set, keyword(contract.AttrContent).ValueSet(l.tag))
 	}
 	if pairs := s.indexed(b.Metadata); len(pairs) > 0 {
-		set = append(set, temporal.NewSearchAttributeKeyKeywordList(workflows.AttrMeta).ValueSet(pairs))
+		set = append(set, temporal.NewSearchAttributeKeyKeywordList(contract.AttrMeta).ValueSet(pairs))
 	}
 	return temporal.NewSearchAttributes(set...)
 }
@@ -92,13 +66,8 @@ const maxKeyword = 255
 // the order of the configuration. A value that is no string stands as its JSON,
 // and quotes in it as underscores.
 func (s *Starter) indexed(metadata json.RawMessage) []string {
-	if len(s.o.SearchMetadata) == 0 || len(metadata) == 0 {
-		return nil
-	}
 	var values map[string]json.RawMessage
-	if json.Unmarshal(metadata, &values) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(metadata, &values) // of one that is no object nothing is searchable
 	var pairs []string
 	for _, key := range s.o.SearchMetadata {
 		raw, ok := values[key]
@@ -107,11 +76,8 @@ func (s *Starter) indexed(metadata json.RawMessage) []string {
 		}
 		var text string
 		if json.Unmarshal(raw, &text) != nil {
-			var compact bytes.Buffer
-			if json.Compact(&compact, raw) != nil {
-				continue
-			}
-			text = compact.String()
+			plain, _ := message.EncodeJSON(raw) // it has been read as JSON
+			text = string(plain)
 		}
 		pairs = append(pairs, indexable(key+"="+text))
 	}
@@ -120,43 +86,37 @@ func (s *Starter) indexed(metadata json.RawMessage) []string {
 
 // indexable is the form in which a key=value pair is indexed and looked for.
 // Temporal puts the text unquoted into its own query of a SQLite full-text index,
-// trims quotes off it, and takes ♡ as a separator; so none of them stays. NUL ends the
-// query of one database and is refused by another.
+// trims quotes off it, and takes ♡ as a separator; backslashes and control characters
+// it escapes on the way to databases that do not take the escapes back. So none of them
+// stays.
 func indexable(pair string) string {
-	return message.Clip(strings.NewReplacer(`"`, "_", "'", "_", "♡", "_", "\x00", "_").Replace(strings.ToValidUTF8(pair, "_")), maxKeyword)
+	return message.Clip(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || strings.ContainsRune(`"'\♡`, r) {
+			return '_'
+		}
+		return r
+	}, strings.ToValidUTF8(pair, "_")), maxKeyword)
 }
 
-// summaryOf and detailsOf are what the Web UI shows; neither holds anything of a
+// detailsOf is what the Web UI shows beside the summary; neither holds anything of a
 // recipient or of the content.
-func summaryOf(b *message.Batch, x extent) string {
-	noun := "messages"
-	if x.total == 1 {
-		noun = "message"
+func detailsOf(l *launch) string {
+	b := &l.in.Batch
+	lines := [][2]string{{"dialect", b.Dialect}, {"tenant", b.Tenant}, {"account", b.Account}, {"messages", message.Number(l.Total)}}
+	if l.segments > 0 {
+		lines = append(lines, [2]string{"segments", message.Number(l.segments)}, [2]string{"dispatch", dispatchOf(b)})
 	}
-	return fmt.Sprintf("%d %s, %s", x.total, noun, b.Dialect)
-}
-
-func detailsOf(b *message.Batch, x extent) string {
-	var out bytes.Buffer
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&out, "- %s: %s\n", name, value)
+	if l.Rejected > 0 {
+		lines = append(lines, [2]string{"rejected at the start", message.Number(l.Rejected)})
+	}
+	lines = append(lines, [2]string{"first due", l.Due.Format(time.RFC3339)}, [2]string{"redrive of", b.RedriveOf})
+	out := ""
+	for _, line := range lines {
+		if line[1] != "" {
+			out += "- " + line[0] + ": " + line[1] + "\n"
 		}
 	}
-	line("dialect", b.Dialect)
-	line("tenant", b.Tenant)
-	line("account", b.Account)
-	line("messages", strconv.Itoa(x.total))
-	if x.segments > 0 {
-		line("segments", strconv.Itoa(x.segments))
-		line("dispatch", dispatchOf(b))
-	}
-	if x.rejected > 0 {
-		line("rejected at the start", strconv.Itoa(x.rejected))
-	}
-	line("first due", x.due.Format(time.RFC3339))
-	line("redrive of", b.RedriveOf)
-	return out.String()
+	return out
 }
 
 // maxFairness is the longest fairness key.

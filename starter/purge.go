@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"volley/internal/store"
+	"volley/starter/internal/server"
 )
 
 // Purged says what a purge removed, or with dryRun would have removed.
@@ -46,17 +50,18 @@ const orphanAge = 24 * time.Hour
 // Purge removes folders from the store that nobody needs: those without a manifest
 // and those without a workflow in Temporal, when they are older than a day, and
 // those of batches that ended more than olderThan ago. It never removes one whose
-// batch runs, and when Temporal cannot be asked it removes nothing. With dryRun it
-// only says what it would do.
+// batch runs, or that is of another namespace or cluster; of those that do not say where
+// they run it removes what is older than both, or has ended here. When Temporal cannot be
+// asked it removes nothing. With dryRun it only says what it would do.
 //
 // After an error Purged says what was removed before it.
 func (s *Starter) Purge(ctx context.Context, olderThan time.Duration, dryRun bool) (Purged, error) {
 	out := Purged{List: []PurgedFolder{}}
-	switch {
-	case s.o.Store == nil:
-		return out, invalid("there is nothing to purge without a store")
-	case olderThan < 0:
-		return out, invalid("an age of %s: expected one that is not negative", olderThan)
+	if s.o.Store == nil {
+		return out, server.Invalid("there is nothing to purge without a store")
+	}
+	if olderThan < 0 {
+		return out, server.Invalid("an age of %s: expected one that is not negative", olderThan)
 	}
 	found, err := s.purgeable(ctx, olderThan)
 	if err != nil {
@@ -65,101 +70,87 @@ func (s *Starter) Purge(ctx context.Context, olderThan time.Duration, dryRun boo
 	for _, f := range found {
 		if !dryRun {
 			if err := s.o.Store.Delete(ctx, f.Dir); err != nil {
-				return out, s.storeError("purge "+f.Dir, err)
+				return out, server.StoreError("purge "+f.Dir, err)
 			}
 		}
 		out.Folders++
 		out.Objects += f.Objects
 		out.Bytes += f.Bytes
-		out.List = append(out.List, f)
+		out.List = append(out.List, *f)
 	}
 	return out, nil
 }
 
 // purgeable lists what a purge removes, once Temporal has been asked about all of it.
-func (s *Starter) purgeable(ctx context.Context, olderThan time.Duration) ([]PurgedFolder, error) {
-	var found []PurgedFolder
-	now := s.o.Now()
+func (s *Starter) purgeable(ctx context.Context, olderThan time.Duration) ([]*PurgedFolder, error) {
+	var all []*PurgedFolder
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(lookUps)
 	for f, err := range s.o.Store.Folders(ctx) {
 		if err != nil {
-			return nil, s.storeError("purge", err)
+			_ = group.Wait() // what they say does not matter any more
+			return nil, server.StoreError("purge", err)
 		}
-		reason, err := s.purgeReason(ctx, f, now.Sub(f.Written), olderThan)
-		if err != nil {
-			return nil, fmt.Errorf("purge: nothing was removed: %w", err)
+		age := s.o.Now().Sub(f.Written)
+		reason := reasonOf(f, age, olderThan)
+		if reason == "" {
+			continue
 		}
-		if reason != "" {
-			found = append(found, PurgedFolder{
-				Dir: f.Dir, Tenant: f.Tenant, Batch: f.Batch, Written: f.Written, Objects: f.Objects, Bytes: f.Bytes, Reason: reason,
-			})
-		}
+		p := &PurgedFolder{Dir: f.Dir, Tenant: f.Tenant, Batch: f.Batch, Written: f.Written, Objects: f.Objects, Bytes: f.Bytes}
+		all = append(all, p)
+		group.Go(func() error {
+			gone, err := s.unneeded(gctx, f, reason, age >= max(olderThan, orphanAge))
+			if gone {
+				p.Reason = reason
+			}
+			return err
+		})
 	}
-	return found, nil
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("purge: nothing was removed: %w", err)
+	}
+	return slices.DeleteFunc(all, func(f *PurgedFolder) bool { return f.Reason == "" }), nil
 }
 
-// purgeReason says why a folder may go; empty is that it stays.
-func (s *Starter) purgeReason(ctx context.Context, f store.Folder, age, olderThan time.Duration) (string, error) {
-	reason := ""
+// lookUps is how many folders are looked at at once.
+const lookUps = 16
+
+// reasonOf says why a folder may go, as far as the store tells; empty is that it stays.
+// Late reports of a small batch go when nothing was added for as long as is asked for,
+// or for a day.
+func reasonOf(f store.Folder, age, olderThan time.Duration) string {
 	switch {
-	case f.Reports:
-		return s.purgeReports(ctx, f, age, olderThan)
-	case f.Ended && age >= olderThan:
-		reason = PurgeOld
-	case !f.Ended && age >= orphanAge:
-		reason = PurgeOrphaned
-		if !f.Complete {
-			reason = PurgeUnfinished
-		}
+	case f.Reports && age >= max(olderThan, orphanAge), !f.Reports && f.Ended && age >= olderThan:
+		return PurgeOld
+	case f.Reports || f.Ended || age < orphanAge:
+		return ""
+	case f.Complete:
+		return PurgeOrphaned
 	default:
-		return "", nil
+		return PurgeUnfinished
 	}
-	d, there, err := s.knows(ctx, Ref{Tenant: f.Tenant, ID: f.Batch})
-	switch {
-	case err != nil:
-		return "", err
-	case !there:
-		return reason, nil
-	case d.known && d.memo.Dir != f.Dir:
-		return reason, nil // the batch of that id lies elsewhere, or is a small one
-	case d.open || reason == PurgeOrphaned || reason == PurgeUnfinished:
-		return "", nil
-	}
-	return reason, nil
 }
 
-// purgeReports says why the late reports of a small batch may go: nobody can ask for
-// them any more, since Temporal has forgotten the batch, and nothing was added to them
-// for as long as is asked for, or for a day.
-func (s *Starter) purgeReports(ctx context.Context, f store.Folder, age, olderThan time.Duration) (string, error) {
-	if age < max(olderThan, orphanAge) {
-		return "", nil
+// unneeded reports whether nobody needs a folder that may go. Those of batches of other
+// namespaces and clusters stay. Where it is not known whose a batch is, it goes when it
+// is old, or when it is known here and has ended.
+func (s *Starter) unneeded(ctx context.Context, f store.Folder, reason string, old bool) (bool, error) {
+	whose, err := s.ownerOf(ctx, f)
+	if err != nil || whose == ownerOther {
+		return false, err
 	}
-	_, there, err := s.knows(ctx, Ref{Tenant: f.Tenant, ID: f.Batch})
-	if err != nil || there {
-		return "", err
-	}
-	return PurgeOld, nil
-}
-
-// knows asks Temporal for a batch. That the namespace is not there is an error, not
-// an answer.
-func (s *Starter) knows(ctx context.Context, ref Ref) (description, bool, error) {
-	wid, err := workflowOf(ref)
-	if err != nil {
-		return description{}, false, nil //nolint:nilerr // an id that no batch can have has none
-	}
-	kctx, cancel := context.WithTimeout(ctx, s.o.Wait)
-	defer cancel()
-	res, err := s.c.DescribeWorkflowExecution(kctx, wid, "")
+	ref := Ref{Tenant: f.Tenant, ID: f.Batch}
+	_, impossible := server.WorkflowOf(ref) // no batch has such an id
+	d, err := s.server.Describe(ctx, ref)
 	switch {
-	case gone(err):
-		return description{}, false, nil
+	case impossible != nil, errors.Is(err, ErrNotFound):
 	case err != nil:
-		err = s.translate(ctx, "batch "+ref.ID, err)
-		if errors.Is(err, ErrNotFound) {
-			err = fmt.Errorf("the namespace %s is not there: %w", s.o.Namespace, ErrUnreachable)
-		}
-		return description{}, false, err
+		return false, err
+	case f.Reports:
+		return false, nil // somebody may ask for them
+	case !d.Known || d.Memo.Dir == f.Dir:
+		return !d.Open && reason == PurgeOld, nil
 	}
-	return s.descriptionOf(res.GetWorkflowExecutionInfo()), true, nil
+	// There is none, or the batch of that id lies elsewhere, or is a small one.
+	return whose == ownerSelf || old, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // resultOf is how a batch of n messages ended: sent, failed, expired, unknown,
@@ -33,7 +34,7 @@ func resultOf(id string, n int) message.Result {
 			rec.Code = "http_400"
 		}
 		counts[rec.State]++
-		res.Rows = append(res.Rows, b.RowOf(message.KeyOf("batch-"+id), i, &rec))
+		res.Rows = append(res.Rows, b.RowOf(message.KeyOf("batch-"+id), i, &b.Messages[i], &rec))
 	}
 	res.Trails[0] = []message.Entry{
 		{At: noon.UnixMilli(), Attempt: 1, Event: message.EventRejected, Code: "http_400"},
@@ -64,9 +65,9 @@ func worker(t *testing.T, res message.Result) func(string, *commonpb.Payloads) (
 	t.Helper()
 	return func(name string, args *commonpb.Payloads) (any, error) {
 		switch name {
-		case workflows.QueryStatus:
+		case contract.QueryStatus:
 			return res.Status, nil
-		case workflows.QueryMessages:
+		case contract.QueryMessages:
 			var q message.PageQuery
 			if err := converter.GetDefaultDataConverter().FromPayloads(args, &q); err != nil {
 				return nil, err
@@ -74,7 +75,7 @@ func worker(t *testing.T, res message.Result) func(string, *commonpb.Payloads) (
 			return message.Pages(q, len(res.Rows),
 				func(i int) (message.State, int64) { return res.Rows[i].State, res.Rows[i].Rev },
 				func(i int) message.Row { return res.Rows[i] })
-		case workflows.QueryMessage:
+		case contract.QueryMessage:
 			var id string
 			if err := converter.GetDefaultDataConverter().FromPayloads(args, &id); err != nil {
 				return nil, err
@@ -84,7 +85,7 @@ func worker(t *testing.T, res message.Result) func(string, *commonpb.Payloads) (
 					return row, nil
 				}
 			}
-			return nil, temporal.NewApplicationError("the batch has no message "+id, workflows.ErrNoMessageType)
+			return nil, temporal.NewApplicationError("the batch has no message "+id, contract.ErrNoMessageType)
 		}
 		return nil, fmt.Errorf("unknown query %s", name)
 	}
@@ -231,11 +232,13 @@ func TestWaitReturnsTheFinalStatus(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	s, _, _ := openBatch(t, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), short)
-	defer cancel()
-	_, err := s.Wait(ctx, a)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := openBatch(t, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), short)
+		defer cancel()
+		_, err := s.Wait(ctx, a)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
 }
 
 func TestTheEndOfOneRunIsNotTheEndOfItsBatch(t *testing.T) {

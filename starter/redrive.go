@@ -1,13 +1,17 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
-	"strings"
+	"time"
 
 	"volley/internal/message"
+	"volley/starter/internal/large"
+	"volley/starter/internal/server"
 )
 
 // Redrive starts a new batch of exactly those messages of an ended batch that q
@@ -20,115 +24,146 @@ import (
 // with the batch that is there and sends nothing twice. Queries that overlap, or
 // another q.ID, do send again what they share.
 //
-// Errors: ErrNotFound (no such batch, or nothing in it is selected), ErrRuns,
-// ErrInvalid (a state that cannot be sent again), and those of Start.
+// Errors: ErrNotFound (no such batch, or nothing in it is selected), ErrStillRunning,
+// ErrInvalid (a state that cannot be sent again, a time beyond the dialect's
+// horizon), and those of Start.
 func (s *Starter) Redrive(ctx context.Context, ref Ref, q RedriveQuery) (Started, error) {
-	states, err := redriveStates(q.States)
+	states, err := message.ParseRedrive(q.States)
+	if err != nil {
+		return Started{}, server.Invalid("%s", err)
+	}
+	old, err := s.redrivable(ctx, ref, func(row *message.Row) bool {
+		return slices.Contains(states, row.State) && (q.Code == "" || row.Code == q.Code)
+	})
 	if err != nil {
 		return Started{}, err
 	}
-	d, err := s.recall(ctx, ref)
-	if err != nil {
+	b := *old.header
+	b.RedriveOf, b.Messages, b.CreatedAt = ref.ID, nil, s.o.Now().UTC()
+	if b.SendAfter, err = s.redriveDue(b.Horizon, q); err != nil {
 		return Started{}, err
 	}
-	if d.open {
-		return Started{}, stillRuns(ref)
+	unknown := 0
+	again := func(yield func(message.Message, error) bool) {
+		unknown = 0
+		for m, err := range old.selected {
+			if m.State == message.Unknown {
+				unknown++
+			}
+			m.Due, m.Problems = 0, nil
+			if !yield(m.Message, err) {
+				return
+			}
+		}
 	}
-	if d.memo.Dir != "" {
-		l, err := s.locate(ctx, ref)
+	for m, err := range again {
 		if err != nil {
 			return Started{}, err
 		}
-		return s.redriveLarge(ctx, ref, l.view, q, states)
+		if b.Messages = append(b.Messages, m); len(b.Messages) > s.o.MaxMessages {
+			break
+		}
 	}
-	in, err := s.input(ctx, ref)
+	if len(b.Messages) == 0 {
+		return Started{}, old.none(wanted(states, q.Code))
+	}
+	out, err := s.startRedrive(ctx, ref, q, states, &b, again)
+	out.Unknown = unknown
+	return out, err
+}
+
+// endedBatch is a batch that has ended, as far as it can be sent again.
+type endedBatch struct {
+	ref    Ref
+	header *message.Batch
+	// selected are the messages that were asked for; an error is the last of them.
+	selected iter.Seq2[large.EndedMessage, error]
+	view     *large.View // nil is a small batch
+}
+
+// redrivable reads a batch that has ended, and the messages of it of which ok says so.
+func (s *Starter) redrivable(ctx context.Context, ref Ref, ok func(*message.Row) bool) (*endedBatch, error) {
+	d, err := s.server.DescribeOrStored(ctx, ref)
+	var view *large.View
+	if err == nil && !d.Open {
+		view, err = s.viewBy(ctx, ref, d)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case d.Open, view != nil && view.Open:
+		return nil, fmt.Errorf("redrive batch %s: %w, only one that has ended can be redriven", ref.ID, ErrStillRunning)
+	case view != nil:
+		m, err := view.Manifest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &endedBatch{ref: ref, header: &m.Batch, selected: view.Select(ctx, ok), view: view}, nil
+	}
+	in, err := s.server.Input(ctx, ref)
 	if err != nil {
-		return Started{}, err
+		return nil, err
 	}
 	end, err := s.end(ctx, ref, true)
-	if err != nil {
-		return Started{}, err
-	}
-	b := redriven(&in.Batch, end.Rows, states, q.Code)
-	if len(b.Messages) == 0 {
-		return Started{}, fmt.Errorf("batch %s has no message that is %s: %w", ref.ID, wanted(states, q.Code), ErrNotFound)
-	}
-	b.CreatedAt = s.o.Now().UTC()
-	return s.startRedrive(ctx, ref, q, states, b)
+	return &endedBatch{ref: ref, header: &in.Batch, selected: func(yield func(large.EndedMessage, error) bool) {
+		for i := range min(len(end.Rows), len(in.Batch.Messages)) {
+			if row := &end.Rows[i]; ok(row) && !yield(large.EndedMessage{Message: in.Batch.Messages[i], State: row.State}, nil) {
+				return
+			}
+		}
+	}}, err
 }
 
-func (s *Starter) startRedrive(ctx context.Context, ref Ref, q RedriveQuery, states []message.State, b *message.Batch) (Started, error) {
-	r, content, err := redriveRequest(ref, q, states, b.Dialect)
-	if err != nil {
-		return Started{}, err
+// none is that no message of the batch is as was asked for.
+func (b *endedBatch) none(wanted string) error {
+	if b.view != nil {
+		if err := b.view.AnyMissing(); err != nil {
+			return fmt.Errorf("batch %s: no message that is %s can be read from the store any more: %w", b.ref.ID, wanted, err)
+		}
 	}
-	r.Body, r.Batch = content, b
-	return s.Start(ctx, r)
+	return fmt.Errorf("batch %s has no message that is %s: %w", b.ref.ID, wanted, ErrNotFound)
 }
 
-// redriveRequest is the request for the new batch, and the content that a repeat of
-// it has.
-func redriveRequest(ref Ref, q RedriveQuery, states []message.State, dialect string) (Request, []byte, error) {
-	content, err := json.Marshal(struct {
+// redriveDue is when the messages of b are due again, in Unix ms; 0 is at once.
+func (s *Starter) redriveDue(horizon int64, q RedriveQuery) (int64, error) {
+	now := s.o.Now()
+	if !q.SendAfter.After(now) {
+		return 0, nil
+	}
+	ahead := cmp.Or(time.Duration(max(horizon, 0))*time.Millisecond, 365*24*time.Hour)
+	if q.SendAfter.After(now.Add(ahead)) {
+		return 0, server.Invalid("send after %s: that is more than %s ahead", q.SendAfter.UTC().Format(time.RFC3339), message.Horizon(ahead))
+	}
+	// Rounded up, so that nothing is early.
+	return q.SendAfter.Add(time.Millisecond - 1).UnixMilli(), nil
+}
+
+// startRedrive starts the batch of the messages to send again. b has all of them, or one
+// more than a small batch may have. The query decides what is sent again, so that it
+// stands for the content that a repeat has.
+func (s *Starter) startRedrive(ctx context.Context, ref Ref, q RedriveQuery, states []message.State, b *message.Batch, all iter.Seq2[message.Message, error]) (Started, error) {
+	content, _ := json.Marshal(struct { // of texts, which cannot fail
 		RedriveOf string          `json:"redriveOf"`
 		States    []message.State `json:"states"`
 		Code      string          `json:"code"`
 	}{ref.ID, states, q.Code})
-	if err != nil {
-		return Request{}, nil, fmt.Errorf("redrive batch %s: %w", ref.ID, err)
+	to := Ref{Tenant: server.TenantOf(ref), ID: q.ID}
+	if to.ID == "" {
+		to.ID = message.BatchIDFrom(b.Dialect, digest("redrive", to.Tenant, string(content)))
 	}
-	id := q.ID
-	if id == "" {
-		id = idFrom(dialect, digest("redrive", tenantOf(ref), string(content)))
+	r := Request{Ref: to, Body: content, Batch: b, Ask: q.Ask}
+	if len(b.Messages) <= s.o.MaxMessages {
+		b.Dispatch = dispatchMessage // few messages need no store, and no groups
+		return s.Start(ctx, r)
 	}
-	return Request{Ref: Ref{Tenant: ref.Tenant, ID: id}}, content, nil
-}
-
-// redriveStates reads the states, sorted and each once. A message that a
-// provider took, or that failed validation, is never sent again.
-func redriveStates(names []string) ([]message.State, error) {
-	if len(names) == 0 {
-		return []message.State{message.Failed, message.Expired, message.Unknown}, nil
-	}
-	var states []message.State
-	for _, name := range names {
-		st, err := message.ParseState(name)
-		if err != nil {
-			return nil, invalid("%s", err)
-		}
-		switch st {
-		case message.Failed, message.Expired, message.Unknown, message.Canceled, message.Undelivered:
-			states = append(states, st)
-		default:
-			return nil, invalid("messages that are %s cannot be sent again, expected failed, expired, unknown, canceled or undelivered", st)
-		}
-	}
-	slices.Sort(states)
-	return slices.Compact(states), nil
-}
-
-// redriven is the batch of the selected messages.
-func redriven(old *message.Batch, rows []message.Row, states []message.State, code string) *message.Batch {
-	b := *old
-	b.RedriveOf, b.SendAfter, b.Messages = old.ID, 0, nil
-	chosen := selects(states, code)
-	for i := range min(len(rows), len(old.Messages)) {
-		if !chosen(&rows[i]) {
-			continue
-		}
-		m := old.Messages[i]
-		m.Due, m.Problems = 0, nil
-		b.Messages = append(b.Messages, m)
-	}
-	return &b
+	return s.startLarge(ctx, to, false, r, &source{header: b, messages: all, hash: hashed("content", content, b.Dialect, to.Tenant, nil)})
 }
 
 func wanted(states []message.State, code string) string {
-	names := make([]string, len(states))
-	for i, st := range states {
-		names[i] = st.String()
+	text := states[0].String()
+	for _, st := range states[1:] {
+		text += " or " + st.String()
 	}
-	text := strings.Join(names, " or ")
 	if code != "" {
 		text += " with code " + code
 	}

@@ -6,20 +6,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 func TestRedriveSendsExactlyTheSelectedMessagesAgain(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		query starter.RedriveQuery
-		to    []string
+		query   starter.RedriveQuery
+		to      []string
+		unknown int
 	}{
-		"by default":       {starter.RedriveQuery{}, []string{"1", "2", "3", "6"}},
-		"by state":         {starter.RedriveQuery{States: []string{"canceled", "unknown", "canceled"}}, []string{"3", "4"}},
-		"by code":          {starter.RedriveQuery{Code: "http_400"}, []string{"1", "6"}},
-		"by state and all": {starter.RedriveQuery{States: []string{"failed"}, Code: ""}, []string{"1", "6"}},
+		"by default":       {starter.RedriveQuery{}, []string{"1", "2", "3", "6"}, 1},
+		"by state":         {starter.RedriveQuery{States: []string{"canceled", "unknown", "canceled"}}, []string{"3", "4"}, 1},
+		"by code":          {starter.RedriveQuery{Code: "http_400"}, []string{"1", "6"}, 0},
+		"not sent":         {starter.RedriveQuery{States: []string{"not-sent"}}, []string{"1", "2", "4", "6"}, 0},
+		"two in one":       {starter.RedriveQuery{States: []string{"expired, unknown"}}, []string{"2", "3"}, 1},
+		"by state and all": {starter.RedriveQuery{States: []string{"failed"}, Code: ""}, []string{"1", "6"}, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -40,16 +44,17 @@ func TestRedriveSendsExactlyTheSelectedMessagesAgain(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "a", got.RedriveOf)
 			require.Equal(t, len(tt.to), got.Total)
+			require.Equal(t, tt.unknown, got.Unknown)
 			require.False(t, got.Existing)
 			require.NotEqual(t, "a", got.ID)
 
-			in := decode[workflows.Input](t, f.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+			in := decode[contract.Input](t, f.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
 			var to []string
 			for i := range in.Batch.Messages {
 				to = append(to, in.Batch.Messages[i].Params["n"])
-				require.Equal(t, later.UnixMilli(), in.Batch.DueAt(i), "due at once")
-				require.EqualValues(t, 60_000, in.Batch.Validity(i))
-				require.Equal(t, "one", in.Batch.Way(i)[0].Account)
+				require.Equal(t, later.UnixMilli(), in.Batch.DueAt(&in.Batch.Messages[i]), "due at once")
+				require.EqualValues(t, 60_000, in.Batch.Validity(&in.Batch.Messages[i]))
+				require.Equal(t, "one", in.Batch.HopsOf(&in.Batch.Messages[i])[0].Account)
 			}
 			require.Equal(t, tt.to, to)
 			require.Nil(t, in.State)
@@ -62,6 +67,28 @@ func TestRedriveSendsExactlyTheSelectedMessagesAgain(t *testing.T) {
 			require.Equal(t, "a", again.RedriveOf)
 		})
 	}
+}
+
+func TestRedriveAtATime(t *testing.T) {
+	t.Parallel()
+	s, f, _ := closedBatch(t, 5)
+	at := noon.Add(3*24*time.Hour + time.Nanosecond)
+	got, err := s.Redrive(t.Context(), a, starter.RedriveQuery{SendAfter: at})
+	require.NoError(t, err)
+	require.Equal(t, noon.Add(3*24*time.Hour+time.Millisecond), *got.SendAfter, "never early")
+	in := decode[contract.Input](t, f.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+	require.Equal(t, got.SendAfter.UnixMilli(), in.Batch.DueAt(&in.Batch.Messages[0]))
+
+	again, err := s.Redrive(t.Context(), a, starter.RedriveQuery{SendAfter: at.Add(time.Hour)})
+	require.NoError(t, err)
+	require.True(t, again.Existing, "another time sends nothing twice")
+	require.Equal(t, got.SendAfter, again.SendAfter, "and says when it is due")
+
+	_, err = s.Redrive(t.Context(), a, starter.RedriveQuery{ID: "far", SendAfter: noon.Add(366 * 24 * time.Hour)})
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	past, err := s.Redrive(t.Context(), a, starter.RedriveQuery{ID: "past", SendAfter: noon.Add(-time.Hour)})
+	require.NoError(t, err)
+	require.Nil(t, past.SendAfter, "at once, with all of its time to live")
 }
 
 func TestRedriveUnderAnIDOfTheCallers(t *testing.T) {
@@ -79,10 +106,9 @@ func TestRedriveOfATerminatedBatch(t *testing.T) {
 	t.Parallel()
 	s, f := newStarter(t, starter.Options{})
 	start(t, s, request("a", 2))
-	w := f.flow(t, "batch-a")
-	h := &teller{t: t, w: w, at: noon}
-	h.attempt(1, 1, "one")
-	w.terminate(h.tick())
+	page := contract.LedgerPage{V: 1, InFlight: []contract.InFlight{attemptOf(1)}}
+	page.Ledger = message.Ledger{V: 1, Records: records(2, func(i int) message.Record { return []message.Record{retryingRecord(0), sendingRecord(1)}[i] })}
+	f.flow(t, "batch-a").cut(t, page, under("1.1", contract.SendName, true, nil))
 	got, err := s.Redrive(t.Context(), a, starter.RedriveQuery{})
 	require.NoError(t, err)
 	require.Equal(t, 1, got.Total)
@@ -91,7 +117,7 @@ func TestRedriveOfATerminatedBatch(t *testing.T) {
 func TestRedriveRefuses(t *testing.T) {
 	t.Parallel()
 	s, f, _ := closedBatch(t, 5)
-	for _, state := range []string{"sent", "delivered", "rejected", "retrying", "gone"} {
+	for _, state := range []string{"sent", "delivered", "rejected", "retrying", "gone", "", "failed,", "failed,sent", "failed,waiting"} {
 		_, err := s.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{state}})
 		require.ErrorIs(t, err, starter.ErrInvalid, state)
 	}
@@ -100,6 +126,6 @@ func TestRedriveRefuses(t *testing.T) {
 
 	open, _, _ := openBatch(t, 5)
 	_, err = open.Redrive(t.Context(), a, starter.RedriveQuery{})
-	require.ErrorIs(t, err, starter.ErrRuns)
+	require.ErrorIs(t, err, starter.ErrStillRunning)
 	require.Len(t, f.flows, 1)
 }

@@ -14,7 +14,7 @@ import (
 	"volley/activities"
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // SignalWithStartWorkflowExecution starts what does not run, also where something of
@@ -34,7 +34,7 @@ func (f *fake) SignalWithStartWorkflowExecution(_ context.Context, r *workflowse
 		f.flows[id] = w
 	}
 	signal := r.GetSignalName()
-	if signal == workflows.SignalReports {
+	if signal == contract.SignalReports {
 		signal += " " + string(r.GetSignalInput().GetPayloads()[0].GetData())
 	}
 	w.signals = append(w.signals, signal)
@@ -66,9 +66,9 @@ func (f *fake) notify(t *testing.T) *flow {
 	return w
 }
 
-func notifyInput(t *testing.T, f *fake) workflows.NotifyInput {
+func notifyInput(t *testing.T, f *fake) contract.NotifyInput {
 	t.Helper()
-	var in workflows.NotifyInput
+	var in contract.NotifyInput
 	w := f.flow(t, "batch-a~notify")
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(w.start.GetInput(), &in))
 	require.Equal(t, []string{"changed"}, w.signals)
@@ -78,10 +78,10 @@ func notifyInput(t *testing.T, f *fake) workflows.NotifyInput {
 func TestRenotifyGoesOnWithTheLastCursor(t *testing.T) {
 	t.Parallel()
 	s, f := calling(t)
-	cursor := activities.Cursor{Rev: 2, Started: true, State: message.BatchCompleted, Told: 2}
-	f.notify(t).complete(t, workflows.NotifyResult{V: 1, Cursor: cursor, Told: 4, GivenUp: 1})
-	require.NoError(t, s.Renotify(t.Context(), a))
-	require.Equal(t, workflows.NotifyInput{
+	cursor := contract.Cursor{Rev: 2, Started: true, State: message.BatchCompleted, Told: 2}
+	f.notify(t).complete(t, contract.NotifyResult{V: 1, Cursor: cursor, Told: 4, GivenUp: 1})
+	require.NoError(t, s.RestartCallbacks(t.Context(), a))
+	require.Equal(t, contract.NotifyInput{
 		V: 1, ID: "a", Tenant: "default", Dialect: "volley", Total: 3, Cursor: cursor, Told: 4, GivenUp: 1,
 		Callbacks: message.Callbacks{URL: "https://example.com", Format: message.CallbackVolley},
 	}, notifyInput(t, f))
@@ -91,7 +91,7 @@ func TestRenotifySignalsOneThatRuns(t *testing.T) {
 	t.Parallel()
 	s, f := calling(t)
 	w := f.notify(t)
-	require.NoError(t, s.Renotify(t.Context(), a))
+	require.NoError(t, s.RestartCallbacks(t.Context(), a))
 	require.Len(t, w.signals, 1)
 	require.Contains(t, w.signals[0], "changed")
 	require.Same(t, w, f.flow(t, "batch-a~notify"))
@@ -100,25 +100,25 @@ func TestRenotifySignalsOneThatRuns(t *testing.T) {
 func TestRenotifyTellsOnlyLaterChangesWhenTemporalHasForgottenTheCursor(t *testing.T) {
 	t.Parallel()
 	s, f := calling(t)
-	require.NoError(t, s.Renotify(t.Context(), a))
-	require.Equal(t, activities.Cursor{Rev: 3, State: message.BatchCompleted}, notifyInput(t, f).Cursor)
+	require.NoError(t, s.RestartCallbacks(t.Context(), a))
+	require.Equal(t, contract.Cursor{Rev: 3, State: message.BatchCompleted}, notifyInput(t, f).Cursor)
 }
 
 func TestRenotifyLeavesTheSilentAlone(t *testing.T) {
 	t.Parallel()
 	quiet, _, _ := closedBatch(t, 3)
-	require.NoError(t, quiet.Renotify(t.Context(), a))
-	require.ErrorIs(t, quiet.Renotify(t.Context(), starter.Ref{ID: "nobody"}), starter.ErrNotFound)
+	require.NoError(t, quiet.RestartCallbacks(t.Context(), a))
+	require.ErrorIs(t, quiet.RestartCallbacks(t.Context(), starter.Ref{ID: "nobody"}), starter.ErrNotFound)
 
 	for name, end := range map[string]func(*flow){
-		"gone":           func(w *flow) { w.complete(t, workflows.NotifyResult{V: 1, Gone: true}) },
+		"gone":           func(w *flow) { w.complete(t, contract.NotifyResult{V: 1, Gone: true}) },
 		"ended by hand":  func(w *flow) { w.terminate(noon) },
 		"a failed start": func(w *flow) { w.status = enumspb.WORKFLOW_EXECUTION_STATUS_FAILED },
 	} {
 		s, f := calling(t)
 		w := f.notify(t)
 		end(w)
-		require.NoError(t, s.Renotify(t.Context(), a), name)
+		require.NoError(t, s.RestartCallbacks(t.Context(), a), name)
 		require.Empty(t, w.signals, name)
 		require.Same(t, w, f.flow(t, "batch-a~notify"), name)
 	}

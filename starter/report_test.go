@@ -11,7 +11,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // tells is a report of a message of batch a.
@@ -25,8 +25,8 @@ func reported(t *testing.T, w *flow) [][]message.Report {
 	var all [][]message.Report
 	for _, s := range w.signals {
 		name, raw, _ := strings.Cut(s, " ")
-		require.Equal(t, workflows.SignalReports, name)
-		var q workflows.Reports
+		require.Equal(t, contract.SignalReports, name)
+		var q contract.Reports
 		require.NoError(t, json.Unmarshal([]byte(raw), &q))
 		require.Equal(t, 1, q.V)
 		all = append(all, q.Reports)
@@ -43,20 +43,144 @@ func TestReportsGoToTheBatchThatRuns(t *testing.T) {
 	t.Parallel()
 	s, f := newStarter(t, quickly())
 	start(t, s, request("a", 3))
-	stranger := tells(0, message.Delivered, "one")
-	stranger.ID = message.KeyOf("batch-other").MessageID(0)
-	nonsense := stranger
+	nonsense := tells(0, message.Delivered, "one")
 	nonsense.ID = "no id"
-	out, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one"), stranger, tells(1, message.Undelivered, "one"), nonsense})
+	out, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one"), tells(1, message.Undelivered, "one"), nonsense})
 	require.NoError(t, err)
-	require.Equal(t, starter.ReportOutcome{Accepted: 2, Unknown: 2}, out)
+	require.Equal(t, starter.ReportOutcome{Accepted: 2, Unknown: 1}, out)
 	require.Equal(t, [][]message.Report{{tells(0, message.Delivered, "one"), tells(1, message.Undelivered, "one")}}, reported(t, f.flow(t, "batch-a")))
+	require.Empty(t, f.lists, "who started a batch knows where it is")
+
+	other := starter.New(f.client, quickly())
+	for range 2 {
+		_, err = other.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one")})
+		require.NoError(t, err)
+	}
+	require.Len(t, f.lists, 1, "where reports go is remembered")
 	require.Contains(t, f.lists[0].GetQuery(), "VolleyKey IN (")
-	looked := len(f.lists)
-	require.Greater(t, looked, 1, "a batch that is not there is looked for again")
-	_, err = s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one"), stranger})
+}
+
+// clocked is a starter on a fake server, at a time that moves.
+func clocked(t *testing.T) (*starter.Starter, *fake, *time.Time) {
+	t.Helper()
+	now := noon
+	o := quickly()
+	o.Now = func() time.Time { return now }
+	s, f := newStarter(t, o)
+	return s, f, &now
+}
+
+func TestReportsOfABatchThatIsNotListedYetComeAgain(t *testing.T) {
+	t.Parallel()
+	s, f, now := clocked(t)
+	one := []message.Report{tells(0, message.Delivered, "one")}
+	_, err := s.Report(t.Context(), one)
+	require.ErrorIs(t, err, starter.ErrReportAgain)
+	looks := len(f.lists)
+	require.Greater(t, looks, 1, "it is looked for several times at first")
+	_, err = s.Report(t.Context(), one)
+	require.ErrorIs(t, err, starter.ErrReportAgain)
+	require.Len(t, f.lists, looks, "and once a second then")
+	*now = noon.Add(time.Second)
+	start(t, starter.New(f.client, quickly()), request("a", 3)) // now it is listed
+	out, err := s.Report(t.Context(), one)
 	require.NoError(t, err)
-	require.Len(t, f.lists, looked, "where reports go is remembered")
+	require.Equal(t, starter.ReportOutcome{Accepted: 1}, out)
+	require.Len(t, f.lists, looks+1)
+
+	known := append(one, message.Report{ID: message.KeyOf("batch-other").MessageID(0)})
+	out, err = s.Report(t.Context(), known)
+	require.ErrorIs(t, err, starter.ErrReportAgain)
+	require.Equal(t, starter.ReportOutcome{Accepted: 1}, out, "the others are taken")
+	*now = noon.Add(6 * time.Minute)
+	out, err = s.Report(t.Context(), known)
+	require.NoError(t, err)
+	require.Equal(t, starter.ReportOutcome{Accepted: 1, Unknown: 1}, out, "no list takes five minutes")
+}
+
+func TestABatchBetweenTwoRunsIsWhereItWas(t *testing.T) {
+	t.Parallel()
+	s, f, now := clocked(t)
+	start(t, s, request("a", 3))
+	order := f.order
+	for _, c := range []struct {
+		after  time.Duration
+		listed bool
+		err    error
+	}{
+		{after: 2 * time.Minute},
+		{after: 4 * time.Minute},
+		{after: 5 * time.Minute, listed: true},
+		{after: 7 * time.Minute},
+		{after: time.Hour, err: starter.ErrReportAgain},
+		{after: time.Hour + time.Minute, listed: true},
+	} {
+		f.order = nil
+		if c.listed {
+			f.order = order
+		}
+		*now = noon.Add(c.after)
+		_, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one")})
+		require.ErrorIs(t, err, c.err, c.after)
+	}
+	require.Len(t, reported(t, f.flow(t, "batch-a")), 5)
+}
+
+// The id of a small batch was given to a large one: its workflow takes no reports.
+func TestAnIDThatIsUsedAgainIsLookedFor(t *testing.T) {
+	t.Parallel()
+	b := newBig(t, quickly())
+	now := noon
+	o := quickly()
+	o.Store, o.Now = b.store, func() time.Time { return now }
+	s := starter.New(b.fake.client, o)
+	b.fake.answer = nil
+	start(t, s, request("a", 3))
+	_, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one")})
+	require.NoError(t, err)
+	delete(b.fake.flows, "batch-a")
+	b.fake.order = nil
+	b.fake.onStart(message.Overview{V: 1, Opened: true})
+	b.startBig(t, 3500)
+	now = now.Add(time.Minute)
+	_, err = s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one")})
+	require.NoError(t, err)
+	require.Empty(t, b.fake.flow(t, "batch-a").signals)
+	require.Len(t, reported(t, b.fake.flow(t, "batch-a~reports")), 1)
+}
+
+func TestAWorkflowThatIsFullIsBroughtNoReports(t *testing.T) {
+	t.Parallel()
+	b, _ := closedWithStore(t, 5)
+	now := noon
+	o := quickly()
+	o.Store, o.Now = b.store, func() time.Time { return now }
+	s := starter.New(b.fake.client, o)
+	report := func(n int) (err error) {
+		now = now.Add(2 * time.Second)
+		var all []message.Report
+		for i := range n {
+			all = append(all, tells(i, message.Delivered, "one"))
+		}
+		_, err = s.Report(t.Context(), all)
+		return err
+	}
+	require.NoError(t, report(2_000))
+	w := b.fake.flow(t, "batch-a~reports")
+	brought := len(w.signals)
+	w.length = contract.MaxReportEvents
+	require.ErrorIs(t, report(1), starter.ErrReportAgain)
+	w.length, w.bytes = 0, contract.MaxReportBytes
+	require.ErrorIs(t, report(1), starter.ErrReportAgain)
+	require.Len(t, w.signals, brought)
+	w.bytes--
+	require.ErrorIs(t, report(20_000), starter.ErrReportAgain, "nor are there many between two looks")
+	size := 0
+	for _, raw := range w.signals[brought:] {
+		size += len(raw)
+	}
+	require.Less(t, size, 2<<20)
+	require.Greater(t, size, 1<<20)
 }
 
 func TestASignalBringsABoundedNumberOfReports(t *testing.T) {
@@ -78,7 +202,7 @@ func TestASignalBringsABoundedNumberOfReports(t *testing.T) {
 	long := make([]message.Report, 500)
 	for i := range long {
 		long[i] = tells(i, message.Undelivered, "one")
-		long[i].Detail = strings.Repeat("x", 500)
+		long[i].Detail = strings.Repeat("<", 500)
 	}
 	_, err = s.Report(t.Context(), long)
 	require.NoError(t, err)
@@ -106,8 +230,8 @@ func TestReportsAfterTheEndGoToAWorkflowOfTheirOwn(t *testing.T) {
 		require.Equal(t, 1, out.Accepted)
 	}
 	w := b.fake.flow(t, "batch-a~reports")
-	require.Equal(t, workflows.KeepReportsName, w.start.GetWorkflowType().GetName())
-	require.Equal(t, workflows.KeepReportsInput{V: 1, Batch: "batch-a"}, decode[workflows.KeepReportsInput](t, w.start.GetInput().GetPayloads()[0]))
+	require.Equal(t, contract.KeepReportsName, w.start.GetWorkflowType().GetName())
+	require.Equal(t, contract.KeepReportsInput{V: 1, Batch: "batch-a"}, decode[contract.KeepReportsInput](t, w.start.GetInput().GetPayloads()[0]))
 	require.Len(t, reported(t, w), 2)
 	w.complete(t, nil)
 	_, err := b.Report(t.Context(), []message.Report{tells(0, message.Delivered, "two")})

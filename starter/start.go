@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,22 @@ import (
 	"slices"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
 )
+
+// ExpectRepeat says that the caller of a start was not told that the batch goes on. For
+// ten minutes a request with the same content that has neither an id nor a key is taken
+// for a repetition and answers with that batch, as it does after an ErrMayHaveStarted.
+// Other processes know nothing of it.
+func (s *Starter) ExpectRepeat(started Started) {
+	if started.Content != "" {
+		s.repeats.keep(started.Content, started.ID)
+	}
+}
 
 // Start starts a batch, or answers with the one that has the same id and the
 // same content. It sets the batch's id, tenant, in-flight bound and summaries,
@@ -19,11 +32,22 @@ import (
 // that is too large for one workflow, or is dispatched in groups, goes the way of
 // StartLarge, with its errors.
 //
+// Where Temporal's answer is lost, the same start is asked for again, on another
+// connection. A request without id and key whose content is that of a start which ended
+// in ErrMayHaveStarted less than ten minutes ago is taken for its repetition.
+//
 // Errors: ErrInvalid (a bad id, a *TooLargeError), ErrConflict (same id, other
-// content; Started has the id), *MissingAttributesError, ErrUnreachable.
+// content), *MissingAttributesError, ErrUnreachable (nothing was started),
+// ErrMayHaveStarted, and what r.Ask said. Started has the id beside ErrMayHaveStarted and
+// ErrConflict, and is empty beside the others.
 func (s *Starter) Start(ctx context.Context, r Request) (Started, error) {
 	if r.Batch == nil {
-		return Started{}, invalid("no batch was given")
+		return Started{}, server.Invalid("no batch was given")
+	}
+	hash := hashed("content", r.Body, r.Batch.Dialect, server.TenantOf(r.Ref), r.Flags)
+	fresh := !hasOwnID(r)
+	if fresh {
+		r.ID = s.repeats.of(hash)
 	}
 	ref, err := s.refFor(r, r.Batch.Dialect)
 	if err != nil {
@@ -32,43 +56,65 @@ func (s *Starter) Start(ctx context.Context, r Request) (Started, error) {
 	b := *r.Batch
 	s.prepare(ref, &b)
 	b.Messages = fewProblems(b.Messages)
-	sum := contentHash(r.Body, b.Dialect, b.Tenant, r.Flags)
-	in := workflows.Input{V: message.Version, Batch: b}
+	in := contract.Input{V: message.Version, Batch: b}
 	in.Batch.Dispatch = dispatchOf(&b)
-	large, err := s.isLarge(&in, r.Batch.Dispatch)
-	if err != nil {
+	src := memorySource(&b, hash)
+	if large, err := s.isLarge(&in, b.Dispatch); err != nil {
 		return Started{}, err
+	} else if large {
+		return s.startLarge(ctx, ref, fresh, r, src)
 	}
-	if large {
-		return s.startLarge(ctx, ref, given(r), &held{batch: &b, sum: sum})
+	if r.Ask != nil && hasOwnID(r) { // what is there answers without a question
+		if out, answered, err := s.existing(ctx, ref, fresh, src); answered {
+			return out, err
+		}
 	}
-	_, err = s.c.ExecuteWorkflow(ctx, s.startOptions(&in.Batch, extentOf(&b), sum), workflows.SendBatchName, in)
-	var exists *serviceerror.WorkflowExecutionAlreadyStarted
-	switch {
-	case errors.As(err, &exists):
-		return s.existing(ctx, ref, sum)
-	case err != nil:
-		return Started{}, s.startError(ctx, ref, err)
-	}
-	return started(&in.Batch), nil
+	l := launchOf(src.header, s.contentSum(&b)).addAll(&b)
+	l.in, l.hash = in, hash
+	return s.launch(ctx, r, fresh, l)
 }
 
-// given reports whether the caller's request decides the id, so that the batch may
+// existing answers a start whose batch may be there already. answered is false if it is
+// not. It asks on another connection if there is no answer on this one. Nothing is written;
+// a stream is read for the sake of its hash.
+func (s *Starter) existing(ctx context.Context, ref Ref, fresh bool, src *source) (out Started, answered bool, err error) {
+	var d server.Description
+	_, err = s.server.CallWithRedial(ctx, s.o.Wait, func(ctx context.Context, c client.Client, _ bool) (err error) {
+		d, err = s.server.DescribeBy(ctx, c, ref)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Started{}, false, nil
+	case err != nil && fresh: // it repeats a start of which nobody could say
+		err = &MayHaveStartedError{Ref: ref, Cause: err}
+	}
+	hash := ""
+	if err == nil {
+		hash, err = src.finalHash(ctx)
+	}
+	if err != nil {
+		return named(ref.ID, err), true, err
+	}
+	out, err = s.matched(ctx, s.server.Client, ref, d, hash)
+	return out, true, err
+}
+
+// hasOwnID reports whether the caller's request decides the id, so that the batch may
 // be there already.
-func given(r Request) bool { return r.ID != "" || r.IdempotencyKey != "" }
+func hasOwnID(r Request) bool { return r.ID != "" || r.IdempotencyKey != "" }
 
 // refFor fixes the id: the caller's own, the one its idempotency key stands for,
 // or a new one.
 func (s *Starter) refFor(r Request, dialect string) (Ref, error) {
-	ref := Ref{Tenant: tenantOf(r.Ref), ID: r.ID}
-	switch {
-	case ref.ID != "":
-	case r.IdempotencyKey != "":
-		ref.ID = keyID(ref.Tenant, dialect, r.IdempotencyKey)
-	default:
-		ref.ID = newID(dialect, s.o.Now())
+	ref := Ref{Tenant: server.TenantOf(r.Ref), ID: r.ID}
+	if ref.ID == "" && r.IdempotencyKey != "" {
+		ref.ID = message.BatchIDFrom(dialect, digest("key", ref.Tenant, dialect, r.IdempotencyKey))
 	}
-	_, err := workflowOf(ref)
+	if ref.ID == "" {
+		ref.ID = message.NewBatchID(dialect, s.o.Now())
+	}
+	_, err := server.WorkflowOf(ref)
 	return ref, err
 }
 
@@ -79,9 +125,7 @@ func (s *Starter) prepare(ref Ref, b *message.Batch) {
 		b.CreatedAt = s.o.Now()
 	}
 	b.CreatedAt = b.CreatedAt.UTC().Round(0)
-	if b.InFlight == 0 {
-		b.InFlight = s.o.InFlight
-	}
+	b.InFlight = cmp.Or(b.InFlight, s.o.InFlight)
 	b.Summaries = !s.o.NoSummaries
 }
 
@@ -91,98 +135,60 @@ const maxProblems = 20
 
 // fewProblems returns the messages with at most maxProblems problems each.
 func fewProblems(from []message.Message) []message.Message {
-	to := from
-	for i := range from {
-		if len(from[i].Problems) <= maxProblems {
-			continue
-		}
-		if &to[0] == &from[0] {
-			to = slices.Clone(from)
-		}
-		to[i].Problems = from[i].Problems[:maxProblems]
+	if !slices.ContainsFunc(from, func(m message.Message) bool { return len(m.Problems) > maxProblems }) {
+		return from
+	}
+	to := slices.Clone(from)
+	for i := range to {
+		to[i].Problems = to[i].Problems[:min(len(to[i].Problems), maxProblems)]
 	}
 	return to
 }
 
-// isLarge decides whether a batch goes through the store. It refuses one that has
-// to when there is none. A batch without messages has nothing to store.
-func (s *Starter) isLarge(in *workflows.Input, asked string) (bool, error) {
-	if len(in.Batch.Messages) == 0 {
-		return false, s.checkSize(in)
+// isLarge decides whether a batch goes through the store, and measures one that fits into
+// one workflow. It refuses one that does not when there is no store. A batch without
+// messages has nothing to store.
+func (s *Starter) isLarge(in *contract.Input, asked string) (bool, error) {
+	n := len(in.Batch.Messages)
+	stored := n > 0 && s.o.Store != nil
+	switch {
+	case stored && s.dispatchFor(asked, n) == dispatchGroup:
+		return true, nil
+	case n > 0 && !stored && asked == dispatchGroup:
+		return false, server.Invalid("dispatch in groups needs a store, and none is configured")
 	}
-	groups := asked == dispatchGroup
-	if s.o.Store == nil {
-		if groups {
-			return false, invalid("dispatch in groups needs a store, and none is configured")
+	e := &TooLargeError{Messages: n, MaxMessages: s.o.MaxMessages, MaxBytes: s.o.MaxBytes}
+	if n <= e.MaxMessages {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return false, fmt.Errorf("encode the batch: %w: %w", ErrInvalid, err)
 		}
-		return false, s.checkSize(in)
+		if in.Size, e.Bytes = len(raw), len(raw); e.Bytes <= e.MaxBytes {
+			return false, nil
+		}
 	}
-	if groups || asked == "" && s.o.GroupAbove > 0 && len(in.Batch.Messages) > s.o.GroupAbove {
+	if stored {
 		return true, nil
 	}
-	err := s.checkSize(in)
-	var large *TooLargeError
-	if errors.As(err, &large) {
-		return true, nil
-	}
-	return false, err
+	return false, e
 }
 
-// checkSize refuses what does not fit into one workflow.
-func (s *Starter) checkSize(in *workflows.Input) error {
-	e := &TooLargeError{Messages: len(in.Batch.Messages), MaxMessages: s.o.MaxMessages, MaxBytes: s.o.MaxBytes}
-	if e.Messages > e.MaxMessages {
-		return e
-	}
-	raw, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("encode the batch: %w: %w", ErrInvalid, err)
-	}
-	if e.Bytes = len(raw); e.Bytes > e.MaxBytes {
-		return e
-	}
-	in.Size = e.Bytes
-	return nil
-}
-
-func started(b *message.Batch) Started {
-	problems := b.Problems()
-	if problems == nil {
-		problems = message.Problems{} // [] in JSON
-	}
-	return Started{
-		ID: b.ID, Total: len(b.Messages), Rejected: b.Rejected(), Problems: problems,
-		SendAfter: message.At(b.SendAfter), RedriveOf: b.RedriveOf,
-	}
-}
-
-// existing answers a repeated start with what the first one resolved.
-func (s *Starter) existing(ctx context.Context, ref Ref, sum string) (Started, error) {
-	d, err := s.describe(ctx, ref)
-	if err != nil {
-		return Started{}, err
-	}
-	return s.matched(ctx, ref, d, sum)
-}
-
-// matched answers a repeated start if its content is that of the first.
-func (s *Starter) matched(ctx context.Context, ref Ref, d description, sum string) (Started, error) {
-	if !d.known || d.memo.Hash != sum {
+// matched answers a repeated start, with what the first one resolved, if its content is
+// that of the first.
+func (s *Starter) matched(ctx context.Context, c client.Client, ref Ref, d server.Description, hash string) (Started, error) {
+	if !d.Known || d.Memo.Hash != hash {
 		return Started{ID: ref.ID}, fmt.Errorf("batch %s: %w", ref.ID, ErrConflict)
 	}
-	return s.resolved(ctx, ref, d.memo)
-}
-
-// resolved is what the start of a batch that is there had resolved.
-func (s *Starter) resolved(ctx context.Context, ref Ref, m memo) (Started, error) {
-	if m.Dir != "" {
-		return s.resolvedLarge(ctx, ref, m)
+	if d.Memo.Dir != "" {
+		return s.resolvedLarge(ctx, ref, d.Memo)
 	}
-	in, err := s.input(ctx, ref)
+	in, err := s.server.InputBy(ctx, c, ref)
 	if err != nil {
-		return Started{}, err
+		return Started{ID: ref.ID}, err
 	}
-	out := started(&in.Batch)
+	l := launchOf(&in.Batch, nil).addAll(&in.Batch)
+	l.hash = hash
+	out := l.started()
 	out.Existing = true
 	return out, nil
 }
@@ -193,9 +199,11 @@ func (s *Starter) resolved(ctx context.Context, ref Ref, m memo) (Started, error
 func (s *Starter) startError(ctx context.Context, ref Ref, err error) error {
 	var bad *serviceerror.InvalidArgument
 	if errors.As(err, &bad) {
-		if missing, merr := s.Missing(ctx); merr == nil && len(missing) > 0 {
+		missing, merr := s.Missing(ctx)
+		missing = slices.DeleteFunc(missing, func(name string) bool { return !NeedsAttribute(name) })
+		if merr == nil && len(missing) > 0 {
 			return &MissingAttributesError{Names: missing}
 		}
 	}
-	return s.translate(ctx, "start batch "+ref.ID, err)
+	return server.Translate(ctx, "start batch "+ref.ID, err)
 }

@@ -16,7 +16,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -78,16 +78,17 @@ func TestStartHandsOverTheBatch(t *testing.T) {
 	r.Tenant = "acme"
 	r.Batch.Priority = 2
 	got := start(t, s, r)
-	require.Equal(t, starter.Started{ID: "a", Total: 3, Rejected: 1, Problems: r.Batch.Problems()}, got)
+	require.NotEmpty(t, got.Content)
+	require.Equal(t, starter.Started{ID: "a", Total: 3, Rejected: 1, Problems: r.Batch.Problems(), Content: got.Content}, got)
 
 	req := f.flow(t, "batch-acme/a").start
-	require.Equal(t, workflows.SendBatchName, req.GetWorkflowType().GetName())
-	require.Equal(t, workflows.TaskQueue, req.GetTaskQueue().GetName())
+	require.Equal(t, contract.SendBatchName, req.GetWorkflowType().GetName())
+	require.Equal(t, contract.TaskQueue, req.GetTaskQueue().GetName())
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, req.GetWorkflowIdReusePolicy())
 	require.EqualValues(t, 2, req.GetPriority().GetPriorityKey())
 	require.Equal(t, "acme", req.GetPriority().GetFairnessKey())
 
-	in := decode[workflows.Input](t, req.GetInput().GetPayloads()[0])
+	in := decode[contract.Input](t, req.GetInput().GetPayloads()[0])
 	require.Equal(t, 1, in.V)
 	require.Equal(t, "a", in.Batch.ID)
 	require.Equal(t, "acme", in.Batch.Tenant)
@@ -316,4 +317,11 @@ func TestABatchKeepsTheFirstProblemsOfAMessage(t *testing.T) {
 	again := start(t, s, r)
 	require.True(t, again.Existing)
 	require.Equal(t, got.Problems, again.Problems)
+}
+
+// section is a part of a test in a bubble of synctest, where there are no subtests.
+func section(t *testing.T, name string, do func(t *testing.T)) {
+	t.Helper()
+	t.Log(name)
+	do(t)
 }

@@ -4,13 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 func TestALargeBatchIsRedriven(t *testing.T) {
@@ -22,11 +23,11 @@ func TestALargeBatchIsRedriven(t *testing.T) {
 		require.Equal(t, 501, got.Total)
 		require.Equal(t, "a", got.RedriveOf)
 		require.Zero(t, got.Segments)
-		in := decode[workflows.Input](t, b.fake.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+		in := decode[contract.Input](t, b.fake.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
 		require.Nil(t, in.Large)
 		require.Equal(t, "+15550001001", in.Batch.Messages[0].To)
 		require.Zero(t, in.Batch.Messages[0].Due)
-		require.Equal(t, "one", in.Batch.Way(0)[0].Account)
+		require.Equal(t, "one", in.Batch.HopsOf(&in.Batch.Messages[0])[0].Account)
 		again, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled"}})
 		require.NoError(t, err)
 		require.True(t, again.Existing)
@@ -38,6 +39,8 @@ func TestALargeBatchIsRedriven(t *testing.T) {
 		require.Equal(t, 1501, got.Total)
 		require.Zero(t, got.Rejected)
 		require.Equal(t, 2, got.Segments)
+		_, err = b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed", "canceled"}, SendAfter: noon.Add(1000 * 24 * time.Hour)})
+		require.ErrorIs(t, err, starter.ErrInvalid)
 		again, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled", "failed"}})
 		require.NoError(t, err)
 		require.True(t, again.Existing)
@@ -66,7 +69,7 @@ func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	t.Parallel()
 	open, _ := halfway(t)
 	err := open.Delete(t.Context(), a)
-	require.ErrorIs(t, err, starter.ErrRuns)
+	require.ErrorIs(t, err, starter.ErrStillRunning)
 	require.EqualError(t, err, "delete batch a: the batch still runs, cancel it first")
 	require.Equal(t, 1, open.folders(t))
 
@@ -121,6 +124,53 @@ func TestDeleteLeavesAStartAlone(t *testing.T) {
 		require.NoError(t, later.Delete(t.Context(), a))
 		require.Zero(t, b.folders(t))
 	})
+}
+
+// Configs of several namespaces, as of staging and production, or of several clusters
+// may name one bucket.
+func TestPurgeAndDeleteLeaveWhatOthersRun(t *testing.T) {
+	t.Parallel()
+	const retention = 30 * 24 * time.Hour
+	at := func(age time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(age) } }
+	for name, c := range map[string]struct {
+		first, second string // namespaces
+		sameCluster   bool
+		silent        bool // the clusters do not tell their ids
+		old           int  // how many go when they are older than the retention
+	}{
+		"another namespace":                  {"production", "staging", true, false, 0},
+		"another cluster":                    {"default", "default", false, false, 0},
+		"another namespace, ids not known":   {"production", "staging", true, true, 0},
+		"perhaps another, ids are not known": {"default", "default", false, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := "file://" + t.TempDir()
+			first := newBigOn(t, starter.Options{Namespace: c.first}, url)
+			first.fake.noCluster = c.silent
+			first.startBig(t, 1500)
+			second := newBigOn(t, starter.Options{}, url)
+			second.fake.noCluster = c.silent
+			if c.sameCluster {
+				second.fake = first.fake
+			}
+			flows := first.fake.flows
+			if c.sameCluster { // the namespaces' own
+				first.fake.flows = map[string]*flow{}
+				defer func() { first.fake.flows = flows }()
+			}
+			for age, want := range map[time.Duration]int{25 * time.Hour: 0, retention + time.Hour: c.old} {
+				s := starter.New(second.fake.client, starter.Options{Namespace: c.second, Store: second.store, Now: at(age)})
+				got, err := s.Purge(t.Context(), retention, true)
+				require.NoError(t, err)
+				require.Equal(t, want, got.Folders, "%+v", got.List)
+				if want == 0 && !c.silent {
+					require.ErrorIs(t, s.Delete(t.Context(), a), starter.ErrNotFound)
+				}
+			}
+			require.Equal(t, 1, first.folders(t))
+		})
+	}
 }
 
 func TestPurgeRemovesWhatNobodyNeeds(t *testing.T) {
@@ -183,15 +233,17 @@ func TestPurgeRemovesWhatNobodyNeeds(t *testing.T) {
 		require.Zero(t, b.folders(t))
 	})
 	t.Run("nothing goes when Temporal does not answer", func(t *testing.T) {
-		t.Parallel()
-		b := newBig(t, o)
-		b.startBig(t, 3)
-		delete(b.fake.flows, "batch-a")
-		b.fake.server.Stop()
-		s := starter.New(b.fake.client, starter.Options{Store: b.store, Wait: short, Now: func() time.Time { return now.Add(25 * time.Hour) }})
-		_, err := s.Purge(t.Context(), 0, false)
-		require.ErrorIs(t, err, starter.ErrUnreachable)
-		require.Equal(t, 1, b.folders(t))
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now() // the bubble's
+			b := newBig(t, starter.Options{Now: func() time.Time { return now }})
+			b.startBig(t, 3)
+			delete(b.fake.flows, "batch-a")
+			b.fake.server.Stop()
+			s := starter.New(b.fake.client, starter.Options{Store: b.store, Wait: short, Now: func() time.Time { return now.Add(25 * time.Hour) }})
+			_, err := s.Purge(t.Context(), 0, false)
+			require.ErrorIs(t, err, starter.ErrUnreachable)
+			require.Equal(t, 1, b.folders(t))
+		})
 	})
 	s, _ := newStarter(t, starter.Options{})
 	_, err := s.Purge(t.Context(), 0, false)

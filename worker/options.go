@@ -43,18 +43,6 @@ const (
 	ratedGroups = 64
 )
 
-// common is what all workers of a process have in common.
-type common struct {
-	identity string
-	drain    time.Duration
-	died     func(error)
-}
-
-func (c common) fill(o *sdk.Options) {
-	o.Identity, o.WorkerStopTimeout, o.OnFatalError = c.identity, c.drain, c.died
-	o.DisableRegistrationAliasing = true
-}
-
 // batchOptions are how the worker of the workflows and of the store runs.
 func batchOptions() sdk.Options {
 	return sdk.Options{
@@ -118,19 +106,13 @@ func concurrency(a provider.Account) int {
 	return a.Concurrency
 }
 
-// setStickyCache sets the process-wide cache once: the SDK takes the size at the
-// first worker and never again.
-var setStickyCache = func() func(int) {
-	var once sync.Once
-	return func(n int) {
-		once.Do(func() {
-			switch {
-			case n == 0:
-				n = defaultStickyCache
-			case n < 0:
-				n = 0
-			}
-			sdk.SetStickyWorkflowCacheSize(n)
-		})
+// stickyCache is set once in a process: the SDK takes the size at the first worker and
+// never again.
+var stickyCache sync.Once
+
+func setStickyCache(n int) {
+	if n == 0 {
+		n = defaultStickyCache
 	}
-}()
+	sdk.SetStickyWorkflowCacheSize(max(n, 0))
+}

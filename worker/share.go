@@ -2,14 +2,17 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 const (
@@ -26,13 +29,17 @@ const (
 	joinWait  = 10 * time.Second
 	joinEvery = 100 * time.Millisecond
 	// polled is how long ago a worker that is still there has polled at most: a
-	// poll takes a minute when there is nothing to do.
+	// poll takes a minute when there is nothing to do. Only a worker that was killed
+	// is counted for so long; one that stops says so.
 	polled = 70 * time.Second
 )
 
-// describer tells who polls a queue; client.Client is one.
-type describer interface {
-	DescribeTaskQueue(ctx context.Context, queue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
+// server tells who polls a queue and who has stopped; the service of a client is one.
+type server interface {
+	DescribeTaskQueue(
+		context.Context, *workflowservice.DescribeTaskQueueRequest, ...grpc.CallOption,
+	) (*workflowservice.DescribeTaskQueueResponse, error)
+	ListWorkers(context.Context, *workflowservice.ListWorkersRequest, ...grpc.CallOption) (*workflowservice.ListWorkersResponse, error)
 }
 
 // sharer is what takes a worker's share; *activities.Activities is one.
@@ -46,11 +53,12 @@ type sharer interface {
 // worker its part of a rate among those that poll for the account's attempts. A
 // worker that comes sends nothing until the others must have seen it.
 type shares struct {
-	describe describer
-	sharer   sharer
-	identity string
-	accounts []string
-	log      *zap.Logger
+	server    server
+	namespace string
+	sharer    sharer
+	identity  string
+	accounts  []string
+	log       *zap.Logger
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -79,14 +87,12 @@ func (s *shares) watch(ctx context.Context) {
 	for _, account := range s.accounts {
 		wg.Go(func() { s.join(ctx, account) })
 	}
-	tick := time.NewTicker(s.every())
-	defer tick.Stop()
-	for {
+	for tick := time.Tick(s.every()); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			s.look(ctx)
+		case <-tick:
+			s.updateAll(ctx)
 		}
 	}
 }
@@ -98,16 +104,11 @@ func (s *shares) join(ctx context.Context, account string) {
 	defer s.sharer.Release(account)
 	began := time.Now()
 	for time.Since(began) < joinWait {
-		look, cancel := context.WithTimeout(ctx, shareWait)
-		seen, workers := s.lookAt(look, account)
-		cancel()
-		if seen {
-			if workers > 1 {
-				pause(ctx, s.every()+shareSlack)
-			}
-			return
+		seen, workers := s.update(ctx, account)
+		if seen && workers > 1 {
+			pause(ctx, s.every()+shareSlack)
 		}
-		if !pause(ctx, joinEvery) {
+		if seen || !pause(ctx, joinEvery) {
 			return
 		}
 	}
@@ -115,43 +116,35 @@ func (s *shares) join(ctx context.Context, account string) {
 
 // pause reports whether ctx let it last.
 func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// look sets the share of every account. Where the server does not answer, the last
+// updateAll sets the share of every account. Where the server does not answer, the last
 // one stays.
-func (s *shares) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, shareWait)
-	defer cancel()
+func (s *shares) updateAll(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, account := range s.accounts {
-		wg.Go(func() { s.lookAt(ctx, account) })
+		wg.Go(func() { s.update(ctx, account) })
 	}
 	wg.Wait()
 }
 
-// lookAt sets the share of an account, and tells how many workers there are and
+// update sets the share of an account, and tells how many workers there are and
 // whether this one is seen among them.
-func (s *shares) lookAt(ctx context.Context, account string) (seen bool, workers int) {
-	res, err := s.describe.DescribeTaskQueue(ctx, workflows.SendQueue(account), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+func (s *shares) update(ctx context.Context, account string) (seen bool, workers int) {
+	ctx, cancel := context.WithTimeout(ctx, shareWait)
+	defer cancel()
+	there, err := s.polling(ctx, contract.SendQueue(account))
 	if err != nil {
 		if ctx.Err() != context.Canceled {
 			s.log.Warn("who shares an account's rate could not be read", zap.String("account", account), zap.Error(err))
 		}
 		return false, 0
-	}
-	there := map[string]bool{}
-	for _, p := range res.GetPollers() {
-		if time.Since(p.GetLastAccessTime().AsTime()) <= polled {
-			there[p.GetIdentity()] = true
-		}
 	}
 	seen = there[s.identity]
 	there[s.identity] = true
@@ -163,4 +156,37 @@ func (s *shares) lookAt(ctx context.Context, account string) (seen bool, workers
 		s.sharer.Share(account, len(there))
 	}
 	return seen, len(there)
+}
+
+// polling is who polls a queue: the server remembers for minutes who has, so those
+// that have stopped since are taken out.
+func (s *shares) polling(ctx context.Context, queue string) (map[string]bool, error) {
+	res, err := s.server.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace: s.namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue}, TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
+	})
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, p := range res.GetPollers() {
+		if time.Since(p.GetLastAccessTime().AsTime()) <= polled {
+			there[p.GetIdentity()] = true
+		}
+	}
+	if len(there) == 0 || len(there) == 1 && there[s.identity] {
+		return there, nil
+	}
+	stopped, err := s.server.ListWorkers(ctx, &workflowservice.ListWorkersRequest{
+		Namespace: s.namespace, Query: fmt.Sprintf("WorkerStatus = 'ShuttingDown' AND TaskQueue = '%s'", queue),
+	})
+	if err != nil {
+		// A server that keeps no list of workers is no reason to use less of the rate
+		// than the pollers say.
+		s.log.Debug("which workers have stopped could not be read", zap.String("queue", queue), zap.Error(err))
+		return there, nil
+	}
+	for _, w := range stopped.GetWorkers() {
+		delete(there, w.GetWorkerIdentity())
+	}
+	return there, nil
 }

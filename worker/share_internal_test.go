@@ -14,31 +14,53 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workerpb "go.temporal.io/api/worker/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// queues answer with the pollers of a queue, by when they last polled.
+// queues answer with the pollers of a queue, by when they last polled, and with the
+// workers that have stopped.
 type queues struct {
 	mu      sync.Mutex
 	pollers map[string]map[string]time.Time
-	err     error
+	stopped []string
+	// err is the answer to all, unlisted to who asks for workers.
+	err, unlisted error
 }
 
-func (q *queues) DescribeTaskQueue(_ context.Context, queue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+func (q *queues) DescribeTaskQueue(
+	_ context.Context, req *workflowservice.DescribeTaskQueueRequest, _ ...grpc.CallOption,
+) (*workflowservice.DescribeTaskQueueResponse, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	res := &workflowservice.DescribeTaskQueueResponse{}
-	if kind != enumspb.TASK_QUEUE_TYPE_ACTIVITY {
+	if req.GetNamespace() != "space" || req.GetTaskQueueType() != enumspb.TASK_QUEUE_TYPE_ACTIVITY {
 		return nil, errors.New("not a queue of activities")
 	}
-	for name, at := range q.pollers[queue] {
+	for name, at := range q.pollers[req.GetTaskQueue().GetName()] {
 		for range 3 { // a worker polls more than once
 			res.Pollers = append(res.Pollers, &taskqueuepb.PollerInfo{Identity: name, LastAccessTime: timestamppb.New(at)})
 		}
 	}
 	return res, q.err
+}
+
+func (q *queues) ListWorkers(
+	_ context.Context, req *workflowservice.ListWorkersRequest, _ ...grpc.CallOption,
+) (*workflowservice.ListWorkersResponse, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if req.GetNamespace() != "space" || req.GetQuery() != "WorkerStatus = 'ShuttingDown' AND TaskQueue = 'volley-send-hook'" {
+		return nil, errors.New("not who has stopped")
+	}
+	res := &workflowservice.ListWorkersResponse{}
+	for _, name := range q.stopped {
+		res.Workers = append(res.Workers, &workerpb.WorkerListInfo{WorkerIdentity: name})
+	}
+	return res, q.unlisted
 }
 
 func (q *queues) change(do func()) {
@@ -73,7 +95,7 @@ func (a *account) since() []string {
 
 func newShares(q *queues) (*shares, *account) {
 	a := &account{}
-	return &shares{describe: q, sharer: a, identity: "me", accounts: []string{"hook"}, log: zap.NewNop(), counts: map[string]int{}}, a
+	return &shares{server: q, namespace: "space", sharer: a, identity: "me", accounts: []string{"hook"}, log: zap.NewNop(), counts: map[string]int{}}, a
 }
 
 func TestARateIsSharedAmongThoseThatPoll(t *testing.T) {
@@ -83,7 +105,7 @@ func TestARateIsSharedAmongThoseThatPoll(t *testing.T) {
 		hook := map[string]time.Time{"other": now, "third": now.Add(-70 * time.Second), "gone": now.Add(-71 * time.Second)}
 		q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": hook}}
 		s, a := newShares(q)
-		s.look(t.Context())
+		s.updateAll(t.Context())
 		require.Equal(t, []string{"hook 3"}, a.since(), "with this one, which does not poll yet")
 
 		ctx, stop := context.WithCancel(t.Context())
@@ -104,6 +126,40 @@ func TestARateIsSharedAmongThoseThatPoll(t *testing.T) {
 		require.Equal(t, []string{"hook 1"}, a.since())
 		stop()
 		wg.Wait()
+	})
+}
+
+func TestAWorkerThatHasStoppedIsOutOfTheShareAtTheNextLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": {"me": now, "other": now, "third": now}}}
+		s, a := newShares(q)
+		s.updateAll(t.Context())
+		require.Equal(t, []string{"hook 3"}, a.since())
+		q.stopped = []string{"other", "long gone"}
+		s.updateAll(t.Context())
+		require.Equal(t, []string{"hook 2"}, a.since())
+		q.unlisted = errors.New("unimplemented")
+		s.updateAll(t.Context())
+		require.Equal(t, []string{"hook 3"}, a.since(), "a server that lists no workers says who polled")
+		time.Sleep(polled + time.Second)
+		s.updateAll(t.Context())
+		require.Equal(t, []string{"hook 1"}, a.since())
+	})
+}
+
+func TestAWorkerThatTakesOverFromOneThatStoppedSendsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		q := &queues{pollers: map[string]map[string]time.Time{"volley-send-hook": {"me": now, "before": now}}, stopped: []string{"before"}}
+		s, a := newShares(q)
+		s.hold()
+		began := time.Now()
+		s.join(t.Context(), "hook")
+		require.Equal(t, []string{"hook held", "hook 1", "hook released"}, a.since())
+		require.Zero(t, time.Since(began))
 	})
 }
 
@@ -165,7 +221,7 @@ func TestManyAccountsAreLookedAtLessOften(t *testing.T) {
 func TestWorkersWithoutRatesAskNobody(t *testing.T) {
 	t.Parallel()
 	s := &shares{}
-	s.look(t.Context())
+	s.updateAll(t.Context())
 	s.watch(t.Context())
 }
 

@@ -1,10 +1,10 @@
 package worker
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -19,11 +19,14 @@ import (
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // Options configure a Worker. The zero value is usable.
 type Options struct {
-	// TaskQueue is the workflows' queue; empty is workflows.TaskQueue.
+	// Namespace is the client's; empty is "default".
+	Namespace string
+	// TaskQueue is the workflows' queue; empty is contract.TaskQueue.
 	TaskQueue string
 	// StickyCache is how many workflows stay in memory between their tasks, for
 	// the whole process; 0 is 1,000, negative is none. The first Worker of a
@@ -38,6 +41,9 @@ type Options struct {
 	// Reports brings delivery reports that come late to where they belong; nil is
 	// nobody, and they wait for a worker that has it.
 	Reports activities.ReportRouter
+	// Segments reaches the segments of large batches, such as a starter.Starter; nil
+	// leaves that to other workers.
+	Segments activities.Segments
 	// Callbacks posts the events of batches, and Changes reads them, such as
 	// starter.Changes. Without both this worker delivers no callbacks.
 	Callbacks activities.Poster
@@ -51,21 +57,22 @@ type Options struct {
 
 // Worker is the workers of one process.
 type Worker struct {
-	parts    []sdk.Worker
-	accounts int
-	shares   *shares
-	identity string
-	fatal    chan error
-	log      *zap.Logger
+	parts      []sdk.Worker
+	activities *activities.Activities
+	accounts   int
+	shares     *shares
+	identity   string
+	fatal      chan error
+	log        *zap.Logger
 }
 
 // RegisterWorkflows makes the workflows known under the names that stand in
 // histories. The process, the tests and the replayer all use it.
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
-	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
-	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: workflows.SendSegmentName})
-	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: workflows.KeepReportsName})
-	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: workflows.NotifyName})
+	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: contract.SendBatchName})
+	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: contract.SendSegmentName})
+	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: contract.KeepReportsName})
+	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: contract.NotifyName})
 }
 
 // RegisterActivities does the same for the activities. Every part of a worker
@@ -75,16 +82,18 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		name string
 		do   any
 	}{
-		{workflows.SendName, a.Send},
-		{workflows.ReconcileName, a.Reconcile},
-		{workflows.GroupName, a.SendGroup},
-		{workflows.OpenName, a.Open},
-		{workflows.LoadName, a.Load},
-		{workflows.KeepName, a.Keep},
-		{workflows.CloseName, a.Close},
-		{workflows.LocateName, a.Locate},
-		{workflows.RouteName, a.RouteReports},
-		{workflows.DeliverName, a.Deliver},
+		{contract.SendName, a.Send},
+		{contract.ReconcileName, a.Reconcile},
+		{contract.GroupName, a.SendGroup},
+		{contract.OpenName, a.Open},
+		{contract.LoadName, a.Load},
+		{contract.KeepName, a.Keep},
+		{contract.CloseName, a.Close},
+		{contract.CloseOutName, a.CloseOut},
+		{contract.ControlSegmentsName, a.ControlSegments},
+		{contract.CancelMessagesName, a.CancelMessages},
+		{contract.RouteName, a.RouteReports},
+		{contract.DeliverName, a.Deliver},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -92,26 +101,24 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 
 // New prepares the workers for the accounts of a registry; Run starts them.
 func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, error) {
-	if o.TaskQueue == "" {
-		o.TaskQueue = workflows.TaskQueue
-	}
+	o.Namespace, o.TaskQueue = cmp.Or(o.Namespace, client.DefaultNamespace), cmp.Or(o.TaskQueue, contract.TaskQueue)
 	if o.Drain <= 0 {
 		o.Drain = defaultDrain
 	}
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
-	setStickyCache(o.StickyCache)
+	o.Log = cmp.Or(o.Log, zap.NewNop())
+	stickyCache.Do(func() { setStickyCache(o.StickyCache) })
 
 	list := accounts.Accounts()
 	acts := activities.New(activities.Options{
-		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports, Changes: o.Changes, Poster: o.Callbacks,
+		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports, Segments: o.Segments, Changes: o.Changes, Poster: o.Callbacks,
 	})
-	w := &Worker{fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
-	w.shares = &shares{describe: c, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}}
-	common := common{identity: w.identity, drain: o.Drain, died: w.died}
+	w := &Worker{activities: acts, fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
+	w.shares = &shares{
+		server: c.WorkflowService(), namespace: o.Namespace, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{},
+	}
 	add := func(queue string, options sdk.Options) sdk.Worker {
-		common.fill(&options)
+		options.Identity, options.WorkerStopTimeout, options.OnFatalError = w.identity, o.Drain, w.died
+		options.DisableRegistrationAliasing = true
 		part := sdk.New(c, queue, options)
 		RegisterActivities(part, acts)
 		w.parts = append(w.parts, part)
@@ -119,16 +126,17 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	}
 	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
 	if o.Callbacks != nil && o.Changes != nil {
-		add(workflows.NotifyQueue(o.TaskQueue), accountOptions(notifyConcurrency, 0))
+		add(contract.NotifyQueue(o.TaskQueue), accountOptions(notifyConcurrency, 0))
 	}
 	for _, a := range list {
 		sends, groups := SendOptions(a), GroupOptions(a)
 		if a.Rate > 0 {
-			acts.Starting(a.Name, slotted(&groups, startingGroups(a)), slotted(&sends, startingMessages(a)))
+			limitStarting(&groups, startingGroups(a))
+			limitStarting(&sends, startingMessages(a))
 			w.shares.accounts = append(w.shares.accounts, a.Name)
 		}
-		add(workflows.SendQueue(a.Name), sends)
-		add(workflows.GroupQueue(a.Name), groups)
+		add(contract.SendQueue(a.Name), sends)
+		add(contract.GroupQueue(a.Name), groups)
 	}
 	return w, nil
 }
@@ -144,30 +152,27 @@ func identity(name string) string {
 		host, _ := os.Hostname() // without it the number and the suffix will do
 		name = fmt.Sprintf("%d@%s", os.Getpid(), host)
 	}
-	var b [4]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return name + "~" + hex.EncodeToString(b[:])
+	return fmt.Sprintf("%s~%08x", name, rand.Uint32())
 }
 
 // Run starts the workers and serves until ctx ends, then drains: nothing new is
 // taken, and attempts under way may end. It fails when a worker cannot go on.
 func (w *Worker) Run(ctx context.Context) error {
 	w.shares.hold()
-	w.shares.look(ctx)
+	w.shares.updateAll(ctx)
 	watching, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.shares.watch(watching) })
 	defer wg.Wait()
 	defer cancel()
 
-	started := 0
-	defer func() { w.stop(started) }()
-	for _, p := range w.parts {
+	for started, p := range w.parts {
 		if err := p.Start(); err != nil {
+			w.stop(started)
 			return fmt.Errorf("start worker: %w", err)
 		}
-		started++
 	}
+	defer w.stop(len(w.parts))
 	w.log.Info("worker runs", zap.Int("accounts", w.accounts))
 	select {
 	case <-ctx.Done():
@@ -178,7 +183,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
+// stop drains. The server hears first that the parts stop, from which on the others
+// share this worker's rate, so nothing may start any more.
 func (w *Worker) stop(started int) {
+	w.activities.Drain()
 	var wg sync.WaitGroup
 	for _, p := range w.parts[:started] {
 		wg.Go(p.Stop)

@@ -13,65 +13,67 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
+	"volley/internal/flowtest"
 	"volley/internal/message"
 	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // control asks something of the batch.
 func (c *chaos) control() {
 	b := c.b
-	if b.env.IsWorkflowCompleted() {
+	if b.Env.IsWorkflowCompleted() {
 		return
 	}
 	rnd := c.rnd
 	q := message.CancelRequest{}
 	some := func() {
 		for range 1 + rnd.IntN(10) {
-			q.Messages = append(q.Messages, id(rnd.IntN(c.n)))
+			q.Messages = append(q.Messages, flowtest.ID(rnd.IntN(c.n)))
 		}
 	}
 	switch rnd.IntN(13) {
 	case 0, 1:
-		update(b, workflows.ControlPause, nil, func(_ message.PauseResult, err error) {
+		flowtest.Update(b, contract.ControlPause, nil, func(_ message.PauseResult, err error) {
 			if err == nil {
-				c.paused = b.status().State == message.BatchPaused
+				c.paused = b.Status().State == message.BatchPaused
 			}
 		})
 	case 2, 3:
 		c.paused = false
-		b.env.SignalWorkflow(workflows.ControlResume, nil)
+		b.Env.SignalWorkflow(contract.ControlResume, nil)
 	case 4:
-		update(b, workflows.ControlReschedule, message.RescheduleRequest{SendAfter: fmt.Sprintf("%ds", rnd.IntN(4000))},
+		flowtest.Update(b, contract.ControlReschedule, message.RescheduleRequest{SendAfter: fmt.Sprintf("%ds", rnd.IntN(4000))},
 			func(message.RescheduleResult, error) {})
 	case 5:
-		b.env.SignalWorkflow(workflows.ControlReschedule, message.RescheduleRequest{SendAfter: fmt.Sprintf("%ds", rnd.IntN(4000))})
+		b.Env.SignalWorkflow(contract.ControlReschedule, message.RescheduleRequest{SendAfter: fmt.Sprintf("%ds", rnd.IntN(4000))})
 	case 6, 7:
 		if rnd.IntN(4) > 0 {
 			some()
 		}
-		update(b, workflows.ControlCancel, q, func(r message.CancelResult, err error) {
-			require.NoError(b.t, err)
+		flowtest.Update(b, contract.ControlCancel, q, func(r message.CancelResult, err error) {
+			require.NoError(b.T, err)
 			all := slices.Concat(r.Canceled, r.Sent, r.InFlight, r.Ended)
 			unique := slices.Compact(slices.Sorted(slices.Values(all)))
-			require.Len(b.t, unique, len(all), "the sets overlap")
+			require.Len(b.T, unique, len(all), "the sets overlap")
 			if len(q.Messages) == 0 {
-				require.Len(b.t, all, c.n)
+				require.Len(b.T, all, c.n)
 			} else {
-				require.Equal(b.t, slices.Compact(slices.Sorted(slices.Values(q.Messages))), unique)
+				require.Equal(b.T, slices.Compact(slices.Sorted(slices.Values(q.Messages))), unique)
 			}
 			c.answered(r.Canceled, r.InFlight)
 		})
 	case 8:
 		some()
-		b.env.SignalWorkflow(workflows.ControlCancel, q)
+		b.Env.SignalWorkflow(contract.ControlCancel, q)
 	case 9:
 		if rnd.IntN(4) == 0 {
-			b.env.CancelWorkflow()
+			b.Env.CancelWorkflow()
 		}
 	case 10:
-		b.env.SignalWorkflow(workflows.ControlPause, nil)
+		b.Env.SignalWorkflow(contract.ControlPause, nil)
 	default:
-		b.env.SetCurrentHistoryLength(9_000)
+		b.Env.SetCurrentHistoryLength(9_000)
 	}
 }
 
@@ -93,7 +95,7 @@ func chaosSeed(t *testing.T, seed uint64) {
 	n := 1 + rnd.IntN(120)
 	accounts := 1 + rnd.IntN(6)
 	c := newChaos(t, rnd, n)
-	in := batch(n, func(m *message.Batch) {
+	in := flowtest.Batch(n, func(m *message.Batch) {
 		m.InFlight = []int{1, 2, 3, 5, 20, 48}[rnd.IntN(6)]
 		m.Hops, m.Policies = nil, map[string]message.Policy{}
 		for a := range accounts {
@@ -109,7 +111,7 @@ func chaosSeed(t *testing.T, seed uint64) {
 		for i := range m.Messages {
 			x := &m.Messages[i]
 			if !same {
-				x.Due = start.Add(time.Duration(rnd.IntN(7200)-600) * time.Second).UnixMilli()
+				x.Due = flowtest.Start.Add(time.Duration(rnd.IntN(7200)-600) * time.Second).UnixMilli()
 			}
 			x.TTL = int64(1+rnd.IntN(5400)) * 1000
 			x.Route = rnd.IntN(len(m.Hops))
@@ -132,39 +134,39 @@ func chaosSeed(t *testing.T, seed uint64) {
 		when = append(when, time.Duration(1+rnd.IntN(span))*time.Millisecond)
 	}
 	slices.Sort(when)
-	now := start
+	now := flowtest.Start
 	for runs := 0; ; runs++ {
 		b := c.bench()
-		b.env.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: workflows.SendBatchName})
-		b.env.SetStartTime(now)
+		b.Env.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: contract.SendBatchName})
+		b.Env.SetStartTime(now)
 		c.post.goesOn(b)
 		for _, d := range when {
-			if left := start.Add(d).Sub(now); left > 0 {
-				b.at(left, c.control)
+			if left := flowtest.Start.Add(d).Sub(now); left > 0 {
+				b.At(left, c.control)
 			}
 		}
-		b.at(max(start.Add(48*time.Hour).Sub(now), time.Minute), func() {
+		b.At(max(flowtest.Start.Add(48*time.Hour).Sub(now), time.Minute), func() {
 			c.paused = false
-			b.env.SignalWorkflow(workflows.ControlResume, nil)
+			b.Env.SignalWorkflow(contract.ControlResume, nil)
 		})
-		c.execute(workflows.SendBatchName, in)
-		require.True(t, b.env.IsWorkflowCompleted(), "the batch hangs")
+		c.execute(contract.SendBatchName, in)
+		require.True(t, b.Env.IsWorkflowCompleted(), "the batch hangs")
 		var again *workflow.ContinueAsNewError
-		if errors.As(b.env.GetWorkflowError(), &again) {
-			var carried workflows.Input
+		if errors.As(b.Env.GetWorkflowError(), &again) {
+			var carried contract.Input
 			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &carried))
 			for i, f := range c.futures {
 				require.True(t, f.IsReady(), "message %d is under way at continue-as-new", i)
 			}
 			in = carried
-			now = b.env.Now()
+			now = b.Env.Now()
 			continue
 		}
-		res := b.result(n)
-		require.Less(t, b.env.Now(), start.Add(100*time.Hour), "it took too long")
-		c.post.forgotten(b.env.Now())
+		res := b.Result(n)
+		require.Less(t, b.Env.Now(), flowtest.Start.Add(100*time.Hour), "it took too long")
+		c.post.forgotten(b.Env.Now())
 		for i, row := range res.Rows {
-			c.post.judge(i, row, events(res, i))
+			c.post.judge(i, row, flowtest.Events(res, i))
 			if c.canceled[row.ID] {
 				require.Equal(t, message.Canceled, row.State)
 			}

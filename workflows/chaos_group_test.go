@@ -10,17 +10,17 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"volley/activities"
-	"volley/internal/message"
+	"volley/internal/flowtest"
+	"volley/workflows/contract"
 )
 
 // chaosGroup is one group that has begun.
 type chaosGroup struct {
 	*segmentChaos
-	in      activities.GroupInput
+	in      contract.GroupInput
 	at      []int
 	began   time.Time
-	out     activities.Outcomes
+	out     contract.Outcomes
 	next    int
 	mark    int
 	waiting int // requests without an answer
@@ -29,14 +29,14 @@ type chaosGroup struct {
 
 // onGroup sends a group's messages one after the other, until it hears from a heartbeat
 // that it is to stop, or dies.
-func (c *segmentChaos) onGroup(ctx, asked workflow.Context, in activities.GroupInput) (activities.GroupResult, error) {
+func (c *segmentChaos) onGroup(ctx, asked workflow.Context, in contract.GroupInput) (contract.GroupResult, error) {
 	g := &chaosGroup{segmentChaos: c, in: in, at: in.Positions(), began: workflow.Now(ctx)}
-	g.out = make(activities.Outcomes, len(g.at))
+	g.out = make(contract.Outcomes, len(g.at))
 	defer func() { g.over = true }()
 	for stopped := false; ; {
 		c.pass(ctx, 400*time.Millisecond)
 		if c.rnd.IntN(60) == 0 {
-			return activities.GroupResult{}, g.dies()
+			return contract.GroupResult{}, g.dies()
 		}
 		stopped = stopped || asked.Err() != nil && c.rnd.IntN(3) == 0 || c.rnd.IntN(200) == 0
 		switch {
@@ -47,7 +47,7 @@ func (c *segmentChaos) onGroup(ctx, asked workflow.Context, in activities.GroupI
 			g.leave(ctx, g.next)
 			g.next++
 		case g.waiting == 0:
-			return activities.GroupResult{V: 1, Outcomes: g.result()}, nil
+			return contract.GroupResult{V: 1, Outcomes: g.result()}, nil
 		}
 	}
 }
@@ -57,18 +57,18 @@ func (g *chaosGroup) dies() error {
 	if g.mark > 0 && g.rnd.IntN(5) == 0 {
 		return errors.New("panic")
 	}
-	p := activities.GroupProgress{V: 1, Watermark: g.mark, Outcomes: slices.Clone(g.out)}
+	p := contract.GroupProgress{V: 1, Watermark: g.mark, Outcomes: slices.Clone(g.out)}
 	for k := max(g.next-g.rnd.IntN(10), 0); k < len(p.Outcomes); k++ {
-		p.Outcomes[k] = activities.SendResult{} // what the last heartbeat did not know
+		p.Outcomes[k] = contract.SendResult{} // what the last heartbeat did not know
 	}
 	return temporal.NewHeartbeatTimeoutError(g.copied(p))
 }
 
 // result is what became of each message.
-func (g *chaosGroup) result() activities.Outcomes {
+func (g *chaosGroup) result() contract.Outcomes {
 	for k := range g.out {
 		if g.out[k].Kind == "" {
-			g.out[k] = activities.SendResult{V: 1, Kind: activities.KindNotStarted}
+			g.out[k] = contract.SendResult{V: 1, Kind: contract.KindNotStarted}
 		}
 	}
 	return g.out
@@ -82,17 +82,17 @@ func (g *chaosGroup) leave(ctx workflow.Context, k int) {
 		due = g.in.Due
 	}
 	if now.UnixMilli() >= due+g.lines[i].TTL {
-		g.out[k] = activities.SendResult{V: 1, Kind: activities.KindExpired, At: now.UnixMilli()}
+		g.out[k] = contract.SendResult{V: 1, Kind: contract.KindExpired, At: now.UnixMilli()}
 		return
 	}
 	assert.GreaterOrEqual(g.t, now.UnixMilli(), due, "message %d leaves before it is due", i)
-	assert.False(g.t, g.canceled[id(i)], "a request left for message %d, which was canceled", i)
-	if at, ok := g.flying[i]; (g.inFlight[id(i)] || g.paused) && (!ok || g.began.After(at)) {
+	assert.False(g.t, g.canceled[flowtest.ID(i)], "a request left for message %d, which was canceled", i)
+	if at, ok := g.flying[i]; (g.inFlight[flowtest.ID(i)] || g.paused) && (!ok || g.began.After(at)) {
 		assert.Fail(g.t, "a request left", "message %d, paused %v", i, g.paused)
 	}
 	g.post.leaves(i)
 	kinds := []string{"sent", "sent", "sent", "sent", "sent", "throttled", "unavailable", "rejected", "ambiguous", "not_started"}
-	res := activities.SendResult{V: 1, Kind: kinds[g.rnd.IntN(len(kinds))], Code: "x"}
+	res := contract.SendResult{V: 1, Kind: kinds[g.rnd.IntN(len(kinds))], Code: "x"}
 	if g.away(g.in.Account, now) {
 		res.Kind = "unavailable"
 	}
@@ -121,30 +121,21 @@ func (g *chaosGroup) leave(ctx workflow.Context, k int) {
 	})
 }
 
-// onLoad reads the segment, or what it has left.
-func (c *segmentChaos) onLoad(in activities.LoadInput) (activities.LoadResult, error) {
+// onLoad reads the segment.
+func (c *segmentChaos) onLoad() (contract.LoadResult, error) {
 	if c.fails--; c.fails > 0 {
 		if c.fails%2 == 0 {
-			return activities.LoadResult{V: 1}, nil
+			return contract.LoadResult{V: 1}, nil
 		}
-		return activities.LoadResult{}, errors.New("the store does not answer")
+		return contract.LoadResult{}, errors.New("the store does not answer")
 	}
 	c.loaded = true
-	res := activities.LoadResult{V: 1, Found: true, Lines: c.lines, Batch: c.head}
-	if in.Sources[0].Left {
-		res.Lines, res.Records = nil, &message.Ledger{V: 1, Spots: []message.Spot{}}
-		for _, l := range c.lines {
-			if rec := c.final[l.Index]; !rec.State.Final() {
-				res.Lines = append(res.Lines, l)
-				res.Records.Spots, res.Records.Records = append(res.Records.Spots, l.Spot), append(res.Records.Records, rec)
-			}
-		}
-	}
+	res := contract.LoadResult{V: 1, Found: true, Lines: c.lines, Batch: c.head, Canceled: c.named}
 	return res, nil
 }
 
 // onKeep takes a while to keep a ledger.
-func (c *segmentChaos) onKeep(ctx workflow.Context, in activities.KeepInput) error {
+func (c *segmentChaos) onKeep(ctx workflow.Context, in contract.KeepInput) error {
 	if c.fails = c.rnd.IntN(6) - 3; c.fails > 0 {
 		return errors.New("the store does not answer")
 	}

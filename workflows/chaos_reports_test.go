@@ -6,8 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/flowtest"
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // post is what providers report of the messages that they took, at any time, some
@@ -29,21 +30,21 @@ type dated struct {
 	message.Report
 }
 
-func newPost(c *chaos, in workflows.Input) *post {
+func newPost(c *chaos, in contract.Input) *post {
 	return &post{c: c, awaits: in.Batch.AwaitReports > 0, delivered: map[int]int{}, undelivered: map[int]int{}}
 }
 
 // takes lets a provider report of a message that it took, sooner or later.
-func (p *post) takes(b *bench, i int, account string) {
+func (p *post) takes(b *flowtest.Bench, i int, account string) {
 	rnd := p.c.rnd
 	for _, state := range [][]message.State{
 		nil, {message.Delivered}, {message.Undelivered}, {message.Delivered, message.Delivered}, {message.Undelivered, message.Undelivered},
 	}[rnd.IntN(5)] {
-		d := dated{at: b.env.Now().Add(time.Duration(rnd.IntN(3_000_000)) * time.Millisecond), Report: message.Report{
-			ID: id(i), State: state, Account: account, Code: "r", Detail: "reported", ProviderID: []string{"", fmt.Sprintf("p-%d", i)}[rnd.IntN(2)],
+		d := dated{at: b.Env.Now().Add(time.Duration(rnd.IntN(3_000_000)) * time.Millisecond), Report: message.Report{
+			ID: flowtest.ID(i), State: state, Account: account, Code: "r", Detail: "reported", ProviderID: []string{"", fmt.Sprintf("p-%d", i)}[rnd.IntN(2)],
 		}}
 		if rnd.IntN(3) == 0 {
-			d.at = b.env.Now()
+			d.at = b.Env.Now()
 		}
 		p.pending = append(p.pending, d)
 		p.register(b, d)
@@ -51,9 +52,9 @@ func (p *post) takes(b *bench, i int, account string) {
 }
 
 // register lets a report come in this run.
-func (p *post) register(b *bench, d dated) {
-	b.at(max(d.at.Sub(b.env.Now()), time.Millisecond), func() {
-		if b.env.IsWorkflowCompleted() {
+func (p *post) register(b *flowtest.Bench, d dated) {
+	b.At(max(d.at.Sub(b.Env.Now()), time.Millisecond), func() {
+		if b.Env.IsWorkflowCompleted() {
 			return
 		}
 		at := -1
@@ -66,13 +67,10 @@ func (p *post) register(b *bench, d dated) {
 			return
 		}
 		p.pending = append(p.pending[:at:at], p.pending[at+1:]...)
-		if _, i, _ := message.ParseID(d.ID); p.c.seg != nil && p.c.seg.final[i].State.Final() {
-			return // its segment has ended, and the retry does not have it
-		}
-		if now := b.env.Now(); len(p.last) > 0 && p.last[0].at.Before(now) {
+		if now := b.Env.Now(); len(p.last) > 0 && p.last[0].at.Before(now) {
 			p.last = nil
 		}
-		d.at = b.env.Now()
+		d.at = b.Env.Now()
 		p.last = append(p.last, d)
 		_, i, _ := message.ParseID(d.ID)
 		if d.State == message.Delivered {
@@ -81,14 +79,14 @@ func (p *post) register(b *bench, d dated) {
 			p.undelivered[i]++
 		}
 		nobody, nothing := d.Report, d.Report
-		nobody.Account, nothing.ID = "nobody", id(len(p.c.accepted))
-		b.report(d.Report, nobody, nothing)
+		nobody.Account, nothing.ID = "nobody", flowtest.ID(len(p.c.accepted))
+		b.Report(d.Report, nobody, nothing)
 	})
 }
 
 // goesOn registers in the next run what the one before did not see.
-func (p *post) goesOn(b *bench) {
-	p.forgotten(b.env.Now())
+func (p *post) goesOn(b *flowtest.Bench) {
+	p.forgotten(b.Env.Now())
 	for _, d := range p.pending {
 		p.register(b, d)
 	}

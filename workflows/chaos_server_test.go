@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // server stands between workflows and the test environment and does what a Temporal
@@ -169,21 +169,6 @@ func (s *server) copied(v any) any {
 	return to.Elem().Interface()
 }
 
-// SignalExternalWorkflow delivers a report at once, since the one who tells it may end,
-// and an order after a while.
-func (s *serverOut) SignalExternalWorkflow(ctx workflow.Context, id, run, name string, arg any) workflow.Future {
-	if _, ok := arg.(workflows.Order); !ok {
-		return s.Next.SignalExternalWorkflow(ctx, id, run, name, arg)
-	}
-	f, set := workflow.NewFuture(ctx)
-	arg = s.copied(arg)
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		s.pass(ctx, 300*time.Millisecond)
-		set.SetError(s.Next.SignalExternalWorkflow(ctx, id, run, name, arg).Get(ctx, nil))
-	})
-	return f
-}
-
 // child is a child workflow that begins after a while.
 type child struct {
 	workflow.Future
@@ -214,7 +199,7 @@ func (s *serverOut) ExecuteChildWorkflow(ctx workflow.Context, name string, args
 		err := f.GetChildWorkflowExecution().Get(ctx, &at)
 		s.starting = false
 		setBegun.Set(at, err)
-		var res workflows.SegmentResult
+		var res contract.SegmentResult
 		err = f.Get(ctx, &res)
 		setEnd.Set(res, err)
 	})

@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -11,14 +10,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/sdk/interceptor"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"volley/activities"
+	"volley/internal/flowtest"
 	"volley/internal/message"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // chaos is a server, providers and operators that do anything at any time, over all
@@ -26,7 +24,7 @@ import (
 type chaos struct {
 	*server
 	t *testing.T
-	b *bench // the run's
+	b *flowtest.Bench // the run's
 	n int
 
 	futures  map[int]workflow.Future // the last activity of each message
@@ -53,7 +51,7 @@ func newChaos(t *testing.T, rnd *rand.Rand, n int) *chaos {
 func (c *chaos) queued(name string) time.Duration {
 	longest := 20 * time.Millisecond
 	switch x := c.rnd.IntN(27); {
-	case name == workflows.LoadName || name == workflows.KeepName:
+	case name == contract.LoadName || name == contract.KeepName:
 	case x == 0:
 		longest = 90 * time.Minute
 	case x < 9:
@@ -68,15 +66,15 @@ func (c *chaos) perform(ctx, asked workflow.Context, _ string, in any) (any, err
 		c.queue[i] = false
 	}
 	switch in := in.(type) {
-	case activities.SendInput:
+	case contract.SendInput:
 		return c.onSend(ctx, in)
-	case activities.ReconcileInput:
+	case contract.ReconcileInput:
 		return c.onAsk(ctx, in)
-	case activities.GroupInput:
+	case contract.GroupInput:
 		return c.seg.onGroup(ctx, asked, in)
-	case activities.LoadInput:
-		return c.seg.onLoad(in)
-	case activities.KeepInput:
+	case contract.LoadInput:
+		return c.seg.onLoad()
+	case contract.KeepInput:
 		return nil, c.seg.onKeep(ctx, in)
 	}
 	return nil, fmt.Errorf("nobody does %T", in)
@@ -84,8 +82,8 @@ func (c *chaos) perform(ctx, asked workflow.Context, _ string, in any) (any, err
 
 // leaves holds a request that leaves to what has been said of its message.
 func (c *chaos) leaves(i int) {
-	assert.False(c.t, c.canceled[id(i)], "a request left for message %d, which was canceled", i)
-	assert.False(c.t, c.inFlight[id(i)], "a second request left for message %d that a cancel had found in flight", i)
+	assert.False(c.t, c.canceled[flowtest.ID(i)], "a request left for message %d, which was canceled", i)
+	assert.False(c.t, c.inFlight[flowtest.ID(i)], "a second request left for message %d that a cancel had found in flight", i)
 	assert.False(c.t, c.paused, "a request left for message %d while paused", i)
 	c.post.leaves(i)
 }
@@ -114,18 +112,18 @@ func (c *chaos) away(account string, now time.Time) bool {
 	return ok && now.After(d[0]) && now.Before(d[1])
 }
 
-func (c *chaos) onSend(ctx workflow.Context, in activities.SendInput) (activities.SendResult, error) {
+func (c *chaos) onSend(ctx workflow.Context, in contract.SendInput) (contract.SendResult, error) {
 	kinds := []string{"sent", "sent", "sent", "throttled", "unavailable", "rejected", "ambiguous", "not_started"}
-	res := activities.SendResult{V: 1, Kind: kinds[c.rnd.IntN(len(kinds))], Code: "x", Detail: "d " + in.Account}
+	res := contract.SendResult{V: 1, Kind: kinds[c.rnd.IntN(len(kinds))], Code: "x", Detail: "d " + in.Account}
 	now := workflow.Now(ctx)
 	if c.away(in.Account, now) {
 		res.Kind = "unavailable"
 	}
 	if now.UnixMilli() >= in.Expires {
-		res.Kind = activities.KindExpired
+		res.Kind = contract.KindExpired
 	}
 	res.At = now.UnixMilli()
-	if res.Kind == "not_started" || res.Kind == activities.KindExpired {
+	if res.Kind == "not_started" || res.Kind == contract.KindExpired {
 		return res, nil
 	}
 	c.leaves(in.Index)
@@ -147,33 +145,32 @@ func (c *chaos) hang(ctx workflow.Context) {
 	c.pass(ctx, longest)
 }
 
-func (c *chaos) onAsk(ctx workflow.Context, q activities.ReconcileInput) (activities.ReconcileResult, error) {
+func (c *chaos) onAsk(ctx workflow.Context, q contract.ReconcileInput) (contract.ReconcileResult, error) {
 	c.hang(ctx)
-	res := activities.ReconcileResult{V: 1, At: workflow.Now(ctx).UnixMilli()}
+	res := contract.ReconcileResult{V: 1, At: workflow.Now(ctx).UnixMilli()}
 	switch x := c.rnd.IntN(5); {
 	case x == 0:
-		res.Verdict = activities.VerdictLater
+		res.Verdict = contract.VerdictLater
 	case x == 1:
-		res.Verdict = activities.VerdictCannotTell
+		res.Verdict = contract.VerdictCannotTell
 	case c.accepted[q.Send.Index] > 0:
-		res.Verdict = activities.VerdictFound
+		res.Verdict = contract.VerdictFound
 	default:
-		res.Verdict = activities.VerdictAbsent
+		res.Verdict = contract.VerdictAbsent
 	}
 	return res, c.lost(100)
 }
 
 // bench is that of the next run, in the server's environment.
-func (c *chaos) bench() *bench {
+func (c *chaos) bench() *flowtest.Bench {
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	b := &bench{t: c.t, env: suite.NewTestWorkflowEnvironment()}
-	c.b, c.env = b, b.env
-	b.env.SetTestTimeout(2 * time.Minute)
-	b.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{c.server, &chaosIn{c: c}}})
-	b.env.SetOnTimerFiredListener(func(string) {
+	b := &flowtest.Bench{T: c.t, Env: flowtest.NewEnv(&suite)}
+	c.b, c.env = b, b.Env
+	b.Env.SetTestTimeout(2 * time.Minute)
+	b.Env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{c.server, &chaosIn{c: c}}})
+	b.Env.SetOnTimerFiredListener(func(string) {
 		if c.seg == nil || c.seg.loaded {
-			b.consistent(b.status(), c.n)
+			b.Consistent(b.Status(), c.n)
 		}
 	})
 	return b
@@ -215,7 +212,7 @@ func (x *chaosOut) ExecuteActivity(ctx workflow.Context, name string, args ...an
 		if last := x.c.futures[i]; last != nil {
 			assert.True(x.c.t, last.IsReady(), "message %d is under way twice", i)
 		}
-		x.c.futures[i], x.c.queue[i] = f, name != workflows.ReconcileName
+		x.c.futures[i], x.c.queue[i] = f, name != contract.ReconcileName
 	}
 	return f
 }
@@ -223,17 +220,17 @@ func (x *chaosOut) ExecuteActivity(ctx workflow.Context, name string, args ...an
 // messagesOf are the messages that an activity is about.
 func messagesOf(in any) []int {
 	switch in := in.(type) {
-	case activities.SendInput:
+	case contract.SendInput:
 		return []int{in.Index}
-	case activities.ReconcileInput:
+	case contract.ReconcileInput:
 		return []int{in.Send.Index}
-	case activities.GroupInput:
+	case contract.GroupInput:
 		return in.Positions()
 	}
 	return nil
 }
 
-// GetInfo gives a segment a batch that hears its reports.
+// GetInfo gives a segment a batch that hears its progress.
 func (x *chaosOut) GetInfo(ctx workflow.Context) *workflow.Info {
 	info := *x.Next.GetInfo(ctx)
 	if x.c.seg != nil {
@@ -242,10 +239,10 @@ func (x *chaosOut) GetInfo(ctx workflow.Context) *workflow.Info {
 	return &info
 }
 
-// SignalExternalWorkflow is how a segment's report leaves.
+// SignalExternalWorkflow is how a segment tells its progress.
 func (x *chaosOut) SignalExternalWorkflow(ctx workflow.Context, _, _, _ string, arg any) workflow.Future {
 	f, set := workflow.NewFuture(ctx)
-	x.c.seg.hear(arg.(workflows.Report))
+	x.c.seg.hear(arg.(contract.Progress))
 	set.Set(nil, nil)
 	return f
 }
@@ -261,7 +258,7 @@ func (c *chaos) way(accounts, most int) (way []message.Hop) {
 // outage takes an account down for a while, now and then.
 func (c *chaos) outage(account string) {
 	if c.rnd.IntN(3) == 0 {
-		s := start.Add(time.Duration(c.rnd.IntN(3600)) * time.Second)
+		s := flowtest.Start.Add(time.Duration(c.rnd.IntN(3600)) * time.Second)
 		c.down[account] = [2]time.Time{s, s.Add(time.Duration(c.rnd.IntN(3600)) * time.Second)}
 	}
 }
@@ -269,6 +266,9 @@ func (c *chaos) outage(account string) {
 func seed(name string, otherwise int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
+	}
+	if testing.Short() {
+		return otherwise / 4
 	}
 	return otherwise
 }

@@ -46,10 +46,8 @@ func TestStoredHistoriesReplay(t *testing.T) {
 		"reports", "reports-kept",
 		"callbacks", "callbacks~notify", "segments.callbacks", "segments.callbacks~notify",
 	}
-	// Of a large batch, in message and in group dispatch, with its segments. What
-	// segments left is in the second workflow of the stragglers.
+	// Of a large batch, in message and in group dispatch, with its segments.
 	for _, way := range []string{"segments", "group"} {
-		must = append(must, way+".stragglers~2")
 		for _, name := range []string{
 			"sent", "rejected-failed-expired", "doubtful", "breaker", "stragglers", "canceled-by-update",
 			"canceled-in-flight", "canceled-single", "paused-and-resumed", "rescheduled", "reports",

@@ -50,10 +50,15 @@ type app struct {
 	open func(ctx context.Context, a *app, c *config.Config) (batches, func(), error)
 	// terminal reports whether a writer is one.
 	terminal func(io.Writer) bool
-	// lean keeps memory small while a request of any size is read.
-	lean func()
+	// local is the system's zone, and zone the one that a person chose; nil is none.
+	local, zone *time.Location
+	// limitMemory keeps memory small while a request of any size is read.
+	limitMemory func()
 
-	configFile, output, logLevel, logFormat, tenant string
+	configFile, output, logLevel, logFormat, tenant, tz string
+
+	// batch is the id of the one that the command is about, as far as that was read.
+	batch string
 }
 
 // run is the program without its process. args come without the program's name,
@@ -61,7 +66,7 @@ type app struct {
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		env: env, stdin: stdin, stdout: stdout, stderr: stderr,
-		now: time.Now, every: time.Second, open: connect, terminal: isTerminal, lean: lean,
+		now: time.Now, every: time.Second, open: connect, terminal: isTerminal, local: time.Local, limitMemory: limitMemory,
 	}
 	return a.run(ctx, args)
 }
@@ -69,19 +74,21 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 func (a *app) run(ctx context.Context, args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(a.stderr, "volley: internal error: %v\n", r)
+			a.failed(fmt.Errorf("internal error: %v", r), args)
 			code = exitFailed
 		}
 	}()
+	a.stdout = &noted{Writer: a.stdout}
+	// What is seen from now is shown in the zone of now.
+	clock := a.now
+	a.now = func() time.Time { return clock().In(a.shown()) }
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
-	if text := sentence(err); text != "" {
-		fmt.Fprintln(a.stderr, "volley: "+text)
-	}
+	a.failed(err, args)
 	return exitCode(err)
 }
 
@@ -97,11 +104,13 @@ other standard TEMPORAL_ variables, or from temporal.toml.
 
 Exit codes: 0 done, 1 could not do it, 2 wrong usage or invalid input, 3 the batch
 ended with a message that is neither sent nor delivered, 4 no such batch or
-message, 5 the id is taken by a batch with other content.`,
-		Example:           "  volley start --dialect bird --account bird-main --watch batch.json",
+message, 5 the id is taken by a batch with other content, or the same went out and
+--if-same refuses it.`,
+		Example: `  volley validate --dialect volley --render examples/volley.json
+  volley start --dialect volley --id reminders --watch examples/volley.json`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		PersistentPreRunE: a.begin,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -114,15 +123,15 @@ message, 5 the id is taken by a batch with other content.`,
 		},
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w, `%s --help` shows what there is", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	a.wrapFlags(root)
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration `file` (default $VOLLEY_CONFIG, or ./volley.yaml if it exists)")
 	f.StringVarP(&a.output, "output", "o", "text", "text or json")
 	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info for worker and gateway, else warn)")
 	f.StringVar(&a.logFormat, "log-format", "console", "console or json")
 	f.StringVar(&a.tenant, "tenant", starter.DefaultTenant, "whose batches")
+	f.StringVar(&a.tz, "tz", "", "the `zone` of --at and of the times that are shown, as Europe/Berlin (default: that of TZ\nor of the system on a terminal, else UTC)")
 	offer(root, "output", "text", "json")
 	offer(root, "log-level", "debug", "info", "warn", "error")
 	offer(root, "log-format", "console", "json")
@@ -142,6 +151,14 @@ func group(root *cobra.Command, title string, commands ...*cobra.Command) {
 	root.AddCommand(commands...)
 }
 
+// begin checks the flags of every command.
+func (a *app) begin(cmd *cobra.Command, args []string) error {
+	if strings.Contains(cmd.Use, " ID") && len(args) > 0 {
+		a.batch = args[0]
+	}
+	return a.checkFlags()
+}
+
 func (a *app) checkFlags() error {
 	if a.output != "text" && a.output != "json" {
 		return usage("--output %q, expected text or json", a.output)
@@ -150,6 +167,9 @@ func (a *app) checkFlags() error {
 		return usage("--log-format %q, expected console or json", a.logFormat)
 	}
 	if _, err := a.logger("warn"); err != nil {
+		return err
+	}
+	if err := a.readTZ(); err != nil {
 		return err
 	}
 	if !starter.ValidID(a.tenant) {

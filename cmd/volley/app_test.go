@@ -39,7 +39,7 @@ func TestWrongUsage(t *testing.T) {
 		"status b1 --log-format xml", "status b1 --tenant a/b", "status b1 --config /does/not/exist.yaml",
 		"messages b1 --state done", "messages b1 --limit 0", "messages b1 --limit 501", "messages b1 --limit x", "messages b1 --since -1",
 		"results b1 --format xml", "results b1 --state done", "list extra", "list --state done", "list --meta campaign", "list --meta =x",
-		"list --limit 0", "list --dialect sms", "cancel", "reschedule b1", "reschedule b1 --send-after soon", "reschedule b1 --send-after -5m",
+		"list --limit 0", "list --dialect sms", "cancel", "reschedule b1", "reschedule b1 --send-after soon", "reschedule b1 --send-after 2026-12-24T9:00:00Z", "reschedule b1 --send-after -5m",
 		"redrive b1 --state failed,done", "redrive b1 --id a/b", "setup now", "version now", "worker now", "watch",
 		"start", "start -", "start --dialect sms -", "start --dialect volley", "start --dialect volley /does/not/exist.json",
 		"start --dialect volley --id a/b -", "start --dialect volley --id ~ -", "start --dialect volley --send-after soon -",

@@ -38,15 +38,15 @@ func TestStatus(t *testing.T) {
 
 func TestColoursOnATerminalOnly(t *testing.T) {
 	t.Parallel()
-	s := setting{fake: &fake{statuses: []message.Status{running()}}, terminal: true}
+	s := setting{fake: &fake{statuses: []message.Status{running()}}, terminal: true, env: []string{"TZ=UTC"}}
 	coloured := s.run(t, "status", "b1")
 	require.Contains(t, coloured.stdout, "\x1b[32msent\x1b[0m")
-	s.env = []string{"NO_COLOR=1"}
+	s.env = []string{"NO_COLOR=1", "TZ=UTC"}
 	plain := s.run(t, "status", "b1")
 	require.NotContains(t, plain.stdout, "\x1b[")
 	s.terminal = false
 	require.Equal(t, plain, s.run(t, "status", "b1"))
-	s.env = []string{"NO_COLOR="}
+	s.env = []string{"NO_COLOR=", "TZ=UTC"}
 	s.terminal = true
 	require.Equal(t, coloured, s.run(t, "status", "b1"), "an empty NO_COLOR is none")
 }
@@ -144,10 +144,19 @@ func TestWatch(t *testing.T) {
 	})().run(t, "watch", "b1", "-o", "json")
 	require.Equal(t, 3, r.code)
 	require.Equal(t, 2, strings.Count(r.stdout, "\n"), "trouble that passes is survived")
-	require.Equal(t, fmt.Sprintf("volley: status: %v; still watching\nvolley: %v; still watching\n", starter.ErrNoWorker, starter.ErrUnreachable), r.stderr)
+	require.Equal(t, "volley: no worker serves batch b1, it goes on when one does: `volley worker`; still watching\nvolley: temporal is not reachable; still watching\n", r.stderr)
 
 	require.Equal(t, 4, with(fake{err: starter.ErrNotFound})().run(t, "watch", "b1").code)
 	require.Equal(t, 0, with(fake{statuses: []message.Status{ended(message.Counts{message.Delivered: 2})}})().run(t, "watch", "b1").code)
+}
+
+func TestWhatIsLeftOutAsAskedIsNoFailureForWatch(t *testing.T) {
+	t.Parallel()
+	statuses := []message.Status{ended(message.Counts{message.Sent: 1, message.Rejected: 2})}
+	left := []message.Row{{State: message.Rejected, Code: message.CodeExcluded}, {State: message.Rejected, Code: message.CodeDuplicate}}
+	require.Equal(t, 0, with(fake{statuses: statuses, rows: left})().run(t, "watch", "b1").code)
+	left = []message.Row{left[0], {State: message.Rejected, Code: message.CodeRecipient}}
+	require.Equal(t, 3, with(fake{statuses: statuses, rows: left})().run(t, "watch", "b1").code)
 }
 
 func TestWatchDrawsABarOnATerminal(t *testing.T) {
@@ -174,7 +183,7 @@ func TestAnOldStatusIsSeenFromNow(t *testing.T) {
 	st.AsOf, st.NextDueAt, st.EstimatedEnd = moment.Add(-time.Hour), nil, after(-50*time.Minute)
 	st.StartedAt = after(-2 * time.Hour)
 	r := setting{fake: &fake{statuses: []message.Status{st, ended(message.Counts{message.Sent: 1})}}}.run(t, "watch", "b1")
-	require.Contains(t, r.stdout, "15:00:00 running 600/1000: ")
+	require.Contains(t, r.stdout, "15:00:00 running 600/1,000: ")
 	require.Contains(t, r.stdout, "ends now\n", "an estimate that has passed is not in the past")
 }
 
@@ -234,8 +243,8 @@ func TestControls(t *testing.T) {
 	f := fake{move: message.RescheduleResult{Batch: "b1", Rescheduled: 3, Unchanged: 1}}
 	both(t, "reschedule", with(f), "reschedule", "b1", "--send-after", "2h")
 	past := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2020-01-01T00:00:00Z")
-	require.Contains(t, past.stdout, "now due now (2026-11-20 15:00:00 UTC)", "a past time is due at once")
-	r := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2026-11-21T18:00:00+01:00")
+	require.Contains(t, past.stdout, "now due 2026-11-20 15:00 UTC, now; 1 unchanged", "a past time is due at once")
+	r := setting{fake: &f}.run(t, "reschedule", "b1", "--send-after", "2026-11-21t18:00:00+01:00")
 	require.Equal(t, 0, r.code)
 	require.Equal(t, message.RescheduleRequest{SendAfter: "2026-11-21T17:00:00Z"}, f.asked)
 	for _, command := range []string{"pause", "resume"} {
@@ -251,6 +260,14 @@ func TestRedrive(t *testing.T) {
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Equal(t, starter.RedriveQuery{States: []string{"failed", "unknown"}, Code: "http_500", ID: "b2"}, f.asked)
 	require.Equal(t, "completed", document(t, r)["status"].(map[string]any)["state"])
+	require.Empty(t, r.stderr)
+	f.started.Unknown = 1200
+	for _, format := range []string{"text", "json"} {
+		r = setting{fake: &f}.run(t, "redrive", "b1", "-o", format)
+		require.Equal(t, "volley: 1,200 of them were unknown: they may have arrived before, and do so twice\n", r.stderr)
+	}
+	f.started.Existing = true
+	require.Empty(t, setting{fake: &f}.run(t, "redrive", "b1").stderr, "nothing is sent again")
 }
 
 func TestSetup(t *testing.T) {

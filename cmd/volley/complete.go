@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
@@ -27,12 +29,16 @@ func dialectNames() []string {
 	return names
 }
 
-func stateNames() []string {
-	var names []string
-	for _, s := range message.States() {
-		names = append(names, s.String())
+// completeList completes the last of several words with commas between them.
+func completeList(words []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndex(typed, ",")+1]
+		var out []string
+		for _, w := range words {
+			out = append(out, before+w)
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	return names
 }
 
 func batchStates() []string {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +58,8 @@ func (a *app) showCancel(res message.CancelResult) error {
 		a.printf("batch %s: the cancel is recorded\n", res.Batch)
 		return nil
 	}
-	a.printf("batch %s: %d canceled, %d sent before, %d in flight, %d ended before\n", res.Batch, c.Canceled, c.Sent, c.InFlight, c.Ended)
+	a.printf("batch %s: %s canceled, %s sent before, %s in flight, %s ended before\n", res.Batch,
+		number(c.Canceled), number(c.Sent), number(c.InFlight), number(c.Ended))
 	t := &table{}
 	for _, set := range []struct {
 		name string
@@ -77,7 +76,7 @@ func idRows(name string, ids []string) [][]cell {
 	var rows [][]cell
 	for i, id := range ids {
 		if i == listedIDs {
-			return append(rows, []cell{{"", 0}, {fmt.Sprintf("… and %d more", len(ids)-i), 0}})
+			return append(rows, []cell{{"", 0}, {"… and " + number(len(ids)-i) + " more", 0}})
 		}
 		rows = append(rows, []cell{{name, faint}, {id, 0}})
 		name = ""
@@ -98,7 +97,7 @@ func (a *app) pauseCommand() *cobra.Command {
 				}
 				return a.print(res)
 			}
-			a.printf("batch %s is paused, %d in flight\n", res.Batch, len(res.InFlight))
+			a.printf("batch %s is paused, %s in flight\n", res.Batch, number(len(res.InFlight)))
 			if len(res.InFlight) <= listedIDs {
 				a.table(&table{rows: idRows("in flight", res.InFlight)})
 			}
@@ -132,13 +131,10 @@ func (a *app) control(name, short, long string, do func(context.Context, batches
 }
 
 func (a *app) rescheduleCommand() *cobra.Command {
-	var after string
+	var after, wall string
 	cmd := a.control("reschedule", "Move every message without an attempt to another time",
 		"Makes every message that has had no attempt due at T; each keeps its time to live.",
 		func(ctx context.Context, b batches, ref starter.Ref) error {
-			if after == "" {
-				return usage("--send-after is missing")
-			}
 			at, err := parseTime("send-after", after, a.now())
 			if err != nil {
 				return err
@@ -151,11 +147,23 @@ func (a *app) rescheduleCommand() *cobra.Command {
 				return a.print(res)
 			}
 			now := a.now() // a time in the past is due at once
-			a.printf("batch %s: %s now due %s, %d unchanged\n", res.Batch, isAre(res.Rescheduled, "message"), when(latest(at, now), now), res.Unchanged)
+			a.printf("batch %s: %s now due %s; %s unchanged\n", res.Batch, isAre(res.Rescheduled, "message"), dueAt(latest(at, now), now), number(res.Unchanged))
 			return nil
 		})
-	cmd.Example = "  volley reschedule spring-sale --send-after 2h"
-	cmd.Flags().StringVar(&after, "send-after", "", "due `T`: an RFC 3339 time or a duration from now")
+	cmd.Example = `  volley reschedule spring-sale --send-after 2h
+  volley reschedule spring-sale --at 'tomorrow 09:00' --tz Europe/Berlin`
+	cmd.Flags().StringVar(&after, "send-after", "", "due `T`: an RFC 3339 time or a duration from now such as 10m or 3d")
+	atFlag(cmd, &wall)
+	do := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.readAt(cmd, wall); err != nil {
+			return err
+		}
+		if after == "" {
+			return usage("--send-after or --at is missing")
+		}
+		return do(cmd, args)
+	}
 	return cmd
 }
 
@@ -169,46 +177,68 @@ func (a *app) redriveCommand() *cobra.Command {
 	var f startFlags
 	var q starter.RedriveQuery
 	cmd := &cobra.Command{
-		Use:               "redrive ID",
-		Short:             "Send the messages of an ended batch that failed again, as a new batch",
-		Example:           "  volley redrive spring-sale --state failed,unknown --code http_500",
+		Use:   "redrive ID",
+		Short: "Send messages of an ended batch again, as a new batch",
+		Long: `Sends messages of an ended batch again, as a new batch, at once or at the time that
+is given: those that failed, expired or are unknown, if no states are named. Of the
+unknown ones some may have arrived. The same command answers with the batch that is
+there, also with another time; reschedule moves it. Commands that overlap, as one for
+failed,expired and one for failed, send again what they share.`,
+		Example: `  volley redrive spring-sale --state failed,unknown --code http_500
+  volley redrive spring-sale --state not-sent --at 'tomorrow 09:00' --tz Europe/Berlin`,
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, s := range q.States {
-				if err := checkState(s); err != nil {
-					return err
-				}
+			err := a.readRedrive(cmd, &f, &q)
+			if err != nil {
+				return err
 			}
-			if q.ID != "" && !starter.ValidID(q.ID) {
-				return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", q.ID)
+			c, _, err := a.config(config.LoadWithoutSecrets)
+			if err != nil {
+				return err
 			}
-			return a.on(cmd.Context(), func(b batches) error {
+			if ask := a.confirmation(f.confirmFlags, "", c); ask.asks {
+				q.Ask = ask.confirm
+			}
+			return unstarted(a.on(cmd.Context(), func(b batches) error {
 				s, err := b.Redrive(cmd.Context(), a.ref(args[0]), q)
 				if err != nil {
 					return err
 				}
-				return a.started(cmd.Context(), b, s, f, &outlook{limited: a.anyRate()})
-			})
+				if s.Unknown > 0 && !s.Existing {
+					a.note("%s of them were unknown: they may have arrived before, and do so twice", number(s.Unknown))
+				}
+				return a.started(cmd.Context(), b, s, f, &startContext{limited: a.anyRate()})
+			}))
 		},
 	}
 	f.limit = 100
 	fl := cmd.Flags()
-	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states` (default failed,expired,unknown)")
+	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states`, or not-sent or not-delivered, without those that were rejected\n(default failed,expired,unknown)")
 	fl.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
-	fl.StringVar(&q.ID, "id", "", "the new batch's `id` (default a new one)")
+	fl.StringVar(&q.ID, "id", "", "the new batch's `id` (default one that follows from the batch, the states and the code)")
+	fl.StringVar(&f.sendAfter, "send-after", "", "due `T`: an RFC 3339 time or a duration from now such as 10m or 3d (default at once)")
+	atFlag(cmd, &f.at)
 	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
 	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
-	complete(cmd, "state", completeStates)
+	f.yesFlag(cmd)
+	complete(cmd, "state", completeList(message.StateWords()))
 	return cmd
 }
 
-// completeStates completes the last of several states.
-func completeStates(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	before := typed[:strings.LastIndex(typed, ",")+1]
-	var out []string
-	for _, s := range stateNames() {
-		out = append(out, before+s)
+func (a *app) readRedrive(cmd *cobra.Command, f *startFlags, q *starter.RedriveQuery) error {
+	for _, s := range q.States {
+		if err := checkState(s); err != nil {
+			return err
+		}
 	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	if q.ID != "" && !starter.ValidID(q.ID) {
+		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", q.ID)
+	}
+	if err := a.readAt(cmd, f.at); err != nil || f.sendAfter == "" {
+		return err
+	}
+	var err error
+	q.SendAfter, err = parseTime("send-after", f.sendAfter, a.now())
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -12,26 +13,29 @@ import (
 	"volley/internal/message"
 )
 
-// showEstimate tells a person what a batch will take, in two lines. limited is
+// showEstimate tells a person what a batch will take, in one or two lines. limited is
 // false where none of its accounts has a rate.
 func (a *app) showEstimate(e *message.Estimate, limited bool) {
 	if e == nil {
 		return
 	}
 	a.showSize(e)
-	a.printf("%s%s\n", ending(e, limited, a.now()), expiring(e))
-}
-
-// showSize is the first of the two lines.
-func (a *app) showSize(e *message.Estimate) {
-	size := count(e.Messages, "message")
-	if e.Segments > 0 {
-		size += ", " + count(e.Segments, "segment")
+	if line := strings.TrimPrefix(ending(e, limited, a.now())+expiring(e), "; "); line != "" {
+		a.printf("%s\n", line)
 	}
-	a.printf("%s, about %s (%s at Temporal Cloud's list price)\n", size, count(e.Actions, "action"), dollars(e.Dollars))
 }
 
-// ending says when a batch ends at the rates of its accounts.
+// showSize is the first line.
+func (a *app) showSize(e *message.Estimate) {
+	size := plural(e.Messages, "message")
+	if e.Segments > 0 {
+		size += ", " + plural(e.Segments, "segment")
+	}
+	a.printf("%s, about %s (%s at Temporal Cloud's list price)\n", size, plural(e.Actions, "action"), dollars(e.Dollars))
+}
+
+// ending says when a batch ends at the rates of its accounts; empty is as soon as it
+// can.
 func ending(e *message.Estimate, limited bool, now time.Time) string {
 	soon := e.EndsAt == nil || e.EndsAt.Sub(now) < time.Second
 	switch {
@@ -40,23 +44,23 @@ func ending(e *message.Estimate, limited bool, now time.Time) string {
 	case limited:
 		return "at the accounts' rates it ends at once"
 	case !soon:
-		return "no account has a rate limit; the last message is due about " + atAndIn(*e.EndsAt, now)
+		return "the last message is due about " + atAndIn(*e.EndsAt, now)
 	}
-	return "no account has a rate limit"
+	return ""
 }
 
 func expiring(e *message.Estimate) string {
 	if e.Expiring == 0 {
 		return ""
 	}
-	return "; " + count(e.Expiring, "message") + beforeTurn(e.Expiring)
+	return "; " + plural(e.Expiring, "message") + beforeTurn(e.Expiring)
 }
 
 // warnOfExpiry says on stderr, beside every form of output, that messages would
 // expire.
 func (a *app) warnOfExpiry(e *message.Estimate) {
 	if e != nil && e.Expiring > 0 {
-		a.note("%s of %s%s", humanize.Comma(int64(e.Expiring)), count(e.Messages, "message"), beforeTurn(e.Expiring))
+		a.note("%s of %s%s", number(e.Expiring), plural(e.Messages, "message"), beforeTurn(e.Expiring))
 	}
 }
 
@@ -68,15 +72,8 @@ func beforeTurn(n int) string {
 }
 
 func atAndIn(t, now time.Time) string {
-	return t.UTC().Format("2006-01-02 15:04 UTC") + " (" + relative(t, now) + ")"
-}
-
-// count is plural with separators between thousands.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return humanize.Comma(int64(n)) + " " + noun
+	t = t.In(now.Location())
+	return t.Format("2006-01-02 15:04") + " " + zoneName(t) + " (" + relative(t, now) + ")"
 }
 
 func dollars(d float64) string {
@@ -97,31 +94,31 @@ func limited(b *message.Batch, rates map[string]float64) bool {
 	return false
 }
 
-// foreteller makes the estimate of a request that is not started.
-type foreteller struct {
+// estimator makes the estimate of a request that is not started.
+type estimator struct {
 	estimator *message.Estimator
 	limits    config.Limits
 }
 
-func (a *app) foretell(c *config.Config) *foreteller {
-	return &foreteller{message.NewEstimator(c.Rates(), c.ActionPrice, a.now()), c.Limits}
+func (a *app) newEstimator(c *config.Config) *estimator {
+	return &estimator{message.NewEstimator(c.Rates(), c.ActionPrice, a.now()), c.Limits}
 }
 
 // add takes in the message at i of b unless it is rejected.
-func (f *foreteller) add(b *message.Batch, i int) {
+func (f *estimator) add(b *message.Batch, i int) {
 	if len(b.Messages[i].Problems) > 0 {
 		return
 	}
 	account := ""
-	if way := b.Way(i); len(way) > 0 {
+	if way := b.HopsOf(&b.Messages[i]); len(way) > 0 {
 		account = way[0].Account
 	}
-	f.estimator.Add(account, b.DueAt(i), b.DueAt(i)+b.Validity(i))
+	f.estimator.Add(account, b.DueAt(&b.Messages[i]), b.DueAt(&b.Messages[i])+b.Validity(&b.Messages[i]))
 }
 
-// estimate foretells a batch of total messages with about size bytes; large says
+// estimate estimates a batch of total messages with about size bytes; large says
 // that it does not fit into one workflow.
-func (f *foreteller) estimate(b *message.Batch, total int, size int64, large bool) *message.Estimate {
+func (f *estimator) estimate(b *message.Batch, total int, size int64, large bool) *message.Estimate {
 	dispatch := b.Dispatch
 	if dispatch == "" && f.limits.GroupAbove > 0 && total > f.limits.GroupAbove {
 		dispatch = "group"
@@ -135,7 +132,7 @@ func (f *foreteller) estimate(b *message.Batch, total int, size int64, large boo
 }
 
 // whole estimates a batch that is in memory; nil where there is nothing to start.
-func (f *foreteller) whole(d *intake.Whole) *message.Estimate {
+func (f *estimator) whole(d *intake.Buffered) *message.Estimate {
 	if d.Valid() == 0 {
 		return nil
 	}

@@ -41,6 +41,7 @@ type fake struct {
 	move     message.RescheduleResult
 	names    []string
 	purged   starter.Purged
+	sameErr  error
 
 	large      []message.Message // what StartLarge was given
 	header     *message.Batch
@@ -53,8 +54,15 @@ type fake struct {
 	startCalls int
 }
 
-func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, error) {
+func (f *fake) Start(ctx context.Context, r starter.Request) (starter.Started, error) {
 	f.request, f.ref = r, r.Ref
+	if r.Batch != nil {
+		header := *r.Batch
+		header.Messages = nil
+		if err := f.ask(ctx, r.Ask, &header, r.Batch.Messages, r.Batch.Rejected()); err != nil {
+			return starter.Started{}, err
+		}
+	}
 	f.startCalls++
 	s := f.started
 	if s.ID == "" {
@@ -63,10 +71,25 @@ func (f *fake) Start(_ context.Context, r starter.Request) (starter.Started, err
 	if s.Total == 0 && r.Batch != nil {
 		s.Total, s.Rejected, s.Problems = len(r.Batch.Messages), r.Batch.Rejected(), r.Batch.Problems()
 	}
+	if r.Batch != nil && s.SendAfter == nil {
+		s.SendAfter = message.At(r.Batch.SendAfter)
+	}
 	return s, f.err
 }
 
-func (f *fake) StartLarge(_ context.Context, r starter.Request, in starter.Incoming) (starter.Started, error) {
+// ask proposes a batch, as a starter does.
+func (f *fake) ask(ctx context.Context, ask func(context.Context, *starter.Proposal) error, header *message.Batch, messages []message.Message, rejected int) error {
+	if ask == nil || f.started.Existing {
+		return nil
+	}
+	p := &starter.Proposal{Total: len(messages), Rejected: rejected, Due: moment, Header: header, Estimate: f.started.Estimate, Same: f.started.Same, SameErr: f.sameErr}
+	if len(messages) > 0 {
+		p.First = messages[0]
+	}
+	return ask(ctx, p)
+}
+
+func (f *fake) StartLarge(ctx context.Context, r starter.Request, in starter.Incoming) (starter.Started, error) {
 	f.request, f.ref = r, r.Ref
 	s := starter.Started{ID: r.ID}
 	for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
@@ -83,7 +106,13 @@ func (f *fake) StartLarge(_ context.Context, r starter.Request, in starter.Incom
 		return starter.Started{}, fmt.Errorf("start: %w", err)
 	}
 	f.header = in.Header()
+	all := make([]message.Message, s.Total)
+	copy(all, f.large)
+	if err = f.ask(ctx, r.Ask, f.header, all, s.Rejected); err != nil {
+		return starter.Started{}, err
+	}
 	f.startCalls++
+	s.Same = f.started.Same
 	s.Segments = (s.Total + 999) / 1000
 	s.Estimate = f.started.Estimate
 	return s, f.err
@@ -172,8 +201,11 @@ func (f *fake) Reschedule(_ context.Context, ref starter.Ref, q message.Reschedu
 	return f.move, f.err
 }
 
-func (f *fake) Redrive(_ context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {
+func (f *fake) Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {
 	f.ref, f.asked = ref, q
+	if err := f.ask(ctx, q.Ask, &message.Batch{RedriveOf: ref.ID}, make([]message.Message, f.started.Total), 0); err != nil {
+		return starter.Started{}, err
+	}
 	return f.started, f.err
 }
 
@@ -215,7 +247,7 @@ func (s setting) run(t *testing.T, args ...string) result {
 		open: func(context.Context, *app, *config.Config) (batches, func(), error) {
 			return f, func() { f.closed = true }, nil
 		},
-		terminal: func(io.Writer) bool { return s.terminal }, lean: func() {},
+		terminal: func(io.Writer) bool { return s.terminal }, local: time.FixedZone("LOC", 3600), limitMemory: func() {},
 	}
 	code := a.run(t.Context(), args)
 	return result{code, stdout.String(), stderr.String()}

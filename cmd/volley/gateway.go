@@ -22,7 +22,7 @@ func (a *app) gatewayCommand() *cobra.Command {
 tenants of the configuration, until SIGTERM or Ctrl-C; then requests under way have
 30 s to end. Providers report deliveries at /reports/ACCOUNT. /healthz, /readyz,
 /metrics and /openapi.json are there for everyone who reaches the address.`,
-		Example:           "  volley gateway --config volley.yaml --listen :8080",
+		Example:           "  volley gateway --config examples/volley.yaml --listen :8080",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.gateway(cmd.Context(), listen, public) },
@@ -50,7 +50,8 @@ func (a *app) gateway(ctx context.Context, listen, public string) error {
 	defer reporter.Close()
 	g := gateway.New(gateway.Options{
 		Batches: s.batches, Tenants: s.config.Callers(), Accounts: s.config.Accounts(), Limits: s.config.Intake(), BlueskyWait: s.config.BlueskyWait,
-		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.healthy, Metrics: s.page, Observe: temporalclient.ObserveHTTP(s.metrics), Log: s.log,
+		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.healthy, Metrics: s.page, Observe: temporalclient.ObserveHTTP(s.metrics),
+		CountReports: temporalclient.CountReports(s.metrics), Log: s.log,
 	})
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {

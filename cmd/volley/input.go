@@ -13,45 +13,50 @@ import (
 	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
+	"volley/internal/phone"
 )
 
 // input is a request as the flags describe it.
 type input struct {
-	dialect, account, sendAfter, ttl string
+	dialect, account, sendAfter, at, ttl string
 	// text and channel stand for the header of a CSV file.
-	text, channel string
-	metadata      []string
-	priority      int
-	awaitReports  time.Duration
-	callbackURL   string
-	callbackEach  bool
+	text, channel, defaultRegion string
+	metadata                     []string
+	priority                     int
+	awaitReports                 duration
+	callbackURL                  string
+	callbackEach                 bool
 	// dispatch is empty unless it was asked for.
 	dispatch string
+	selection
 }
 
 func (in *input) flags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&in.dialect, "dialect", "", "the request's format: bird, sinch, imkit, bluesky or volley")
 	f.StringVar(&in.account, "account", "", "send through this `account` instead of the routes")
-	f.StringVar(&in.sendAfter, "send-after", "", "due `T`: an RFC 3339 time or a duration from now")
+	f.StringVar(&in.sendAfter, "send-after", "", "due `T`: an RFC 3339 time or a duration from now such as 10m or 3d")
+	atFlag(cmd, &in.at)
 	f.StringVar(&in.ttl, "ttl", "", "validity `D` of messages without their own, counted from the due time")
 	f.StringVar(&in.text, "text", "", "the text of a CSV file's messages, with ${column} filled in")
 	f.StringVar(&in.channel, "channel", "", "the channel of a CSV file's messages")
+	f.StringVar(&in.defaultRegion, "default-region", "", "where the phone numbers without a country code of a CSV file are written,\n`ISO 3166` as DE or US; default: the tenant's default_region")
 	f.StringArrayVar(&in.metadata, "metadata", nil, "`key=value` of a CSV file's batch, as often as needed")
 	f.IntVar(&in.priority, "priority", 0, "priority of a CSV file's batch, from 1 (first) to 5")
-	f.DurationVar(&in.awaitReports, "await-reports", 0, "how long the messages of a CSV file's batch wait for their delivery reports, up to 72h")
+	f.Var(&in.awaitReports, "await-reports", "how long the messages of a CSV file's batch wait for their delivery reports, up to 72h")
 	f.StringVar(&in.callbackURL, "callback-url", "", "where events of a CSV file's batch go, instead of the tenant's `URL`")
 	f.BoolVar(&in.callbackEach, "callback-messages", false, "tell events of each message of a CSV file's batch, also above 1,000 messages")
 	f.StringVar(&in.dispatch, "dispatch", "", "message (an activity for each attempt) or group (one for many messages); default: what the\nrequest says, or by limits.group_above")
+	in.selection.flags(cmd)
 	offer(cmd, "dialect", dialectNames()...)
 	offer(cmd, "dispatch", "message", "group")
 	complete(cmd, "account", a.completeAccounts)
 }
 
-// given are the flags that decide what the request means, as they were given.
-func given(f *pflag.FlagSet) map[string]string {
+// definingFlags are the flags that decide what the request means, as they were given.
+func definingFlags(f *pflag.FlagSet) map[string]string {
 	out := map[string]string{}
-	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel", "metadata", "priority", "await-reports", "callback-url", "callback-messages"} {
+	for _, name := range []string{"account", "send-after", "ttl", "dispatch", "strict", "text", "channel", "default-region", "metadata", "priority", "await-reports", "callback-url", "callback-messages", "to-column", "map", "ignore-columns", "skip-if", "unique"} {
 		flag := f.Lookup(name)
 		if flag == nil || !flag.Changed || flag.Value.Type() == "bool" && flag.Value.String() == "false" {
 			continue
@@ -71,6 +76,8 @@ func (in *input) forCSV(isCSV bool) error {
 		return usage("--text is for CSV files, the request has texts of its own")
 	case in.channel != "":
 		return usage("--channel is for CSV files, the request has channels of its own")
+	case in.defaultRegion != "":
+		return usage("--default-region is for CSV files, the request has a defaultRegion of its own or no place for one")
 	case len(in.metadata) > 0:
 		return usage("--metadata is for CSV files, the request has metadata of its own")
 	case in.priority != 0:
@@ -80,7 +87,7 @@ func (in *input) forCSV(isCSV bool) error {
 	case in.callbackURL != "" || in.callbackEach:
 		return usage("--callback-url and --callback-messages are for CSV files, the request has callbacks of its own")
 	}
-	return nil
+	return in.selection.forCSV()
 }
 
 func (in *input) check() error {
@@ -114,7 +121,15 @@ func (a *app) options(in input, c *config.Config) (o intake.Options, err error) 
 	if o.Priority = in.priority; o.Priority < 0 || o.Priority > 5 {
 		return o, usage("--priority %d: expected 1 (first) to 5", o.Priority)
 	}
-	o.AwaitReports = in.awaitReports
+	if err := in.selection.options(&o); err != nil {
+		return o, err
+	}
+	if o.DefaultRegion = in.defaultRegion; o.DefaultRegion != "" {
+		if o.DefaultRegion, err = phone.Region(in.defaultRegion); err != nil {
+			return o, usage("--default-region %q: %w", in.defaultRegion, err)
+		}
+	}
+	o.AwaitReports = time.Duration(in.awaitReports)
 	if in.callbackURL != "" || in.callbackEach {
 		o.Callbacks = &message.Callbacks{URL: in.callbackURL, Messages: in.callbackEach}
 	}
@@ -145,31 +160,6 @@ func (in *input) pairs() (json.RawMessage, error) {
 	return json.Marshal(m)
 }
 
-// showProblems lists problems for a person, at most limit of them.
-func (a *app) showProblems(problems message.Problems, limit int) {
-	shown := clipped(problems, limit)
-	a.problemTable(shown)
-	a.unshown(len(problems) - len(shown))
-}
-
-func (a *app) unshown(rest int) {
-	if rest > 0 {
-		a.printf("… and %s, --problems all shows them\n", plural(rest, "more problem"))
-	}
-}
-
-func (a *app) problemTable(problems message.Problems) {
-	t := &table{}
-	for _, p := range problems {
-		path := p.Path
-		if path == "" {
-			path = "(the whole request)"
-		}
-		t.row(cell{path, 0}, cell{p.Code, red}, cell{p.Detail, 0})
-	}
-	a.table(t)
-}
-
 // clipped are the first problems, never nil.
 func clipped(problems message.Problems, limit int) message.Problems {
 	if limit >= 0 && len(problems) > limit {
@@ -183,5 +173,5 @@ func clipped(problems message.Problems, limit int) message.Problems {
 
 // expiry is when the message at i ends to be valid.
 func expiry(b *message.Batch, i int) time.Time {
-	return time.UnixMilli(b.DueAt(i) + b.Validity(i)).UTC()
+	return time.UnixMilli(b.DueAt(&b.Messages[i]) + b.Validity(&b.Messages[i])).UTC()
 }

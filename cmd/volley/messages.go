@@ -15,7 +15,7 @@ func (a *app) messagesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "messages ID",
 		Short:             "Show a page of a batch's messages",
-		Example:           "  volley messages spring-sale --state failed --limit 20",
+		Example:           "  volley messages spring-sale --state failed,expired --limit 20",
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,11 +45,12 @@ func (a *app) messagesCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.State, "state", "", "only messages in this `state`")
+	f.StringVar(&q.State, "state", "", "only messages in these `states`, such as failed,expired or not-sent or not-delivered")
+	f.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
 	f.IntVar(&q.Limit, "limit", 100, "how many, at most 500")
 	f.StringVar(&q.Cursor, "cursor", "", "where the page before ended")
 	f.Int64Var(&q.Since, "since", 0, "only messages that changed after this `rev`")
-	offer(cmd, "state", stateNames()...)
+	complete(cmd, "state", completeList(message.StateWords()))
 	return cmd
 }
 
@@ -57,7 +58,7 @@ func checkState(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := message.ParseState(s); err != nil {
+	if _, err := message.ParseStates(s); err != nil {
 		return usage("--state: %w", err)
 	}
 	return nil
@@ -73,7 +74,7 @@ func (a *app) showPage(page message.Page) {
 	t.row(headings("#", "to", "state", "account", "channel", "attempts", "due", "ended", "code", "detail")...)
 	for _, r := range page.Messages {
 		t.row(
-			cell{strconv.Itoa(r.Index), faint}, cell{r.To, 0}, cell{r.State.String(), stateColour(r.State)}, cell{r.Account, 0},
+			cell{strconv.Itoa(r.Index), faint}, cell{r.To, 0}, cell{r.State.Text(), stateColour(r.State)}, cell{r.Account, 0},
 			cell{r.Channel, 0}, cell{strconv.Itoa(r.Attempts), 0}, cell{relativeTo(r.DueAt, now), 0}, cell{relativeTo(r.FinishedAt, now), 0},
 			cell{r.Code, 0}, cell{r.Detail, 0},
 		)
@@ -126,7 +127,7 @@ func (a *app) messageCommand() *cobra.Command {
 	}
 }
 
-// messageDocument always has a trail, which rows of pages leave out.
+// messageDocument is a row that always has a trail; rows of pages have none.
 type messageDocument struct {
 	message.Row
 	Trail []message.TrailRow `json:"trail"`
@@ -139,11 +140,12 @@ func (a *app) showMessage(r message.Row) {
 	t := &table{}
 	line, at := t.facts(now)
 	line("message", rowName(r))
+	line("written as", r.Given)
 	line("id", r.ID)
 	if r.Reference != nil {
 		line("reference", *r.Reference)
 	}
-	t.row(cell{"state", faint}, cell{r.State.String(), stateColour(r.State)})
+	t.row(cell{"state", faint}, cell{r.State.Text(), stateColour(r.State)})
 	line("channel", r.Channel)
 	line("account", r.Account)
 	at("due", r.DueAt)
@@ -162,11 +164,12 @@ func (a *app) showMessage(r message.Row) {
 }
 
 func (a *app) showTrail(trail []message.TrailRow) {
+	zone := a.now().Location()
 	t := &table{right: map[int]bool{2: true}}
 	t.row(headings("at", "account", "attempt", "event", "code", "detail")...)
 	for _, e := range trail {
 		t.row(
-			cell{absolute(e.At), 0}, cell{e.Account, 0}, cell{strconv.Itoa(e.Attempt), 0},
+			cell{absolute(e.At.In(zone)), 0}, cell{e.Account, 0}, cell{strconv.Itoa(e.Attempt), 0},
 			cell{string(e.Event), eventColour(e.Event)}, cell{e.Code, 0}, cell{e.Detail, 0},
 		)
 	}

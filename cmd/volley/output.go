@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
@@ -23,7 +25,23 @@ func encode(w io.Writer, v any) error {
 // print writes the one JSON document of a command.
 func (a *app) print(v any) error { return encode(a.stdout, v) }
 
-func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }
+// printf writes to stdout what a person reads; every text in args is made printable.
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, harmless(args)...) }
+
+// harmless makes the texts in args printable.
+func harmless(args []any) []any {
+	out := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			arg = printable(v)
+		case error:
+			arg = printable(v.Error())
+		}
+		out[i] = arg
+	}
+	return out
+}
 
 // colour is the number of an ANSI colour; 0 is none.
 type colour int
@@ -57,6 +75,39 @@ func (t *table) texts(texts ...string) {
 		cells[i].text = s
 	}
 	t.row(cells...)
+}
+
+// width is that of the whole table.
+func (t *table) width() int {
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], uniseg.StringWidth(printable(c.text)))
+		}
+	}
+	total := 2 * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	return total
+}
+
+// drop takes a column out.
+func (t *table) drop(column int) {
+	right := map[int]bool{}
+	for i := range t.right {
+		if i > column {
+			i--
+		}
+		right[i] = true
+	}
+	t.right = right
+	for i, row := range t.rows {
+		t.rows[i] = slices.Delete(row, column, column+1)
+	}
 }
 
 // table writes t to stdout, in colour where that is a terminal that wants it.
@@ -97,7 +148,7 @@ func (a *app) table(t *table) {
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	a.printf("%s", out.String())
+	_, _ = io.WriteString(a.stdout, out.String()) // each cell is printable
 }
 
 // colours reports whether stdout is a terminal and NO_COLOR is not set.
@@ -108,14 +159,40 @@ func (a *app) colours() bool {
 	return a.terminal(a.stdout)
 }
 
-// printable keeps what others wrote from steering the terminal.
+// printable keeps what others wrote from steering the terminal: control characters and
+// ends of lines become spaces, and what changes the direction of text, or cannot be
+// seen and is in no word, shows its code.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+	harmful := func(r rune) bool { return unicode.IsControl(r) || hidden(r) }
+	if strings.IndexFunc(s, harmful) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	var out strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
+			out.WriteByte(' ')
+		case hidden(r):
+			fmt.Fprintf(&out, "<U+%04X>", r)
+		default:
+			out.WriteRune(r) // a byte that is no UTF-8 is U+FFFD by now
 		}
-		return r
-	}, s)
+	}
+	return out.String()
+}
+
+// hidden reports whether r is a format character that cannot be seen. Joiners are none
+// of them: words of many scripts and emoji have them.
+func hidden(r rune) bool {
+	const nonJoiner, joiner = 0x200C, 0x200D
+	switch {
+	case r < 0x80:
+		return false
+	case r == nonJoiner, r == joiner, r >= 0xE0020 && r <= 0xE007F, // the last are of flags
+		unicode.Is(unicode.Prepended_Concatenation_Mark, r): // seen, in numbers and the like
+		return false
+	}
+	return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // clipWidth cuts s to a number of columns.
@@ -145,12 +222,26 @@ func stateColour(s message.State) colour {
 	return 0
 }
 
-func batchColour(s message.BatchState) colour {
-	switch s {
-	case message.BatchCompleted:
-		return green
+// batchColour is red as soon as a message has failed, and green only where every one
+// was sent.
+func batchColour(st message.Status) colour {
+	var worst colour
+	if c := st.Counts; c != nil {
+		switch {
+		case c[message.Failed]+c[message.Undelivered] > 0:
+			return red
+		case c[message.Sent]+c[message.Delivered]+c.Open() < st.Total:
+			worst = yellow
+		}
+	}
+	switch st.State {
 	case message.BatchFailed:
 		return red
+	case message.BatchCompleted:
+		if worst == 0 {
+			return green
+		}
+		return worst
 	case message.BatchPaused, message.BatchCanceling, message.BatchCanceled:
 		return yellow
 	case message.BatchRunning:
@@ -159,13 +250,10 @@ func batchColour(s message.BatchState) colour {
 	return 0
 }
 
-// plural writes "1 message", "2 messages".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+// number writes 5,000, and plural "1 message" or "5,000 messages".
+func number(n int) string { return message.Number(n) }
+
+func plural(n int, noun string) string { return message.Plural(n, noun) }
 
 // facts returns what adds a line of a name and a value, and one of a name and a
 // time; an empty value and no time add none.

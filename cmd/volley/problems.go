@@ -12,25 +12,18 @@ import (
 	"volley/internal/message"
 )
 
-const (
-	// tableProblems is how many problems make a table where they are shown as they
-	// are found.
-	tableProblems = 100
-	// spoolBytes is how much of a spool is in memory.
-	spoolBytes = 256 << 10
-)
+// spoolBytes is how much of a spool is in memory.
+const spoolBytes = 256 << 10
 
 // problemLog takes the problems of a request one by one, in memory that does not
 // grow with their number.
 type problemLog struct {
-	// limit is how many are wanted; -1 is all.
+	// limit is how many are wanted, or how many kinds of them in groups; -1 is all.
 	limit int
-	// show writes problems for a person as they are found; nil keeps them for a
-	// document.
-	show func(message.Problems)
+	// groups gathers them for a person; nil keeps them for a document.
+	groups *problemGroups
 
 	found int
-	held  message.Problems
 	kept  spool
 }
 
@@ -38,35 +31,23 @@ type problemLog struct {
 func (l *problemLog) Add(problems ...message.Problem) error {
 	for _, p := range problems {
 		l.found++
-		if l.limit >= 0 && l.found > l.limit {
-			continue
-		}
-		if l.show == nil {
+		switch {
+		case l.groups != nil:
+			l.groups.add(p)
+		case l.limit < 0 || l.found <= l.limit:
 			if err := l.kept.add(p); err != nil {
 				return fmt.Errorf("keep the problems: %w", err)
 			}
-			continue
-		}
-		if l.held = append(l.held, p); len(l.held) == tableProblems {
-			l.flush()
 		}
 	}
 	return nil
 }
 
-func (l *problemLog) flush() {
-	if l.show != nil && len(l.held) > 0 {
-		l.show(l.held)
-		l.held = l.held[:0]
+// show lists the problems for a person.
+func (l *problemLog) show(a *app) {
+	if l.groups != nil {
+		a.showGroups(l.groups, l.limit)
 	}
-}
-
-// unshown is how many were found beyond the limit.
-func (l *problemLog) unshown() int {
-	if l.limit < 0 {
-		return 0
-	}
-	return max(l.found-l.limit, 0)
 }
 
 func (l *problemLog) close() { l.kept.close() }
@@ -80,8 +61,8 @@ func (a *app) printWith(doc any, log *problemLog) error {
 	return w.Flush()
 }
 
-// writeWith writes doc, in which "problems" is an empty list, with those that log
-// has kept in its place; goesOn means that the object has been begun already.
+// writeWith writes doc with the problems of log in place of its empty list "problems".
+// goesOn means that the object has been begun already.
 func writeWith(w *bufio.Writer, doc any, log *problemLog, goesOn bool) error {
 	var text bytes.Buffer
 	if err := encode(&text, doc); err != nil {

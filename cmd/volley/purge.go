@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
+	"volley/internal/message"
 	"volley/starter"
 )
 
@@ -56,9 +56,9 @@ func (a *app) age(olderThan string) (time.Duration, error) {
 		}
 		return c.StoreRetention, nil
 	}
-	d, err := config.ParseDuration(olderThan)
-	if err != nil {
-		return 0, usage("--older-than %q %w", olderThan, err)
+	d, err := message.ParseDuration(olderThan)
+	if err != nil || d < 0 {
+		return 0, usage("--older-than %q must be a duration such as 30s, 15m, 12h or 30d", olderThan)
 	}
 	return d, nil
 }
@@ -78,14 +78,14 @@ func (a *app) showPurged(p starter.Purged, dry bool) error {
 	t.row(headings("batch", "tenant", "objects", "size", "last written", "why")...)
 	now := a.now()
 	for _, f := range p.List {
-		t.texts(f.Batch, f.Tenant, strconv.Itoa(f.Objects), size(f.Bytes), when(f.Written, now), f.Reason)
+		t.texts(f.Batch, f.Tenant, number(f.Objects), size(f.Bytes), when(f.Written, now), f.Reason)
 	}
 	a.table(t)
 	verb := "removed"
 	if dry {
 		verb = "would remove"
 	}
-	a.printf("%s %s with %s, %s\n", verb, count(p.Folders, "folder"), count(p.Objects, "object"), size(p.Bytes))
+	a.printf("%s %s with %s, %s\n", verb, plural(p.Folders, "folder"), plural(p.Objects, "object"), size(p.Bytes))
 	return nil
 }
 
@@ -106,7 +106,7 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 			}
 			return a.on(cmd.Context(), func(b batches) error {
 				err := b.Delete(cmd.Context(), a.ref(args[0]))
-				lingers := errors.Is(err, starter.ErrLingers)
+				lingers := errors.Is(err, starter.ErrDeletionPending)
 				if err != nil && !lingers {
 					return err
 				}

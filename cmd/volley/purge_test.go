@@ -48,7 +48,7 @@ func TestDelete(t *testing.T) {
 	f := &fake{}
 	require.Equal(t, 0, setting{fake: f}.run(t, "delete", "b1", "--tenant", "acme").code)
 	require.Equal(t, starter.Ref{Tenant: "acme", ID: "b1"}, f.ref)
-	for err, code := range map[error]int{starter.ErrNotFound: 4, starter.ErrUnreachable: 1, starter.ErrRuns: 1} {
+	for err, code := range map[error]int{starter.ErrNotFound: 4, starter.ErrUnreachable: 1, starter.ErrStillRunning: 1} {
 		require.Equal(t, code, with(fake{err: err})().run(t, "delete", "b1").code)
 	}
 }

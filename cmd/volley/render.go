@@ -14,12 +14,12 @@ type rendered struct {
 	Text    *string         `json:"text"`
 	Content json.RawMessage `json:"content"`
 
-	way []message.Hop
+	hops []message.Hop
 }
 
 // render shows every message of a batch. A content that cannot be filled in is
 // one more problem.
-func (a *app) render(d *intake.Whole, recipient func(int) string) []rendered {
+func (a *app) render(d *intake.Buffered, recipient func(int) string) []rendered {
 	out := make([]rendered, len(d.Batch.Messages))
 	for i := range out {
 		m := &d.Batch.Messages[i]
@@ -35,7 +35,7 @@ func (a *app) render(d *intake.Whole, recipient func(int) string) []rendered {
 func (a *app) renderOne(b *message.Batch, i, index int, recipient func(int) string) rendered {
 	m := &b.Messages[i]
 	now := a.now()
-	rec := message.Record{State: message.Scheduled, Due: b.DueAt(i), Expires: expiry(b, i).UnixMilli()}
+	rec := message.Record{State: message.Scheduled, Due: b.DueAt(&b.Messages[i]), Expires: expiry(b, i).UnixMilli()}
 	switch {
 	case rec.Expires <= now.UnixMilli():
 		rec.State, rec.Code, rec.Detail = message.Expired, "expired", "its validity is over by now"
@@ -53,7 +53,7 @@ func (a *app) renderOne(b *message.Batch, i, index int, recipient func(int) stri
 	if len(m.Problems) > 0 {
 		rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
 	}
-	out := rendered{Row: b.RowOf(message.Key{}, i, &rec), way: b.Way(i)}
+	out := rendered{Row: b.RowOf(message.Key{}, i, &b.Messages[i], &rec), hops: b.HopsOf(&b.Messages[i])}
 	out.Index, out.ID = index, "" // there is no id before the batch has its own
 	if rec.State != message.Rejected {
 		out.Text, out.Content = &text, content
@@ -66,7 +66,10 @@ func (a *app) showRendered(m rendered) {
 	a.printf("\n")
 	t := &table{}
 	t.row(cell{"message", faint}, cell{m.name(), 0})
-	t.row(cell{"state", faint}, cell{m.State.String(), stateColour(m.State)})
+	if m.Given != "" {
+		t.row(cell{"written as", faint}, cell{m.Given, 0})
+	}
+	t.row(cell{"state", faint}, cell{m.State.Text(), stateColour(m.State)})
 	if m.State == message.Rejected {
 		t.row(cell{"why", faint}, cell{m.Code + ": " + m.Detail, 0})
 		a.table(t)
@@ -87,11 +90,11 @@ func (r rendered) name() string { return rowName(r.Row) }
 
 // through names the hops in the order in which they are tried.
 func (r rendered) through() string {
-	if len(r.way) == 0 {
+	if len(r.hops) == 0 {
 		return strings.TrimSpace(r.Channel + " (routing is not checked)")
 	}
-	hops := make([]string, len(r.way))
-	for i, h := range r.way {
+	hops := make([]string, len(r.hops))
+	for i, h := range r.hops {
 		hops[i] = h.Account
 		if len(h.Channels) > 0 {
 			hops[i] += " (" + strings.Join(h.Channels, ", ") + ")"

@@ -2,12 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,21 +20,26 @@ import (
 	"volley/starter"
 )
 
-type resultsFlags struct{ format, state, out string }
+type resultsFlags struct {
+	format, out string
+	columns     []string
+	starter.ResultQuery
+}
 
 func (a *app) resultsCommand() *cobra.Command {
 	var f resultsFlags
 	cmd := &cobra.Command{
-		Use:               "results ID",
-		Short:             "Write one row per message, of a batch of any size",
-		Example:           "  volley results spring-sale --format csv --out results.csv",
+		Use:   "results ID",
+		Short: "Write one row per message, of a batch of any size",
+		Example: `  volley results spring-sale --format csv --out results.csv
+  volley results spring-sale --format csv --state not-sent --columns to,reference,code`,
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.format != "jsonl" && f.format != "csv" {
 				return usage("--format %q, expected jsonl or csv", f.format)
 			}
-			if err := checkState(f.state); err != nil {
+			if err := errors.Join(checkState(f.State), checkColumns(f.columns)); err != nil {
 				return err
 			}
 			return a.on(cmd.Context(), func(b batches) error {
@@ -39,21 +49,24 @@ func (a *app) resultsCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "jsonl", "jsonl or csv")
-	fl.StringVar(&f.state, "state", "", "only messages in this `state`")
+	fl.StringVar(&f.State, "state", "", "only messages in these `states`, such as failed,expired or not-sent or not-delivered")
+	fl.StringVar(&f.Code, "code", "", "only messages that ended with this `code`")
+	fl.StringSliceVar(&f.columns, "columns", nil, "only these `columns`, in this order (default all)")
 	fl.StringVar(&f.out, "out", "", "write to this `file`, which appears once it is complete, instead of stdout")
 	offer(cmd, "format", "jsonl", "csv")
-	offer(cmd, "state", stateNames()...)
+	complete(cmd, "state", completeList(message.StateWords()))
+	complete(cmd, "columns", completeList(message.RowColumns()))
 	return cmd
 }
 
 func (a *app) results(ctx context.Context, b batches, ref starter.Ref, f resultsFlags) error {
 	if f.out == "" || f.out == "-" {
-		_, err := writeRows(ctx, a.stdout, b, ref, f)
+		_, err := writeRows(ctx, a.stdout, b, ref, f, a.terminal(a.stdout))
 		return err
 	}
 	var n int
 	err := atomically(f.out, func(w io.Writer) (err error) {
-		n, err = writeRows(ctx, w, b, ref, f)
+		n, err = writeRows(ctx, w, b, ref, f, false)
 		return err
 	})
 	if err != nil {
@@ -76,11 +89,12 @@ type rowWriter interface {
 	flush() error
 }
 
-func writeRows(ctx context.Context, w io.Writer, b batches, ref starter.Ref, f resultsFlags) (n int, err error) {
+// writeRows writes rows to w; screen says that w is a terminal.
+func writeRows(ctx context.Context, w io.Writer, b batches, ref starter.Ref, f resultsFlags, screen bool) (n int, err error) {
 	buffered := bufio.NewWriter(w)
-	var rows rowWriter = jsonRows{buffered}
+	var rows rowWriter = jsonRows{buffered, f.columns}
 	if f.format == "csv" {
-		rows = csvRows{csv.NewWriter(buffered), buffered}
+		rows = newCSV(buffered, f.columns, screen)
 	}
 	// A batch that does not exist gets no header.
 	begun := false
@@ -91,7 +105,7 @@ func writeRows(ctx context.Context, w io.Writer, b batches, ref starter.Ref, f r
 		begun = true
 		return rows.start()
 	}
-	for row, err := range b.Results(ctx, ref, starter.ResultQuery{State: f.state}) {
+	for row, err := range b.Results(ctx, ref, f.ResultQuery) {
 		if err == nil {
 			err = begin()
 		}
@@ -110,19 +124,85 @@ func writeRows(ctx context.Context, w io.Writer, b batches, ref starter.Ref, f r
 	return n, rows.flush()
 }
 
-type jsonRows struct{ w *bufio.Writer }
+func checkColumns(columns []string) error {
+	for i, name := range columns {
+		if !slices.Contains(message.RowColumns(), name) {
+			return usage("--columns: there is no column %q, expected some of %s", name, strings.Join(message.RowColumns(), ","))
+		}
+		if slices.Contains(columns[:i], name) {
+			return usage("--columns: %s is named twice", name)
+		}
+	}
+	return nil
+}
 
-func (j jsonRows) start() error            { return nil }
-func (j jsonRows) row(r message.Row) error { return encode(j.w, r) }
-func (j jsonRows) flush() error            { return j.w.Flush() }
+// jsonRows writes JSON lines, with all members or with those that are chosen.
+type jsonRows struct {
+	w       *bufio.Writer
+	columns []string
+}
 
+func (j jsonRows) start() error { return nil }
+
+func (j jsonRows) row(r message.Row) error {
+	if j.columns == nil {
+		return encode(j.w, r)
+	}
+	var whole bytes.Buffer
+	if err := encode(&whole, r); err != nil {
+		return err
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(whole.Bytes(), &members); err != nil {
+		return err
+	}
+	sep := "{"
+	for _, name := range j.columns {
+		fmt.Fprintf(j.w, "%s%q:%s", sep, name, members[name]) // flush tells of every error
+		sep = ","
+	}
+	_, err := j.w.WriteString("}\n")
+	return err
+}
+
+func (j jsonRows) flush() error { return j.w.Flush() }
+
+// csvRows writes CSV, with all columns or with those that are chosen.
 type csvRows struct {
 	c *csv.Writer
 	w *bufio.Writer
+	// columns are the places of what is chosen; nil is all.
+	columns []int
+	// screen means that the cells are for a terminal.
+	screen bool
 }
 
-func (c csvRows) start() error            { return c.c.Write(message.RowColumns()) }
-func (c csvRows) row(r message.Row) error { return c.c.Write(r.Columns()) }
+func newCSV(w *bufio.Writer, columns []string, screen bool) csvRows {
+	c := csvRows{c: csv.NewWriter(w), w: w, screen: screen}
+	for _, name := range columns {
+		c.columns = append(c.columns, slices.Index(message.RowColumns(), name))
+	}
+	return c
+}
+
+func (c csvRows) start() error            { return c.write(message.RowColumns()) }
+func (c csvRows) row(r message.Row) error { return c.write(r.Columns()) }
+
+func (c csvRows) write(cells []string) error {
+	if c.columns != nil {
+		all := cells
+		cells = make([]string, len(c.columns))
+		for i, at := range c.columns {
+			cells[i] = all[at]
+		}
+	}
+	if c.screen {
+		for i := range cells {
+			cells[i] = printable(cells[i])
+		}
+	}
+	return c.c.Write(cells)
+}
 
 func (c csvRows) flush() error {
 	c.c.Flush()

@@ -17,14 +17,14 @@ import (
 	"volley/starter"
 )
 
-// service is what a process works with that runs until it is told to end: a worker or
-// a gateway.
+// service is what a long-running process works with: a worker or a gateway.
 type service struct {
 	log      *zap.Logger
 	config   *config.Config
 	accounts *provider.Registry
 	temporal client.Client
-	identity string
+	// identity and namespace are the client's.
+	identity, namespace string
 	// store is nil where there is none.
 	store   *store.Store
 	batches *starter.Starter
@@ -68,7 +68,7 @@ func (s *service) open(ctx context.Context, a *app, check func(*config.Config) e
 	if err != nil {
 		return err
 	}
-	s.identity = settings.Identity
+	s.identity, s.namespace = settings.Identity, settings.Namespace
 	if s.temporal, err = temporalclient.Dial(ctx, o); err != nil {
 		return err
 	}
@@ -79,8 +79,9 @@ func (s *service) open(ctx context.Context, a *app, check func(*config.Config) e
 	if s.store != nil {
 		s.ends = append(s.ends, func() { _ = s.store.Close() }) // nothing is under way
 	}
-	so := starterOptions(s.config, settings.Namespace, s.log)
+	so := starterOptions(s.config, s.namespace, s.log)
 	so.Store = s.store
+	askAgain(&so, o)
 	s.batches = starter.New(s.temporal, so)
 	warnMissing(ctx, s.batches, s.log)
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,42 +16,47 @@ import (
 type request struct {
 	*intake.Request
 	file *file
+	// excluded are the recipients that are left out; nil is none.
+	excluded *intake.Exclusion
 }
 
-// request opens the request in the file called name, "-" being stdin. Without routed
-// no ways are decided. The caller closes it.
+// request opens the request in the named file, "-" being stdin. Without routed no hops
+// are decided. The caller closes it.
 func (a *app) request(in input, strict bool, name string, c *config.Config, routed bool) (*request, error) {
 	o, err := a.options(in, c)
 	if err != nil {
 		return nil, err
 	}
 	o.Strict = strict
+	caller := c.Caller(a.tenant)
+	if o.Exclude, err = a.exclusion(&in.selection, name, cmp.Or(o.DefaultRegion, caller.Region)); err != nil {
+		return nil, err
+	}
 	f, err := a.file(name)
 	if err != nil {
 		return nil, err
 	}
 	o.Size = f.size
-	caller := c.Caller(a.tenant)
 	if !routed {
 		caller.Router = nil
 	}
 	q, err := intake.Open(f, caller, c.Intake(), o)
-	if err == nil {
+	if err == nil && !q.IsEmpty() { // what is empty says so itself
 		err = in.forCSV(q.IsCSV())
 	}
 	if err != nil {
 		f.close()
 		return nil, err
 	}
-	return &request{Request: q, file: f}, nil
+	return &request{Request: q, file: f, excluded: o.Exclude}, nil
 }
 
 func (r *request) close() { r.file.close() }
 
 // incoming begins to read a request message by message.
-func (a *app) incoming(r *request, log *problemLog) (*intake.Incoming, error) {
-	a.lean()
-	in, err := r.Incoming(log)
+func (a *app) incoming(r *request, log *problemLog) (*intake.Streamed, error) {
+	a.limitMemory()
+	in, err := r.Streamed(log)
 	if err != nil {
 		return nil, r.file.failed(err)
 	}
@@ -97,7 +103,7 @@ func (f *file) failed(err error) error {
 		return err
 	}
 	if f.size > 0 {
-		err = fmt.Errorf("read %s (%d bytes): %w", f.name, f.size, err)
+		err = fmt.Errorf("read %s (%s): %w", f.name, plural(int(f.size), "byte"), err)
 	} else {
 		err = fmt.Errorf("read %s: %w", f.name, err)
 	}

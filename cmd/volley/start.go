@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 // startFlags are start's own flags beside those of the request.
 type startFlags struct {
 	input
+	confirmFlags
 	id, problems        string
 	strict, wait, watch bool
 	limit               int
@@ -24,6 +26,13 @@ type startFlags struct {
 // startDocument is what start and redrive answer.
 type startDocument struct {
 	starter.Started
+	// Excluded is how many of the rejected messages are left out as asked.
+	Excluded int `json:"excluded"`
+	// Warnings are what should be known and what stops nothing.
+	Warnings message.Problems `json:"warnings"`
+	// SameAs is the batch with the same content that went out before; null is none, or
+	// that it is not known.
+	SameAs *string `json:"sameAs"`
 	// Status is there once the batch has been waited for.
 	Status *message.Status `json:"status,omitempty"`
 }
@@ -35,23 +44,27 @@ func (a *app) startCommand() *cobra.Command {
 		Short: "Validate and start a batch",
 		Long: `Reads a request of any size, refuses what is wrong with it and starts the rest as a
 batch. Volley's own JSON lines and CSV are never in memory as a whole. The same --id
-with the same content answers with the batch that is there.`,
-		Example: "  volley start --dialect volley --account hook --id spring-sale --wait batch.json",
-		Args:    needs("FILE"),
+with the same content answers with the batch that is there. What went out within a
+day to the same recipients is named, whatever its id. At a terminal it asks before
+more than confirm_above messages (1,000); VOLLEY_NO_INPUT=1 and CI ask nothing.`,
+		Example: `  volley start --dialect volley --id reminders --wait examples/volley.json
+  volley start --dialect volley --text 'Hi ${name}' --at 'tomorrow 09:00' --tz Europe/Berlin examples/volley.csv`,
+		Args: needs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := errors.Join(f.check(), a.readAt(cmd, f.at)); err != nil {
 				return err
 			}
-			return a.start(cmd, f, args[0])
+			return unstarted(a.start(cmd, f, args[0]))
 		},
 	}
-	f.flags(a, cmd)
+	f.input.flags(a, cmd)
+	f.confirmFlags.flags(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.id, "id", "", "the batch's `id` (default a new one)")
 	fl.BoolVar(&f.strict, "strict", false, "start nothing if any message has a problem")
 	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
 	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
-	fl.StringVar(&f.problems, "problems", "100", "how many problems to show, or all")
+	fl.StringVar(&f.problems, "problems", "100", "how many problems to show, or how many kinds of them as text; or all")
 	offer(cmd, "problems", "all")
 	return cmd
 }
@@ -60,7 +73,7 @@ func (f *startFlags) check() (err error) {
 	if f.id != "" && !starter.ValidID(f.id) {
 		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores, starting with a letter or digit", f.id)
 	}
-	if err := f.input.check(); err != nil {
+	if err := errors.Join(f.input.check(), f.confirmFlags.check()); err != nil {
 		return err
 	}
 	f.limit, err = problemLimit(f.problems)
@@ -80,6 +93,7 @@ func problemLimit(s string) (int, error) {
 }
 
 func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
+	a.batch = f.id
 	c, found, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err
@@ -92,10 +106,12 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		return err
 	}
 	defer r.close()
-	if !r.Small() {
-		return a.startLarge(cmd, f, r, c)
+	q := a.confirmation(f.confirmFlags, file, c)
+	if !r.IsBuffered() {
+		return a.startLarge(cmd, f, r, c, q)
 	}
-	d := r.Whole()
+	d := r.Buffered()
+	a.warn(d.Warnings)
 	if err := d.Refusal(); err != nil {
 		return a.refused(f, d, err)
 	}
@@ -105,21 +121,26 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		return err
 	}
 	defer done()
-	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.Body, Flags: given(cmd.Flags()), Batch: d.Batch})
+	o := &startContext{limited: limited(d.Batch, c.Rates()), excluded: d.Excluded, warnings: d.Warnings}
+	q.before = func() {
+		o.shown = true
+		a.showProblems(d.Problems, f.limit)
+	}
+	q.estimate = func() *message.Estimate { return a.newEstimator(c).whole(d) }
+	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.Body, Flags: r.definingFlags(cmd.Flags()), Batch: d.Batch, Ask: q.confirm})
 	if err != nil {
-		return err
+		return a.refusedLater(f, d.Total(), err)
 	}
 	if s.Estimate == nil && !s.Existing {
-		s.Estimate = a.foretell(c).whole(d)
+		s.Estimate = a.newEstimator(c).whole(d)
 	}
-	if s.Segments > 0 || !s.Existing {
-		s.Problems = d.Problems // a large batch answers with its first ones only
-	}
-	return a.started(ctx, b, s, f, &outlook{limited: limited(d.Batch, c.Rates())})
+	s.Problems = d.Problems // a large batch answers with its first ones only, and has those that are left out
+	a.warnUnsearchable(c.SearchMetadata, d.Batch.Metadata)
+	return a.started(ctx, b, s, f, o)
 }
 
 // startLarge starts a request that is read message by message.
-func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config.Config) error {
+func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config.Config, q *confirmation) error {
 	log := a.problemLog(f.limit)
 	defer log.close()
 	in, err := a.incoming(r, log)
@@ -136,68 +157,94 @@ func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config
 		return err
 	}
 	defer done()
-	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Flags: given(cmd.Flags())}, in)
+	shown := false
+	q.before = func() {
+		shown = true
+		log.show(a)
+		a.warn(in.Warnings())
+	}
+	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Flags: r.definingFlags(cmd.Flags()), Ask: q.confirm}, in)
 	if err != nil && in.Refused() {
 		return a.refusedLarge(f, in, log)
 	}
 	if err != nil {
-		return err
+		return a.refusedLater(f, in.Total(), err)
 	}
-	return a.started(ctx, b, s, f, &outlook{limited: limited(in.Header(), c.Rates()), log: log})
+	a.warnUnsearchable(c.SearchMetadata, in.Header().Metadata)
+	if shown {
+		log.groups = nil
+	} else {
+		a.warn(in.Warnings())
+	}
+	return a.started(ctx, b, s, f, &startContext{limited: limited(in.Header(), c.Rates()), log: log, excluded: in.Excluded(), warnings: in.Warnings()})
 }
 
 // problemLog keeps problems for a document, or shows them as they are found.
 func (a *app) problemLog(limit int) *problemLog {
 	log := &problemLog{limit: limit}
 	if !a.json() {
-		log.show = a.problemTable
+		log.groups = &problemGroups{}
 	}
 	return log
 }
 
 // refused shows the problems of a request that does not start.
-func (a *app) refused(f startFlags, d *intake.Whole, why error) error {
+func (a *app) refused(f startFlags, d *intake.Buffered, why error) error {
 	if !a.json() {
 		a.showProblems(d.Problems, f.limit)
 		return why
 	}
 	doc := startDocument{Started: starter.Started{
 		ID: f.id, Total: d.Total(), Rejected: d.Total() - d.Valid(), Problems: clipped(d.Problems, f.limit),
-	}}
+	}, Excluded: d.Excluded, Warnings: listed(d.Warnings)}
 	return errors.Join(why, a.print(doc))
 }
 
 // refusedLarge does that for one that is read message by message, to its end.
-func (a *app) refusedLarge(f startFlags, in *intake.Incoming, log *problemLog) error {
+func (a *app) refusedLarge(f startFlags, in *intake.Streamed, log *problemLog) error {
 	if err := in.Rest(); err != nil {
 		return err
 	}
 	why := in.Refusal()
+	a.warn(in.Warnings())
 	if !a.json() {
-		log.flush()
-		a.unshown(log.unshown())
+		log.show(a)
 		return why
 	}
-	doc := startDocument{Started: starter.Started{ID: f.id, Total: in.Total(), Rejected: in.Total() - in.Valid(), Problems: message.Problems{}}}
+	doc := startDocument{
+		Started:  starter.Started{ID: f.id, Total: in.Total(), Rejected: in.Total() - in.Valid(), Problems: message.Problems{}},
+		Excluded: in.Excluded(), Warnings: listed(in.Warnings()),
+	}
 	return errors.Join(why, a.printWith(doc, log))
 }
 
-// outlook is what is known of a start beside the starter's answer.
-type outlook struct {
+// startContext is what is known of a start beside the starter's answer.
+type startContext struct {
 	// limited is true where an account has a rate.
 	limited bool
 	// log has the problems of a request that was read message by message; nil means
 	// that they are in the answer.
 	log *problemLog
+	// shown means that a person has seen them before the answer.
+	shown bool
+	// excluded and warnings are the document's.
+	excluded int
+	warnings message.Problems
 }
 
 // started shows what became of a start, at once or at the batch's end.
-func (a *app) started(ctx context.Context, b batches, s starter.Started, f startFlags, o *outlook) error {
+func (a *app) started(ctx context.Context, b batches, s starter.Started, f startFlags, o *startContext) error {
 	a.warnOfExpiry(s.Estimate)
+	if s.Unopened {
+		a.note("no worker has opened batch %s yet, it waits for one: start `volley worker`; `volley status %s` shows how it goes on", s.ID, s.ID)
+	}
 	if !a.json() {
 		a.startedText(s, f.limit, o)
 	}
-	doc := startDocument{Started: s}
+	doc := startDocument{Started: s, Excluded: o.excluded, Warnings: listed(o.warnings)}
+	if s.Same != nil {
+		doc.SameAs = &s.Same.ID
+	}
 	var failed error
 	if f.wait || f.watch {
 		var st message.Status
@@ -218,10 +265,10 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 	if failed != nil || doc.Status == nil {
 		return failed
 	}
-	return unsent(*doc.Status)
+	return unsent(*doc.Status, o.excluded)
 }
 
-func (a *app) startedJSON(doc startDocument, limit int, o *outlook) error {
+func (a *app) startedJSON(doc startDocument, limit int, o *startContext) error {
 	if o.log == nil {
 		doc.Problems = clipped(doc.Problems, limit)
 		return a.print(doc)
@@ -230,10 +277,9 @@ func (a *app) startedJSON(doc startDocument, limit int, o *outlook) error {
 	return a.printWith(doc, o.log)
 }
 
-func (a *app) startedText(s starter.Started, limit int, o *outlook) {
+func (a *app) startedText(s starter.Started, limit int, o *startContext) {
 	if o.log != nil {
-		o.log.flush()
-		a.unshown(o.log.unshown())
+		o.log.show(a)
 	}
 	note := ""
 	if s.Existing {
@@ -242,9 +288,13 @@ func (a *app) startedText(s starter.Started, limit int, o *outlook) {
 	if s.RedriveOf != "" {
 		note += ", from batch " + s.RedriveOf
 	}
-	a.printf("batch %s: %s, %d rejected%s\n", s.ID, plural(s.Total, "message"), s.Rejected, note)
+	if o.excluded > 0 {
+		note = fmt.Sprintf(", %s of them left out as asked%s", number(o.excluded), note)
+	}
+	a.printf("batch %s: %s, %s rejected%s\n", s.ID, plural(s.Total, "message"), number(s.Rejected), note)
+	a.showDue(s.SendAfter)
 	a.showEstimate(s.Estimate, o.limited)
-	if o.log == nil && len(s.Problems) > 0 {
+	if o.log == nil && !o.shown && len(s.Problems) > 0 {
 		a.showProblems(s.Problems, limit)
 	}
 }
@@ -252,7 +302,7 @@ func (a *app) startedText(s starter.Started, limit int, o *outlook) {
 // end waits for a batch to end.
 func (a *app) end(ctx context.Context, b batches, ref starter.Ref, watch bool) (message.Status, error) {
 	if !watch {
-		return b.Wait(ctx, ref)
+		return a.await(ctx, b, ref)
 	}
 	out := a.stdout
 	if a.json() {
@@ -262,9 +312,9 @@ func (a *app) end(ctx context.Context, b batches, ref starter.Ref, watch bool) (
 }
 
 // unsent is the exit of a batch that has ended: 3 when a message is neither sent
-// nor delivered.
-func unsent(st message.Status) error {
-	if st.Counts == nil || st.Counts[message.Sent]+st.Counts[message.Delivered] == st.Total {
+// nor delivered. Those that were left out as asked do not count.
+func unsent(st message.Status, excluded int) error {
+	if st.Counts == nil || st.Counts[message.Sent]+st.Counts[message.Delivered]+excluded == st.Total {
 		return nil
 	}
 	return &exitError{code: exitUnsent}

@@ -31,7 +31,7 @@ func TestStart(t *testing.T) {
 	require.Equal(t, starter.Ref{Tenant: "default", ID: "b1"}, f.request.Ref)
 	require.True(t, bytes.Equal([]byte(goodBody), f.request.Body), "the content is the bytes as received")
 	require.Empty(t, f.request.Flags)
-	require.Equal(t, []message.Hop{{Account: "hook"}, {Account: "spare"}}, f.request.Batch.Way(0))
+	require.Equal(t, []message.Hop{{Account: "hook"}, {Account: "spare"}}, f.request.Batch.HopsOf(&f.request.Batch.Messages[0]))
 	require.Equal(t, moment, f.request.Batch.CreatedAt)
 	golden(t, "start.json", s.run(t, "start", "--dialect", "volley", "--id", "b1", "-o", "json", "-"))
 }
@@ -66,9 +66,9 @@ func TestStartGivesOnAllFlagsThatDecideTheContent(t *testing.T) {
 		"account": "spare", "send-after": "10m", "ttl": "2h", "dispatch": "message", "strict": "true",
 	}, f.request.Flags)
 	b := f.request.Batch
-	require.Equal(t, []message.Hop{{Account: "spare"}}, b.Way(0))
-	require.Equal(t, moment.Add(10*time.Minute).UnixMilli(), b.DueAt(0))
-	require.Equal(t, (2 * time.Hour).Milliseconds(), b.Validity(0))
+	require.Equal(t, []message.Hop{{Account: "spare"}}, b.HopsOf(&b.Messages[0]))
+	require.Equal(t, moment.Add(10*time.Minute).UnixMilli(), b.DueAt(&b.Messages[0]))
+	require.Equal(t, (2 * time.Hour).Milliseconds(), b.Validity(&b.Messages[0]))
 }
 
 func TestStartReadsCSVWithItsHeaderInFlags(t *testing.T) {
@@ -125,7 +125,12 @@ func TestProblemsAreLimited(t *testing.T) {
 	}
 	s := withConfig(t, nil)
 	s.stdin = body
-	require.Contains(t, s.run(t, "start", "--dialect", "volley", "-").stdout, "… and 50 more problems, --problems all shows them\n")
+	for args, want := range map[string]string{
+		"all": "required  150 × to: a message needs a recipient (messages 1, 2, 3, 4, 5, …)\n",
+		"0":   "… and 150 more problems, --problems all shows them\n",
+	} {
+		require.Contains(t, s.run(t, "start", "--dialect", "volley", "--problems", args, "-").stdout, want)
+	}
 }
 
 func TestABlueskyCallIsAllOrNothing(t *testing.T) {

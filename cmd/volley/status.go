@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +40,7 @@ func (a *app) showStatus(st message.Status) {
 	if st.Tenant != "default" {
 		line("tenant", st.Tenant)
 	}
-	t.row(cell{"state", faint}, cell{string(st.State), batchColour(st.State)})
+	t.row(cell{"state", faint}, cell{string(st.State), batchColour(st)})
 	line("dialect", st.Dialect)
 	line("account", st.Account)
 	if st.RedriveOf != nil {
@@ -71,11 +70,11 @@ func (a *app) showCounts(st message.Status) {
 	if st.Counts != nil {
 		for _, s := range message.States() {
 			if n := st.Counts[s]; n > 0 {
-				t.row(cell{s.String(), stateColour(s)}, cell{strconv.Itoa(n), 0})
+				t.row(cell{s.Text(), stateColour(s)}, cell{number(n), 0})
 			}
 		}
 	}
-	t.texts("total", strconv.Itoa(st.Total))
+	t.texts("total", number(st.Total))
 	a.printf("\n")
 	a.table(t)
 }

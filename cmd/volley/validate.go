@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -18,36 +19,65 @@ type validateDocument struct {
 	Total    int              `json:"total"`
 	Valid    int              `json:"valid"`
 	Problems message.Problems `json:"problems"`
+	// Excluded is how many messages are left out as asked, and Warnings are what should
+	// be known and what stops nothing.
+	Excluded int              `json:"excluded"`
+	Warnings message.Problems `json:"warnings"`
 	// Estimate is there when a message is valid.
 	Estimate *message.Estimate `json:"estimate,omitempty"`
 	// Messages is there with --render.
 	Messages *[]rendered `json:"messages,omitempty"`
 }
 
+// validateFlags are validate's own flags beside those of the request.
+type validateFlags struct {
+	input
+	render   bool
+	problems string
+	// limit is how many problems are shown, or kinds of them as text, and rows how many
+	// messages of --render; -1 is all.
+	limit, rows int
+}
+
 func (a *app) validateCommand() *cobra.Command {
-	var in input
-	var render bool
+	var f validateFlags
 	cmd := &cobra.Command{
 		Use:   "validate --dialect D FILE|-",
 		Short: "Check a request without sending anything",
 		Long: `Lists every problem of a request with its place. It needs no server; without a
 configuration it does not check which account a message would take. A request of any
 size is possible: Volley's own JSON lines and CSV are never in memory as a whole.`,
-		Example: "  volley validate --dialect sinch --render batch.json",
+		Example: "  volley validate --dialect volley --render examples/volley.json",
 		Args:    needs("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := in.check(); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(f.check(a.json()), a.readAt(cmd, f.at)); err != nil {
 				return err
 			}
-			return a.validate(in, args[0], render)
+			return a.validate(f, args[0])
 		},
 	}
-	in.flags(a, cmd)
-	cmd.Flags().BoolVar(&render, "render", false, "show what each recipient would get, when and through what")
+	f.flags(a, cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.render, "render", false, "show what each recipient would get, when and through what")
+	fl.StringVar(&f.problems, "problems", "", "how many problems to show, or how many kinds of them as text; or all\n(default 100 as text, all as JSON)")
+	fl.IntVar(&f.rows, "limit", -1, "how many messages of --render to show; below 0 is all")
+	offer(cmd, "problems", "all")
 	return cmd
 }
 
-func (a *app) validate(in input, file string, render bool) error {
+func (f *validateFlags) check(json bool) (err error) {
+	switch {
+	case f.problems != "":
+		f.limit, err = problemLimit(f.problems)
+	case json:
+		f.limit = -1
+	default:
+		f.limit = 100
+	}
+	return errors.Join(f.input.check(), err)
+}
+
+func (a *app) validate(f validateFlags, file string) error {
 	c, found, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err
@@ -55,43 +85,59 @@ func (a *app) validate(in input, file string, render bool) error {
 	if !found {
 		a.note("no configuration was found, so routing is not checked and defaults apply")
 	}
-	r, err := a.request(in, false, file, c, found)
+	r, err := a.request(f.input, false, file, c, found)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	if !r.Small() {
-		return a.validateLarge(r, c, found, render)
+	if !r.IsBuffered() {
+		return a.validateLarge(r, c, found, f)
 	}
-	d := r.Whole()
-	doc := validateDocument{Total: d.Total()}
-	if render {
+	d := r.Buffered()
+	doc := validateDocument{Total: d.Total(), Excluded: d.Excluded, Warnings: listed(d.Warnings)}
+	if f.render {
 		rows := []rendered{}
 		if d.Batch != nil && !d.None {
 			rows = a.render(d, r.Dialect().Recipient)
 		}
+		if f.rows >= 0 {
+			rows = rows[:min(f.rows, len(rows))]
+		}
 		doc.Messages = &rows
 	}
-	doc.Valid, doc.Problems, doc.Estimate = d.Valid(), clipped(d.Problems, -1), a.foretell(c).whole(d)
-	if a.json() {
-		err = a.print(doc)
-	} else {
-		a.showValidation(doc, func() { a.validatedEstimate(doc, d.Batch, c, found) })
+	if doc.Valid = d.Valid(); doc.Valid > 0 {
+		doc.Estimate = a.newEstimator(c).whole(d)
+		if refused := startRefuses(d.Batch, doc.Estimate); len(refused) > 0 {
+			d.Problems = append(d.Problems, refused...)
+			doc.Valid, doc.Estimate = 0, nil
+		}
 	}
-	return errors.Join(invalid(len(doc.Problems)), err)
+	a.warn(d.Warnings)
+	if !a.json() {
+		a.showValidation(doc, d.Problems, f.limit, func() {
+			a.showBatchDue(d.Batch)
+			a.validatedEstimate(doc, d.Batch, c, found)
+		})
+		return invalid(len(d.Problems), d.Refusal())
+	}
+	doc.Problems = clipped(d.Problems, f.limit)
+	return errors.Join(invalid(len(d.Problems), d.Refusal()), a.print(doc))
 }
 
-// invalid is the exit of a request with problems.
-func invalid(problems int) error {
-	if problems > 0 {
+// invalid is the exit of a request with problems, or of which nothing is left.
+func invalid(problems int, refusal error) error {
+	switch {
+	case problems > 0:
 		return &exitError{code: exitUsage}
+	case refusal != nil: // there is nothing wrong with it, but nothing left either
+		return usage("every message is left out, `volley start` would refuse the request")
 	}
 	return nil
 }
 
 // validateLarge validates a request that is read message by message.
-func (a *app) validateLarge(r *request, c *config.Config, routed, render bool) error {
-	log := a.problemLog(-1)
+func (a *app) validateLarge(r *request, c *config.Config, routed bool, f validateFlags) error {
+	log := a.problemLog(f.limit)
 	defer log.close()
 	in, err := a.incoming(r, log)
 	if err != nil {
@@ -99,31 +145,42 @@ func (a *app) validateLarge(r *request, c *config.Config, routed, render bool) e
 	}
 	defer in.Close()
 	w := bufio.NewWriterSize(a.stdout, 64<<10)
-	if a.json() && render {
+	if a.json() && f.render {
 		_, _ = w.WriteString(`{"messages":[`) // Flush tells of every error
 	}
-	foretold, err := a.readThrough(in, r.Dialect().Recipient, c, w, render)
+	foretold, err := a.readThrough(in, r.Dialect().Recipient, c, w, f)
 	if err != nil {
 		_ = w.Flush() // the first error counts
 		return err
 	}
-	doc := validateDocument{Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}}
+	doc := validateDocument{
+		Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}, Excluded: in.Excluded(), Warnings: listed(in.Warnings()),
+	}
 	if doc.Valid > 0 {
 		doc.Estimate = foretold.estimate(in.Header(), in.Total(), in.Bytes(), true)
-	}
-	if a.json() {
-		if err := a.endDocument(w, doc, log, render); err != nil {
+		refused := startRefuses(in.Header(), doc.Estimate)
+		if err := log.Add(refused...); err != nil {
 			return err
 		}
-		return invalid(log.found)
+		if len(refused) > 0 {
+			doc.Valid, doc.Estimate = 0, nil
+		}
+	}
+	a.warn(doc.Warnings)
+	if a.json() {
+		if err := a.endDocument(w, doc, log, f.render); err != nil {
+			return err
+		}
+		return invalid(log.found, in.Refusal())
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	log.flush()
 	a.validated(doc, log.found)
+	log.show(a)
+	a.showBatchDue(in.Header())
 	a.validatedEstimate(doc, in.Header(), c, routed)
-	return invalid(log.found)
+	return invalid(log.found, in.Refusal())
 }
 
 // endDocument writes what follows the messages, which stand first.
@@ -137,10 +194,10 @@ func (a *app) endDocument(w *bufio.Writer, doc validateDocument, log *problemLog
 	return w.Flush()
 }
 
-// readThrough reads all messages, shows them where they are wanted, and foretells
+// readThrough reads all messages, shows them where they are wanted, and estimates
 // the batch.
-func (a *app) readThrough(in *intake.Incoming, recipient func(int) string, c *config.Config, w io.Writer, render bool) (*foreteller, error) {
-	foretold := a.foretell(c)
+func (a *app) readThrough(in *intake.Streamed, recipient func(int) string, c *config.Config, w io.Writer, f validateFlags) (*estimator, error) {
+	foretold := a.newEstimator(c)
 	if in.Header() == nil {
 		return foretold, in.Rest()
 	}
@@ -149,8 +206,8 @@ func (a *app) readThrough(in *intake.Incoming, recipient func(int) string, c *co
 		i := in.Total() - 1
 		b := *in.Header()
 		b.Messages = one
-		if render {
-			if err := a.renderNext(in, recipient, &b, i, w); err != nil {
+		if f.render {
+			if err := a.renderNext(in, recipient, &b, i, w, f.rows < 0 || i < f.rows); err != nil {
 				return nil, err
 			}
 		}
@@ -160,8 +217,9 @@ func (a *app) readThrough(in *intake.Incoming, recipient func(int) string, c *co
 	return foretold, in.Rest()
 }
 
-// renderNext shows the only message of b, which has the index i.
-func (a *app) renderNext(in *intake.Incoming, recipient func(int) string, b *message.Batch, i int, w io.Writer) error {
+// renderNext renders the only message of b, which has the index i, and shows it if
+// that is wanted.
+func (a *app) renderNext(in *intake.Streamed, recipient func(int) string, b *message.Batch, i int, w io.Writer, show bool) error {
 	sound := len(b.Messages[0].Problems) == 0
 	row := a.renderOne(b, 0, i, recipient)
 	if sound && row.State == message.Rejected {
@@ -169,7 +227,10 @@ func (a *app) renderNext(in *intake.Incoming, recipient func(int) string, b *mes
 			return err
 		}
 	}
-	if !a.json() {
+	switch {
+	case !show:
+		return nil
+	case !a.json():
 		a.showRendered(row)
 		return nil
 	}
@@ -183,12 +244,16 @@ func (a *app) renderNext(in *intake.Incoming, recipient func(int) string, b *mes
 
 // validated is the line that says how a validation went.
 func (a *app) validated(doc validateDocument, problems int) {
-	a.printf("%s, %d valid, %s\n", plural(doc.Total, "message"), doc.Valid, plural(problems, "problem"))
+	excluded := ""
+	if doc.Excluded > 0 {
+		excluded = fmt.Sprintf(", %s left out as asked", number(doc.Excluded))
+	}
+	a.printf("%s, %s valid%s, %s\n", plural(doc.Total, "message"), number(doc.Valid), excluded, plural(problems, "problem"))
 }
 
-func (a *app) showValidation(doc validateDocument, estimate func()) {
-	a.validated(doc, len(doc.Problems))
-	a.showProblems(doc.Problems, -1)
+func (a *app) showValidation(doc validateDocument, problems message.Problems, limit int, estimate func()) {
+	a.validated(doc, len(problems))
+	a.showProblems(problems, limit)
 	estimate()
 	if doc.Messages == nil {
 		return

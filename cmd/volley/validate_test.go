@@ -125,6 +125,7 @@ func TestFlagsForCSVAreRefusedBesideAnother(t *testing.T) {
 		{"volley", goodBody, "--channel=SMS", 2},
 		{"volley", goodBody, "--metadata=k=v", 2},
 		{"volley", goodBody, "--priority=2", 2},
+		{"volley", goodBody, "--default-region=DE", 2},
 		{"volley", goodBody, "--await-reports=10m", 2},
 		{"volley", goodBody, "--callback-url=https://example.com", 2},
 		{"volley", goodBody, "--callback-messages", 2},
@@ -148,6 +149,8 @@ func TestTheHeaderOfACSVFileComesFromFlags(t *testing.T) {
 	for args, code := range map[string]int{
 		"--metadata=campaign=x --metadata=a=b=c --priority=2": 0,
 		"--metadata=campaign":                     2,
+		"--default-region=de":                     0,
+		"--default-region=germany":                2,
 		"--metadata==x":                           2,
 		"--metadata=a=1 --metadata=a=2":           2,
 		"--priority=9":                            2,
@@ -173,4 +176,15 @@ func TestRenderSaysThatTheValidityIsOver(t *testing.T) {
 	r := s.run(t, "validate", "--dialect", "volley", "--render", "-o", "json", "-")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Contains(t, r.stdout, `"state":"expired"`)
+}
+
+func TestANumberThatIsSentInAnotherFormIsShownAsItWasWrittenToo(t *testing.T) {
+	t.Parallel()
+	s := setting{env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml",
+		"accounts: {b: {provider: bird, base_url: 'http://127.0.0.1:1', workspace: w, channel: c, access_key: sandbox-sandbox}}\nroutes: [{hops: [b]}]\n")}}
+	s.stdin = "to\n+1 (555) 000-1001\n+15550001002\n"
+	r := s.run(t, "validate", "--dialect", "volley", "--text", "Hi", "--render", "-")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Contains(t, r.stdout, "#0 to +15550001001\nwritten as  +1 (555) 000-1001\n")
+	require.Equal(t, 1, strings.Count(r.stdout, "written as"), "only where it is another form")
 }

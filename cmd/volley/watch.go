@@ -37,10 +37,32 @@ func (a *app) watchCommand() *cobra.Command {
 				if !a.json() {
 					a.showStatus(st)
 				}
-				return unsent(st)
+				excluded, err := leftOut(cmd.Context(), b, a.ref(args[0]), st)
+				if err != nil {
+					return err
+				}
+				return unsent(st, excluded)
 			})
 		},
 	}
+}
+
+// leftOut counts the messages of a batch that has ended which were left out as asked. It
+// looks only where nothing else was not sent.
+func leftOut(ctx context.Context, b batches, ref starter.Ref, st message.Status) (n int, err error) {
+	c := st.Counts
+	if c == nil || c[message.Rejected] == 0 || c[message.Sent]+c[message.Delivered]+c[message.Rejected] != st.Total {
+		return 0, nil
+	}
+	for row, err := range b.Results(ctx, ref, starter.ResultQuery{State: message.Rejected.String()}) {
+		if err != nil {
+			return 0, err
+		}
+		if row.Code == message.CodeExcluded || row.Code == message.CodeDuplicate {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // live shows a batch while it runs.
@@ -64,12 +86,12 @@ func (a *app) follow(ctx context.Context, b batches, ref starter.Ref, show live)
 	tick := time.NewTicker(a.every)
 	defer tick.Stop()
 	defer show.end()
-	away := false
+	var told time.Time // that nobody answers; zero is not yet
 	for {
 		st, err := b.Status(ctx, ref)
 		switch {
 		case err == nil:
-			away = false
+			told = time.Time{}
 			if err := show.show(st); err != nil {
 				return st, err
 			}
@@ -78,11 +100,11 @@ func (a *app) follow(ctx context.Context, b batches, ref starter.Ref, show live)
 			}
 		case ctx.Err() != nil:
 			return st, ctx.Err()
-		case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrNoWorker), errors.Is(err, context.DeadlineExceeded):
-			if !away {
-				a.note("%v; still watching", err)
+		case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrBusy), errors.Is(err, starter.ErrNoWorker), errors.Is(err, context.DeadlineExceeded):
+			if now := a.now(); told.IsZero() || now.Sub(told) >= reminder {
+				a.noteAbsence(ref, err, "watching")
+				told = now
 			}
-			away = true
 		default:
 			return st, err
 		}
@@ -115,7 +137,7 @@ func tallies(st message.Status) (parts []string) {
 	}
 	for _, s := range message.States() {
 		if n := st.Counts[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+			parts = append(parts, number(n)+" "+s.Text())
 		}
 	}
 	return parts
@@ -150,7 +172,7 @@ type lines struct {
 
 func (l *lines) show(st message.Status) error {
 	now := l.now()
-	_, err := fmt.Fprintf(l.w, "%s %s %d/%d: %s\n", now.UTC().Format(time.TimeOnly), st.State, progressOf(st).done, st.Total, summary(st, now))
+	_, err := fmt.Fprintf(l.w, "%s %s %s/%s: %s\n", now.Format(time.TimeOnly), st.State, number(progressOf(st).done), number(st.Total), summary(st, now))
 	return err
 }
 

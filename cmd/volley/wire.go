@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
@@ -76,11 +77,12 @@ func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), er
 		return nil, nil, err
 	}
 	so := starterOptions(c, settings.Namespace, log)
+	askAgain(&so, o)
 	st, err := store.Open(ctx, c.Store, store.Options{Log: log, CacheBytes: commandCache})
 	if err != nil {
 		// Small batches never need it.
 		log.Debug("the store cannot be opened", zap.Error(err))
-		return storeless{starter.New(tc, so), err}, tc.Close, nil
+		return withoutStore{starter.New(tc, so), err}, tc.Close, nil
 	}
 	so.Store = st
 	done := func() {
@@ -95,10 +97,18 @@ const commandCache = 16 << 20
 
 func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter.Options {
 	return starter.Options{
+		ContentKey: []byte(c.ContentKey.Reveal()), NoContent: c.ContentKeyUnset,
 		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
 		MaxBytes: c.Limits.InlineBytes, StoreURL: c.Store, GroupAbove: c.Limits.GroupAbove,
 		Rates: c.Rates(), ActionPrice: c.ActionPrice, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
 	}
+}
+
+// askAgain makes a starter know which of its calls had no answer, and repeat those on
+// another connection.
+func askAgain(so *starter.Options, o temporalclient.Options) {
+	so.TrackAnswers = temporalclient.TrackAnswers
+	so.Redial = func(ctx context.Context) (client.Client, error) { return temporalclient.Dial(ctx, o) }
 }
 
 // openStore opens the store of large batches. The default one is only there where
@@ -132,13 +142,13 @@ func newLogger(w io.Writer, level, format string) (*zap.Logger, error) {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := plain(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // terminalWidth is how many columns a terminal has; 80 where it does not say.
 func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
+	if f, ok := plain(w).(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			return width
 		}
@@ -148,18 +158,26 @@ func terminalWidth(w io.Writer) int {
 
 // note tells a person something beside the result.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "volley: "+format+"\n", args...)
+	fmt.Fprintf(a.stderr, "volley: "+format+"\n", harmless(args)...)
 }
 
-// leanBytes is what the runtime aims at while a request of any size is read. That
-// needs some 22 MiB, those of the runtime among them; without an aim garbage takes
-// as much again, and with a lower one the collector costs more than the reading.
-const leanBytes = 28 << 20
+// configured reports whether there is a configuration that can be read.
+func (a *app) configured() bool {
+	_, found, err := a.config(config.LoadWithoutSecrets)
+	return found && err == nil
+}
 
-// lean makes the collector work for small memory, unless GOMEMLIMIT says what to
-// aim at.
-func lean() {
+// memoryTarget is what the runtime aims at while a request of any size is read. That
+// needs some 24 MiB, those of the runtime and of the world's numbering plans among
+// them; without an aim garbage takes as much again, and with a lower one the
+// collector costs more than the reading.
+const memoryTarget = 28 << 20
+
+// limitMemory makes the garbage collector aim at memoryTarget unless GOMEMLIMIT is set.
+// First it returns the memory that the start of the process left behind.
+func limitMemory() {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(leanBytes)
+		debug.SetMemoryLimit(memoryTarget)
+		debug.FreeOSMemory()
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +20,7 @@ import (
 
 	"volley/internal/callback"
 	"volley/internal/config"
+	"volley/starter"
 	"volley/worker"
 )
 
@@ -34,13 +38,14 @@ func (a *app) workerCommand() *cobra.Command {
 		Short: "Run a worker until SIGTERM, which drains it",
 		Long: `Runs a worker for every account of the configuration until SIGTERM or Ctrl-C; then
 attempts under way have 30 s to end. A second signal ends it at once.
-/healthz, /readyz and /metrics are served at --listen.`,
-		Example:           "  volley worker --config volley.yaml --listen :9090",
+/healthz, /readyz and /metrics are served at --listen, whose port may be a range of
+which the first free one is taken, so that several workers run on one machine.`,
+		Example:           "  volley worker --config examples/volley.yaml --listen :9090",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), listen) },
 	}
-	cmd.Flags().StringVar(&listen, "listen", ":9090", "`address` of health checks and metrics; empty is off")
+	cmd.Flags().StringVar(&listen, "listen", ":9090-9099", "`address` of health checks and metrics; empty is off")
 	return cmd
 }
 
@@ -58,7 +63,7 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	callbacks := callback.New(s.config.Callbacks())
 	defer callbacks.Close()
 	w, err := worker.New(s.temporal, s.accounts, worker.Options{
-		TaskQueue: s.config.TaskQueue, Store: s.store, Reports: s.batches, Callbacks: callbacks, Changes: s.batches.Changes(),
+		Namespace: s.namespace, TaskQueue: s.config.TaskQueue, Store: s.store, Reports: s.batches, Segments: s.batches, Callbacks: callbacks, Changes: s.batches.Changes(),
 		Identity: s.identity, Log: s.log, Drain: drain,
 	})
 	if err != nil {
@@ -67,7 +72,7 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	return serve(ctx, listen, operations(s.page, polling(s.temporal, s.config.TaskQueue, w.Identity())), s.log, w.Run)
 }
 
-// warnMissing says which search attributes the server lacks. Without them no
+// warnMissing says which search attributes the server lacks. Without most of them no
 // batch can start, but those that run go on.
 func warnMissing(ctx context.Context, b interface {
 	Missing(context.Context) ([]string, error)
@@ -76,6 +81,9 @@ func warnMissing(ctx context.Context, b interface {
 	switch missing, err := b.Missing(ctx); {
 	case err != nil:
 		log.Warn("the search attributes of the Temporal server could not be read", zap.Error(err))
+	case !slices.ContainsFunc(missing, starter.NeedsAttribute) && len(missing) > 0:
+		log.Warn("the Temporal server lacks a search attribute, so nobody can say that the same content went out before; `volley setup` adds it",
+			zap.String("missing", strings.Join(missing, ", ")))
 	case len(missing) > 0:
 		log.Warn("the Temporal server lacks search attributes, so no batch can start; `volley setup` adds them",
 			zap.String("missing", strings.Join(missing, ", ")))
@@ -122,9 +130,9 @@ func serve(ctx context.Context, address string, h http.Handler, log *zap.Logger,
 	if address == "" {
 		return work(ctx)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	l, err := listenIn(ctx, address)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
 	log.Info("health checks and metrics are served", zap.String("address", l.Addr().String()))
 	s := &http.Server{Handler: draining(ctx, h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
@@ -138,6 +146,35 @@ func serve(ctx context.Context, address string, h http.Handler, log *zap.Logger,
 	_ = s.Close() // nothing that is asked here is worth waiting for
 	wg.Wait()
 	return err
+}
+
+// listenIn listens at an address, whose port may be a range such as 9090-9099: then at
+// the first of them that is free.
+func listenIn(ctx context.Context, address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	first, last, several := strings.Cut(port, "-")
+	from, ferr := strconv.ParseUint(first, 10, 16)
+	to, terr := strconv.ParseUint(last, 10, 16)
+	switch {
+	case err != nil, !several:
+		from, to = 0, 0
+	case ferr != nil, terr != nil, to < from:
+		return nil, usage("--listen %q, expected a port or a range of ports such as :9090-9099", address)
+	}
+	for at := from; ; at++ {
+		if several {
+			address = net.JoinHostPort(host, strconv.FormatUint(at, 10))
+		}
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		switch {
+		case err == nil:
+			return l, nil
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return nil, fmt.Errorf("--listen: %w", err)
+		case at == to:
+			return nil, fmt.Errorf("--listen: %w; choose another port, a range such as :9090-9099, or none (--listen '')", err)
+		}
+	}
 }
 
 // draining answers that it is not ready once ctx has ended.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -80,6 +81,38 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 		return nil
 	})
 	require.ErrorContains(t, err, "--listen")
+	require.ErrorContains(t, err, l.Addr().String())
+	require.ErrorContains(t, err, "choose another port, a range such as :9090-9099, or none")
+}
+
+func TestTheFirstFreePortOfARangeIsTaken(t *testing.T) {
+	t.Parallel()
+	// A port whose next one is free as well.
+	var first net.Listener
+	var port int
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		port = l.Addr().(*net.TCPAddr).Port
+		next, err := listenIn(t.Context(), fmt.Sprintf("127.0.0.1:%d", port+1))
+		if err == nil {
+			require.NoError(t, next.Close())
+			first = l
+			break
+		}
+		require.NoError(t, l.Close())
+	}
+	defer first.Close()
+	l, err := listenIn(t.Context(), fmt.Sprintf("127.0.0.1:%d-%d", port, port+1))
+	require.NoError(t, err)
+	defer l.Close()
+	require.Equal(t, port+1, l.Addr().(*net.TCPAddr).Port)
+	_, err = listenIn(t.Context(), fmt.Sprintf("127.0.0.1:%d-%d", port, port+1))
+	require.ErrorContains(t, err, "choose another port")
+	for _, address := range []string{":9099-9090", ":a-b", ":9090-", ":1-70000"} {
+		_, err := listenIn(t.Context(), address)
+		require.Equal(t, exitUsage, exitCode(err), address)
+	}
 }
 
 func TestReadyMeansThatThisProcessPolls(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // section is what was measured on one server with one delay of the sink.
@@ -28,7 +28,7 @@ type entry struct {
 
 // compare measures the shapes side by side.
 func compare(ctx context.Context, o options, out io.Writer) error {
-	doc := document{Machine: thisMachine(), InFlight: o.inFlight, Rounds: o.rounds, BodyBytes: play.BodyBytes}
+	doc := document{Machine: thisMachine(), InFlight: o.inFlight, Rounds: o.rounds, BodyBytes: roles.BodyBytes}
 	doc.Machine.print(out)
 	for _, where := range o.servers {
 		if err := compareOn(ctx, o, where, out, &doc); err != nil {
@@ -39,13 +39,13 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 }
 
 func compareOn(ctx context.Context, o options, where string, out io.Writer, doc *document) error {
-	b, err := lay(ctx, o, where)
+	b, err := newEnvironment(ctx, o, where)
 	if err != nil {
 		return err
 	}
 	defer b.close()
 	for _, delay := range o.delays {
-		c := comparison{bed: b, delay: delay}
+		c := comparison{environment: b, delay: delay}
 		s, err := c.run(ctx)
 		if err != nil {
 			return err
@@ -61,14 +61,14 @@ func compareOn(ctx context.Context, o options, where string, out io.Writer, doc 
 
 // comparison alternates the shapes with the loop.
 type comparison struct {
-	*bed
+	*environment
 	delay time.Duration
 	loop  *process
 	loops []float64
 }
 
 func (c *comparison) run(ctx context.Context) (s section, err error) {
-	if c.loop, err = spawn(ctx, c.role(play.Loop, c.delay)); err != nil {
+	if c.loop, err = spawn(ctx, c.role(roles.Loop, c.delay)); err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, c.loop.stop()) }()
@@ -136,9 +136,9 @@ func (c *comparison) size(x shape) int {
 
 func (c *comparison) loopCount() int {
 	if c.delay > 0 {
-		return c.o.count(play.Loop, loopSlow)
+		return c.o.count(roles.Loop, loopSlow)
 	}
-	return c.o.count(play.Loop, loopMessages)
+	return c.o.count(roles.Loop, loopMessages)
 }
 
 // limit is how fast the loop is now.

@@ -14,7 +14,8 @@ type punctual struct {
 	// First and Last are how late the first and the last request arrived.
 	First float64 `json:"firstLateSeconds"`
 	Last  float64 `json:"lastLateSeconds"`
-	// Speed is how fast they left, AtOnce how fast as many leave that are due at once.
+	// Speed is their rate in messages a second; AtOnce is the rate of as many messages
+	// that are due at once.
 	Speed  float64 `json:"perSecond"`
 	AtOnce float64 `json:"perSecondDueAtOnce"`
 }
@@ -34,7 +35,7 @@ const ahead = 10 * time.Second
 // once.
 func due(ctx context.Context, o options, out io.Writer) error {
 	heading := "Messages that are due in the same second"
-	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *crew, way string) (punctual, error) {
+	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *workerPool, way string) (punctual, error) {
 		p := punctual{Messages: o.count(way, 10_000)}
 		_, speed, err := c.sent(ctx, batch{dispatch: way}, p.Messages)
 		if err != nil {
@@ -54,9 +55,9 @@ func due(ctx context.Context, o options, out io.Writer) error {
 
 // sent sends a batch and returns when its requests arrived, in order, and how many
 // did a second between the first and the last.
-func (c *crew) sent(ctx context.Context, x batch, n int) (arrived []time.Time, speed float64, err error) {
+func (c *workerPool) sent(ctx context.Context, x batch, n int) (arrived []time.Time, speed float64, err error) {
 	c.sink.note()
-	if _, err := x.send(ctx, c.bed, n); err != nil {
+	if _, err := x.send(ctx, c.environment, n); err != nil {
 		return nil, 0, err
 	}
 	arrived = slices.SortedFunc(slices.Values(c.sink.arrivals()), time.Time.Compare)

@@ -8,8 +8,8 @@ import (
 	"volley/internal/message"
 )
 
-// shared is how a small batch of one tenant fared beside a large one of another.
-type shared struct {
+// fairness is how a small batch of one tenant fared beside a large one of another.
+type fairness struct {
 	// Before is how many of the large batch had been sent when the small one started,
 	// Meanwhile how many were sent until that was done.
 	Before    int `json:"largeSentBefore"`
@@ -21,11 +21,11 @@ type shared struct {
 	Group   float64 `json:"secondsInGroups"`
 }
 
-func (shared) head() string {
+func (fairness) head() string {
 	return "large, sent before\tmeanwhile\tsmall\tseconds until it was done\tin groups"
 }
 
-func (s shared) line() string {
+func (s fairness) line() string {
 	return fmt.Sprintf("%d\t%d\t%d\t%.2f\t%.2f", s.Before, s.Meanwhile, s.Small, s.Seconds, s.Group)
 }
 
@@ -33,22 +33,22 @@ func (s shared) line() string {
 // groups.
 func fair(ctx context.Context, o options, out io.Writer) error {
 	heading := "A small batch of one tenant, started while another tenant's large one runs"
-	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *crew, way string) (s shared, err error) {
+	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *workerPool, way string) (s fairness, err error) {
 		n := o.count(way, 100_000)
 		c.sink.note()
-		large, err := batch{tenant: "a", dispatch: way}.start(ctx, c.bed, n)
+		large, err := batch{tenant: "a", dispatch: way}.start(ctx, c.environment, n)
 		if err != nil {
 			return s, err
 		}
-		if err := c.reach(ctx, n/20); err != nil {
+		if err := c.awaitArrivals(ctx, n/20); err != nil {
 			return s, err
 		}
-		s = shared{Before: c.sink.count(), Small: o.count("small", 10)}
+		s = fairness{Before: c.sink.count(), Small: o.count("small", 10)}
 		for _, small := range []struct {
 			dispatch string
 			seconds  *float64
 		}{{"message", &s.Seconds}, {"group", &s.Group}} {
-			d, err := batch{tenant: "b", dispatch: small.dispatch}.send(ctx, c.bed, s.Small)
+			d, err := batch{tenant: "b", dispatch: small.dispatch}.send(ctx, c.environment, s.Small)
 			if err != nil {
 				return s, err
 			}

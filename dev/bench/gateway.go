@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // Load of the gateway.
@@ -18,16 +18,16 @@ const (
 	submitters = 50
 	// submitsPerSecond is how many batches all of them submit together.
 	submitsPerSecond = 20
-	batchMessages    = play.BatchMessages
+	batchMessages    = roles.BatchMessages
 )
 
-// door is a crew with a gateway in front, and clients of it.
-type door struct {
-	*crew
+// gatewayEnv is a worker pool, a gateway, and clients of the gateway.
+type gatewayEnv struct {
+	*workerPool
 	gateway *process
 	// caller is a client in a process of its own, submit one in this.
 	caller *process
-	submit play.Submit
+	submit roles.Submit
 }
 
 // atGateway measures the gateway under a steady load, beside bare starts, and while
@@ -63,27 +63,27 @@ type gatewayReport struct {
 func gatewayOn(ctx context.Context, o options, where string) (r gatewayReport, err error) {
 	profiled := o.profile
 	o.profile = "" // the gateway's, not the worker's
-	c, err := muster(ctx, o, where, 1)
+	c, err := startWorkers(ctx, o, where, 1)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, c.dismiss()) }()
-	role := c.role(play.Gateway, 0)
+	defer func() { err = errors.Join(err, c.stop()) }()
+	role := c.role(roles.Gateway, 0)
 	role.Profile = profiled
 	p, err := spawn(ctx, role)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	role = c.role(play.Caller, 0)
+	role = c.role(roles.Caller, 0)
 	role.Gateway, role.Clients = p.ready.Gateway, submitters
 	caller, err := spawn(ctx, role)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, caller.stop()) }()
-	d := &door{crew: c, gateway: p, caller: caller, submit: play.Submit{
-		URL: p.ready.Gateway, Body: play.BirdBatch(play.BatchMessages),
+	d := &gatewayEnv{workerPool: c, gateway: p, caller: caller, submit: roles.Submit{
+		URL: p.ready.Gateway, Body: roles.BirdBatch(roles.BatchMessages),
 		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * submitters}},
 	}}
 	r.Server = where

@@ -13,9 +13,9 @@ import (
 type beside struct {
 	Pairs  int `json:"pairs"`
 	Rounds int `json:"rounds"`
-	// Paced is the time until a batch is accepted while batches come in at
-	// submitsPerSecond, the one way and the other in turn; Alone that of one which
-	// comes when the last has ended. Medians, and the ratio of the two.
+	// Paced is the time to accept a batch while batches come in at submitsPerSecond,
+	// alternating between the two ways. Alone is the time when each batch comes after
+	// the last has ended. Both are medians, with their ratio.
 	Paced pair `json:"pacedMs"`
 	Alone pair `json:"aloneMs"`
 	// Speed is batches accepted a second, by submitters at once.
@@ -29,7 +29,7 @@ type pair struct {
 	Ratio   float64 `json:"ratio"`
 }
 
-func (d *door) besideBare(ctx context.Context) (b beside, err error) {
+func (d *gatewayEnv) besideBare(ctx context.Context) (b beside, err error) {
 	b.Pairs, b.Rounds = d.o.count("pairs", 300), d.o.rounds
 	if b.Paced, err = d.pairs(ctx, b.Pairs, time.Second/submitsPerSecond); err != nil {
 		return b, err
@@ -54,7 +54,7 @@ func (d *door) besideBare(ctx context.Context) (b beside, err error) {
 
 // pairs starts batches through the gateway and directly in turn, n each way. Every 0
 // waits for the end of each.
-func (d *door) pairs(ctx context.Context, n int, every time.Duration) (pair, error) {
+func (d *gatewayEnv) pairs(ctx context.Context, n int, every time.Duration) (pair, error) {
 	d.sink.note()
 	var took [2][]float64
 	err := ticking(ctx, 2*n, every, func(i int, _ time.Time) error {
@@ -64,19 +64,19 @@ func (d *door) pairs(ctx context.Context, n int, every time.Duration) (pair, err
 		if err != nil || every > 0 {
 			return err
 		}
-		return d.reach(ctx, (i+1)*batchMessages)
+		return d.awaitArrivals(ctx, (i+1)*batchMessages)
 	})
 	if err == nil {
-		err = d.reach(ctx, 2*n*batchMessages)
+		err = d.awaitArrivals(ctx, 2*n*batchMessages)
 	}
 	p := pair{Gateway: measure.Median(took[0]), Bare: measure.Median(took[1])}
 	p.Ratio = p.Gateway / p.Bare
 	return p, err
 }
 
-// burst is how many batches a second are accepted that submitters start at once, each
-// one after the other.
-func (d *door) burst(ctx context.Context, gateway bool) (float64, error) {
+// burst returns how many batches a second are accepted when all submitters start
+// batches at once, each of them one after another.
+func (d *gatewayEnv) burst(ctx context.Context, gateway bool) (float64, error) {
 	d.sink.note()
 	n := d.o.count("burst", 4*submitters)
 	ask := n
@@ -87,5 +87,5 @@ func (d *door) burst(ctx context.Context, gateway bool) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return float64(n) / t.Seconds, d.reach(ctx, n*batchMessages)
+	return float64(n) / t.Seconds, d.awaitArrivals(ctx, n*batchMessages)
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -28,13 +28,13 @@ type steady struct {
 }
 
 // steady submits at submitsPerSecond.
-func (d *door) steady(ctx context.Context) (s steady, err error) {
+func (d *gatewayEnv) steady(ctx context.Context) (s steady, err error) {
 	s.Batches = d.o.count("paced", 30*submitsPerSecond)
 	d.sink.note()
 	if _, err := d.submit.Do(ctx); err != nil { // makes what is made once
 		return s, err
 	}
-	if err := d.reach(ctx, batchMessages); err != nil {
+	if err := d.awaitArrivals(ctx, batchMessages); err != nil {
 		return s, err
 	}
 	d.sink.note()
@@ -69,7 +69,7 @@ func (d *door) steady(ctx context.Context) (s steady, err error) {
 	}
 	st := starter.New(d.client, starter.Options{Store: d.store})
 	for _, id := range ids {
-		end, err := st.Wait(ctx, starter.Ref{Tenant: play.Tenant, ID: id})
+		end, err := st.Wait(ctx, starter.Ref{Tenant: roles.Tenant, ID: id})
 		if err != nil || end.Counts[message.Sent] != batchMessages {
 			s.Lost++
 		}

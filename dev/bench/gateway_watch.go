@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -23,8 +23,8 @@ const (
 	watchEvery     = time.Second
 	// atOnce is how many connections a browser has to one place.
 	atOnce = 6
-	// watchedMessages run long enough for what a dashboard costs to be that of looking on,
-	// not that of its first look.
+	// watchedMessages is a batch that runs long enough to measure watching itself and
+	// not only its first look.
 	watchedMessages = 5 * inlineMessages
 )
 
@@ -50,17 +50,17 @@ type looks struct {
 	Queries float64 `json:"queriesPerSecondAndBatch"`
 }
 
-func (d *door) watched(ctx context.Context) (w watched, err error) {
+func (d *gatewayEnv) watched(ctx context.Context) (w watched, err error) {
 	w.Messages = d.o.count("running", watchedMessages)
 	kinds := map[string]batch{
-		"batches that wait":       {tenant: play.Tenant, dispatch: "message", due: time.Now().Add(24 * time.Hour)},
-		"batches that have ended": {tenant: play.Tenant, dispatch: "message"},
+		"batches that wait":       {tenant: roles.Tenant, dispatch: "message", due: time.Now().Add(24 * time.Hour)},
+		"batches that have ended": {tenant: roles.Tenant, dispatch: "message"},
 	}
 	names := []string{"batches that have ended", "batches that wait"}
 	others := map[string][]string{}
 	for _, name := range names {
 		for range watchedBatches - 1 {
-			s, err := kinds[name].start(ctx, d.bed, batchMessages)
+			s, err := kinds[name].start(ctx, d.environment, batchMessages)
 			if err != nil {
 				return w, err
 			}
@@ -101,10 +101,10 @@ func (d *door) watched(ctx context.Context) (w watched, err error) {
 }
 
 // drop cancels batches.
-func (d *door) drop(ctx context.Context, ids []string) error {
+func (d *gatewayEnv) drop(ctx context.Context, ids []string) error {
 	s := starter.New(d.client, starter.Options{Store: d.store})
 	for _, id := range ids {
-		if _, err := s.Cancel(ctx, starter.Ref{Tenant: play.Tenant, ID: id}, message.CancelRequest{}); err != nil {
+		if _, err := s.Cancel(ctx, starter.Ref{Tenant: roles.Tenant, ID: id}, message.CancelRequest{}); err != nil {
 			return err
 		}
 	}
@@ -128,14 +128,14 @@ func medianLooks(name string, all []looks) looks {
 
 // seen sends a batch while dashboards look at it and at others, which they have done
 // before; nil is nobody.
-func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err error) {
+func (d *gatewayEnv) seen(ctx context.Context, n int, others []string) (l looks, err error) {
 	var w *watch
 	if others != nil {
-		w = d.look(ctx, others)
+		w = d.startWatch(ctx, others)
 		defer w.cancel()
 		w.sawAll(ctx)
 	}
-	s, err := batch{tenant: play.Tenant, dispatch: "message"}.start(ctx, d.bed, n)
+	s, err := batch{tenant: roles.Tenant, dispatch: "message"}.start(ctx, d.environment, n)
 	if err != nil {
 		return l, err
 	}
@@ -167,7 +167,7 @@ func (d *door) seen(ctx context.Context, n int, others []string) (l looks, err e
 
 // watch is dashboards that look at batches.
 type watch struct {
-	door   *door
+	env    *gatewayEnv
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	once   chan struct{} // closed when everybody has looked at all
@@ -177,11 +177,11 @@ type watch struct {
 	fault  error
 }
 
-// look has watchers look at batches, as many at once as browsers do, until stopped. A
+// startWatch has watchers look at batches, as many at once as browsers do, until stopped. A
 // round that takes longer than watchEvery delays the next one.
-func (d *door) look(ctx context.Context, ids []string) *watch {
+func (d *gatewayEnv) startWatch(ctx context.Context, ids []string) *watch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{door: d, cancel: cancel, once: make(chan struct{}), ids: ids}
+	w := &watch{env: d, cancel: cancel, once: make(chan struct{}), ids: ids}
 	var first sync.WaitGroup
 	for range watchers {
 		first.Add(1)
@@ -219,7 +219,7 @@ func (w *watch) run(ctx context.Context, seen func()) {
 
 func (w *watch) one(ctx context.Context, id string) {
 	began := time.Now()
-	err := w.door.status(ctx, id)
+	err := w.env.status(ctx, id)
 	if ctx.Err() != nil {
 		return
 	}
@@ -253,12 +253,12 @@ func (w *watch) stop() ([]time.Duration, error) {
 }
 
 // status looks at one batch.
-func (d *door) status(ctx context.Context, id string) error {
+func (d *gatewayEnv) status(ctx context.Context, id string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.submit.URL+"/v1/batches/"+id, nil)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+play.Key)
+	r.Header.Set("Authorization", "Bearer "+roles.Key)
 	res, err := d.submit.HTTP.Do(r)
 	if err != nil {
 		return err

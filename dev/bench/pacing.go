@@ -35,7 +35,7 @@ func pacing(ctx context.Context, o options, out io.Writer) error {
 	}
 	heading := fmt.Sprintf("Two workers that have run for %s, one account with a rate of %g/s; spans of a second begin after the first one",
 		o.settle, o.rate)
-	return each(ctx, o, out, heading, 2, func(ctx context.Context, c *crew, way string) (paced, error) {
+	return each(ctx, o, out, heading, 2, func(ctx context.Context, c *workerPool, way string) (paced, error) {
 		ways := strings.Split(strings.ReplaceAll(way, "mixed", "message,group"), ",")
 		n := o.count(way, int(30*o.rate)) / len(ways)
 		select {
@@ -47,7 +47,7 @@ func pacing(ctx context.Context, o options, out io.Writer) error {
 		g, ctx := errgroup.WithContext(ctx)
 		for _, w := range ways {
 			g.Go(func() error {
-				_, err := batch{dispatch: w}.send(ctx, c.bed, n)
+				_, err := batch{dispatch: w}.send(ctx, c.environment, n)
 				return err
 			})
 		}

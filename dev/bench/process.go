@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // process is a worker, a loop or a gateway in a process of its own. It answers each line with
@@ -23,15 +23,15 @@ type process struct {
 	in  io.WriteCloser
 	out *bufio.Scanner
 	// ready is what it said when it was.
-	ready play.Told
+	ready roles.Reply
 }
 
-// workerProgram is the program that plays roles. It stands beside this one, and is
-// another so that it holds no server.
+// workerProgram is the program that runs roles. It stands beside this one and is
+// separate so that it contains no server.
 const workerProgram = "bench-worker"
 
 // spawn starts a process in a role and waits until it is ready.
-func spawn(ctx context.Context, r play.Role) (*process, error) {
+func spawn(ctx context.Context, r roles.Role) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -61,15 +61,15 @@ func spawn(ctx context.Context, r play.Role) (*process, error) {
 }
 
 // ask writes a line and reads the answer.
-func (p *process) ask(n int) (play.Told, error) {
+func (p *process) ask(n int) (roles.Reply, error) {
 	if _, err := fmt.Fprintln(p.in, n); err != nil {
-		return play.Told{}, err
+		return roles.Reply{}, err
 	}
 	return p.answer()
 }
 
-func (p *process) answer() (play.Told, error) {
-	var t play.Told
+func (p *process) answer() (roles.Reply, error) {
+	var t roles.Reply
 	if !p.out.Scan() {
 		return t, errors.Join(errors.New("the process ended early"), p.out.Err())
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // document is what --json holds.
@@ -95,7 +95,7 @@ func (m machine) print(out io.Writer) {
 // print shows a section as a table.
 func (s section) print(out io.Writer, o options) error {
 	fmt.Fprintf(out, "\nServer %s, sink answers after %d ms, %d requests at once, messages of %d bytes, medians of %d rounds\n\n",
-		placeOf(s.Server), s.DelayMS, o.inFlight, play.BodyBytes, o.rounds)
+		placeOf(s.Server), s.DelayMS, o.inFlight, roles.BodyBytes, o.rounds)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tmessages\tper second\tstart\tto loop\tto bare\tevents\thistory\tactions\tworker\tstatus p50\tp99\t")
 	fmt.Fprintln(w, "\t\t\t\t\t\t/message\t/message\t/1,000\tpeak\t\t\t")

@@ -38,7 +38,7 @@ type sample struct {
 }
 
 // measured runs a shape once in a process of its own.
-func (b *bed) measured(ctx context.Context, s shape, n int, delay time.Duration) (m sample, h measure.Histories, err error) {
+func (b *environment) measured(ctx context.Context, s shape, n int, delay time.Duration) (m sample, h measure.Histories, err error) {
 	p, err := spawn(ctx, b.role(s.role, delay))
 	if err != nil {
 		return m, h, err

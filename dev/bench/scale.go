@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // scaled is a batch of one size, beside what limits its size.
@@ -49,12 +49,12 @@ func scale(ctx context.Context, o options, out io.Writer) error {
 }
 
 func scaleOf(ctx context.Context, o options, where string, n int) (scaled, error) {
-	b, err := lay(ctx, o, where)
+	b, err := newEnvironment(ctx, o, where)
 	if err != nil {
 		return scaled{}, err
 	}
 	defer b.close()
-	group := shape{name: "group", role: play.Volley, send: batch{dispatch: "group"}.send}
+	group := shape{name: "group", role: roles.Volley, send: batch{dispatch: "group"}.send}
 	m, h, err := b.measured(ctx, group, n, 0)
 	return scaled{
 		Server: where, sample: m, Rows: float64(n) / (m.Start * m.Seconds), Workflows: h.Workflows,

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"volley/dev/bench/measure"
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 // shape is one way to send a batch.
@@ -17,7 +17,7 @@ type shape struct {
 	// slow one.
 	messages, slow int
 	// send sends n messages to their end.
-	send func(ctx context.Context, b *bed, n int) (delivery, error)
+	send func(ctx context.Context, b *environment, n int) (delivery, error)
 }
 
 // delivery is a batch that went through.
@@ -36,12 +36,12 @@ type delivery struct {
 // "summaries" the same with the lines that the Web UI shows, "large" one in segments.
 func shapes() []shape {
 	return []shape{
-		{name: "bare", role: play.Bare, messages: 2000, slow: 1000, send: sendBare},
-		{name: "child", role: play.Bare, messages: 200, slow: 200, send: sendChildren},
-		{name: "message", role: play.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message"}.send},
-		{name: "summaries", role: play.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message", summaries: true}.send},
-		{name: "large", role: play.Volley, messages: 2000, slow: 1200, send: batch{dispatch: "message"}.send},
-		{name: "group", role: play.Volley, messages: 100_000, slow: 20_000, send: batch{dispatch: "group"}.send},
+		{name: "bare", role: roles.Bare, messages: 2000, slow: 1000, send: sendBare},
+		{name: "child", role: roles.Bare, messages: 200, slow: 200, send: sendChildren},
+		{name: "message", role: roles.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message"}.send},
+		{name: "summaries", role: roles.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message", summaries: true}.send},
+		{name: "large", role: roles.Volley, messages: 2000, slow: 1200, send: batch{dispatch: "message"}.send},
+		{name: "group", role: roles.Volley, messages: 100_000, slow: 20_000, send: batch{dispatch: "group"}.send},
 	}
 }
 

@@ -32,7 +32,7 @@ const share = 100
 // to the same while they are up.
 func stragglers(ctx context.Context, o options, out io.Writer) error {
 	heading := "One recipient in a hundred is down, spread over all segments"
-	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *crew, way string) (d delayed, err error) {
+	return each(ctx, o, out, heading, 1, func(ctx context.Context, c *workerPool, way string) (d delayed, err error) {
 		n := o.count(way, map[string]int{"group": 100_000}[way])
 		if n == 0 {
 			n = 10_000
@@ -49,14 +49,14 @@ func stragglers(ctx context.Context, o options, out io.Writer) error {
 
 // others is how long it takes until all recipients have their message that are
 // never down.
-func (c *crew) others(ctx context.Context, way string, d delayed, refuse bool) (float64, error) {
+func (c *workerPool) others(ctx context.Context, way string, d delayed, refuse bool) (float64, error) {
 	c.sink.refuses.Store(refuse)
 	c.sink.note()
-	s, err := batch{dispatch: way, downEvery: share}.start(ctx, c.bed, d.Messages)
+	s, err := batch{dispatch: way, downEvery: share}.start(ctx, c.environment, d.Messages)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.reach(ctx, d.Messages-d.Down); err != nil {
+	if err := c.awaitArrivals(ctx, d.Messages-d.Down); err != nil {
 		return 0, err
 	}
 	took := time.Since(s.began).Seconds()

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -38,7 +38,7 @@ type started struct {
 }
 
 // start starts a batch of n messages.
-func (x batch) start(ctx context.Context, b *bed, n int) (*started, error) {
+func (x batch) start(ctx context.Context, b *environment, n int) (*started, error) {
 	s := &started{
 		starter: starter.New(b.client, starter.Options{InFlight: b.o.inFlight, NoSummaries: !x.summaries, Store: b.store}),
 		ref:     starter.Ref{Tenant: x.tenant, ID: "bench-" + uuid.NewString()}, n: n,
@@ -68,9 +68,9 @@ type incoming struct {
 
 var _ starter.Incoming = (*incoming)(nil)
 
-func (x batch) incoming(b *bed, n int) *incoming {
+func (x batch) incoming(b *environment, n int) *incoming {
 	in := &incoming{batch: x, header: x.header(), n: n}
-	router := message.Router{Accounts: map[string]message.Policy{play.AccountName: b.role(play.Volley, 0).Account().Policy()}}
+	router := message.Router{Accounts: map[string]message.Policy{roles.AccountName: b.role(roles.Volley, 0).Account().Policy()}}
 	in.accept = router.Acceptance(in.header, strconv.Itoa)
 	return in
 }
@@ -101,7 +101,7 @@ func (in *incoming) all() *message.Batch {
 // header is the batch without its messages.
 func (x batch) header() *message.Batch {
 	h := &message.Batch{
-		V: message.Version, Dialect: "volley", CreatedAt: time.Now(), Account: play.AccountName, Dispatch: x.dispatch,
+		V: message.Version, Dialect: "volley", CreatedAt: time.Now(), Account: roles.AccountName, Dispatch: x.dispatch,
 		Template: message.Template{Body: json.RawMessage(`{}`), TextPaths: [][]string{{"text"}}},
 	}
 	if !x.due.IsZero() {
@@ -111,10 +111,10 @@ func (x batch) header() *message.Batch {
 }
 
 // body is what every message holds.
-var body = json.RawMessage(`{"text":"` + play.Text() + `"}`)
+var body = json.RawMessage(`{"text":"` + roles.Text() + `"}`)
 
 func (x batch) message(i int) message.Message {
-	m := message.Message{To: play.Recipient(i), Body: body}
+	m := message.Message{To: roles.Recipient(i), Body: body}
 	if x.downEvery > 0 && i%x.downEvery == 0 {
 		m.To += down
 	}
@@ -137,7 +137,7 @@ func (s *started) wait(ctx context.Context) error {
 }
 
 // send sends a batch to its end.
-func (x batch) send(ctx context.Context, b *bed, n int) (delivery, error) {
+func (x batch) send(ctx context.Context, b *environment, n int) (delivery, error) {
 	s, err := x.start(ctx, b, n)
 	if err != nil {
 		return delivery{}, err

@@ -110,6 +110,23 @@ func TestAttemptsThatNoWorkerTookAreWithdrawn(t *testing.T) {
 		require.NoError(t, err, "a closed batch answers from its result")
 		require.Equal(t, message.CancelCounts{Ended: 20}, again.Counts)
 	})
+	t.Run("by a reschedule", func(t *testing.T) {
+		t.Parallel()
+		ref := l.start(t, l.starter, "idle", notes(t, 20))
+		l.until(t, ref, sending)
+		moved, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "24h"})
+		require.NoError(t, err)
+		require.Equal(t, message.RescheduleResult{Batch: ref.ID, Rescheduled: 20}, moved)
+		s, err := l.starter.Status(t.Context(), ref)
+		require.NoError(t, err)
+		require.Equal(t, 20, s.Counts[message.Scheduled])
+		_, err = l.starter.Cancel(t.Context(), ref, message.CancelRequest{})
+		require.NoError(t, err)
+		_, rows := l.wait(t, ref)
+		for _, row := range rows {
+			require.Zero(t, row.Attempts)
+		}
+	})
 	t.Run("by a pause and handed over by a resume", func(t *testing.T) {
 		t.Parallel()
 		ref := l.start(t, l.starter, "idle", notes(t, 20))
@@ -180,7 +197,7 @@ func TestACancelWhileRequestsAreUnderWayNamesThem(t *testing.T) {
 	l.agree(t, rows)
 }
 
-func TestABatchThatTemporalEndedIsReadFromItsHistory(t *testing.T) {
+func TestABatchThatTemporalEndedIsReadFromItsClosedRun(t *testing.T) {
 	t.Parallel()
 	l := shared
 	all := notes(t, 12)
@@ -277,6 +294,9 @@ func TestListsFindBatchesByStateDialectAndTenant(t *testing.T) {
 	s := find(starter.ListQuery{Counts: true})
 	require.NotNil(t, s)
 	require.Equal(t, 3, s.Counts[message.Sent])
+	require.NotNil(t, find(starter.ListQuery{State: "running,completed", Dialect: "volley"}))
 	require.Nil(t, find(starter.ListQuery{State: "running"}))
+	require.Nil(t, find(starter.ListQuery{State: "running,paused,failed"}))
+	require.Nil(t, find(starter.ListQuery{State: "running,completed", Dialect: "bird"}))
 	require.Nil(t, find(starter.ListQuery{Tenant: "acme"}))
 }

@@ -16,7 +16,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // listener is a caller's endpoint that verifies what it hears.
@@ -46,13 +46,13 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	if err := l.hear(r); err != nil {
+	if err := l.receive(r); err != nil {
 		l.err = err
 		w.WriteHeader(http.StatusBadRequest)
 	}
 }
 
-func (l *listener) hear(r *http.Request) error {
+func (l *listener) receive(r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return err
@@ -135,8 +135,8 @@ func TestACallerHearsOfEveryMessageAndOfTheEnd(t *testing.T) {
 	}
 
 	id := starter.WorkflowID(ref)
-	var res workflows.NotifyResult
-	require.NoError(t, l.client.GetWorkflow(t.Context(), workflows.NotifyID(id), "").Get(t.Context(), &res))
+	var res contract.NotifyResult
+	require.NoError(t, l.client.GetWorkflow(t.Context(), contract.NotifyID(id), "").Get(t.Context(), &res))
 	require.Equal(t, len(types), res.Told)
 	require.Zero(t, res.GivenUp)
 	name := "callbacks"
@@ -144,17 +144,17 @@ func TestACallerHearsOfEveryMessageAndOfTheEnd(t *testing.T) {
 		name = mode + "." + name
 	}
 	l.replay(t, name, id)
-	l.replay(t, name+"~notify", workflows.NotifyID(id))
+	l.replay(t, name+"~notify", contract.NotifyID(id))
 
 	// Nothing new has happened, and nothing is told twice.
-	require.NoError(t, l.starter.Renotify(t.Context(), ref))
-	var again workflows.NotifyResult
-	require.NoError(t, l.client.GetWorkflow(t.Context(), workflows.NotifyID(id), "").Get(t.Context(), &again))
+	require.NoError(t, l.starter.RestartCallbacks(t.Context(), ref))
+	var again contract.NotifyResult
+	require.NoError(t, l.client.GetWorkflow(t.Context(), contract.NotifyID(id), "").Get(t.Context(), &again))
 	require.Equal(t, res, again)
 
 	l.remove(t, ref)
 	require.Eventually(t, func() bool { // the server removes it in its own time
-		_, err := l.client.DescribeWorkflowExecution(t.Context(), workflows.NotifyID(id), "")
+		_, err := l.client.DescribeWorkflowExecution(t.Context(), contract.NotifyID(id), "")
 		return err != nil
 	}, 3*time.Minute, 50*time.Millisecond)
 }
@@ -184,7 +184,7 @@ func TestABatchThatTemporalEndedIsToldToo(t *testing.T) {
 	ears.told(t, "message.sent")
 	id := starter.WorkflowID(ref)
 	require.NoError(t, l.client.TerminateWorkflow(t.Context(), id, "", "test"))
-	require.NoError(t, l.starter.Renotify(t.Context(), ref)) // it would look by itself
+	require.NoError(t, l.starter.RestartCallbacks(t.Context(), ref)) // it would look by itself
 	_, told := ears.told(t, "batch.failed")
 	require.Equal(t, map[int]string{0: "sent", 1: "canceled"}, told)
 }

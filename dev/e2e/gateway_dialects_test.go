@@ -29,8 +29,13 @@ func birdBody(t *testing.T, from, n int) string {
 	return `{"messageRequests":[` + strings.Join(items, ",") + `]}`
 }
 
+// birdItem is a message to a contact; one that begins with + is a phone number.
 func birdItem(to, body string) string {
-	return fmt.Sprintf(`{"receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":%q}]},"body":%s}`, to, body)
+	key := "externalid"
+	if strings.HasPrefix(to, "+") {
+		key = "phonenumber"
+	}
+	return fmt.Sprintf(`{"receiver":{"contacts":[{"identifierKey":%q,"identifierValue":%q}]},"body":%s}`, key, to, body)
 }
 
 type birdAccepted struct {
@@ -54,7 +59,7 @@ func TestABirdBatchCanBeRetrievedByItsIDAndByItsMessages(t *testing.T) {
 	l, g := shared, front(t)
 	body := `{"messageRequests":[` + strings.Join([]string{
 		birdItem(to(t, 0, ""), `{"type":"text","text":{"text":"hi"}}`),
-		birdItem(to(t, 1, "+reject"), `{"type":"text","text":{"text":"hi"}}`),
+		birdItem("+1 (555) 010-9901", `{"type":"text","text":{"text":"hi"}}`),
 		birdItem(to(t, 2, ""), `{"type":"text","text":{"text":""}}`),
 	}, ",") + `]}`
 	r := g.bird("POST", birdSubmit, body)
@@ -83,10 +88,10 @@ func TestABirdBatchCanBeRetrievedByItsIDAndByItsMessages(t *testing.T) {
 }
 
 func sinchBody(t *testing.T, campaign, fields string) string {
-	return fmt.Sprintf(`{"app_id":%q,%s"message":{"text_message":{"text":"Hi ${name}"}},"channel_priority_order":["SMS"],
+	return fmt.Sprintf(`{"app_id":%q,%s"message":{"text_message":{"text":"Hi ${name}"}},"channel_priority_order":["MESSENGER"],
 		"batch_metadata":{"campaign":%q},"recipient_and_params":[
-		{"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":%q}]}},"parameters":{"name":"Ann"}},
-		{"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":%q}]}},"parameters":{"name":"Bob"}}]}`,
+		{"recipient":{"identified_by":{"channel_identities":[{"channel":"MESSENGER","identity":%q}]}},"parameters":{"name":"Ann"}},
+		{"recipient":{"identified_by":{"channel_identities":[{"channel":"MESSENGER","identity":%q}]}},"parameters":{"name":"Bob"}}]}`,
 		sinchApp, fields, campaign, to(t, 0, ""), to(t, 1, ""))
 }
 
@@ -201,4 +206,26 @@ func TestBlueskyAnswersWithViewsOfWhatWasSent(t *testing.T) {
 	require.Contains(t, fault.Message, "item 1 of batch "+r.batch())
 	require.Contains(t, fault.Message, "sent: 0; not sent: 1 failed")
 	require.Equal(t, 4, l.arrived(t))
+}
+
+// As much metadata as the dialect takes leaves as it was written, characters included
+// that Go escapes on the way through Temporal.
+func TestSinchMetadataArrivesAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	l, g := shared, front(t)
+	metadata := `{"k":"` + strings.Repeat("<&>\u2028", (832-len(`{"k":""}`))/4) + `"}`
+	r := g.as(acme, "POST", sinchMessages, sinchBody(t, t.Name(), `"message_metadata":`+metadata+`,"conversation_metadata":`+metadata+`,`))
+	_, rows := l.wait(t, ofAcme(read[sinchBatch](r, http.StatusOK).BatchID))
+	arrived := 0
+	for _, record := range l.sandbox.Received() {
+		for _, row := range rows {
+			if record.ID != row.ID {
+				continue
+			}
+			arrived++
+			require.Contains(t, string(record.Content), metadata[1:len(metadata)-1])
+			require.Contains(t, string(record.Content), strings.ReplaceAll(metadata[1:len(metadata)-1], `"`, `\"`))
+		}
+	}
+	require.Equal(t, 2, arrived)
 }

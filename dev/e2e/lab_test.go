@@ -154,7 +154,7 @@ func (l *lab) unhurried() provider.Account {
 	return a
 }
 
-// patient is an account whose retries come so late that a segment leaves them.
+// patient is an account whose retries come late.
 func (l *lab) patient() provider.Account {
 	a := l.hook("patient", true)
 	a.RetryInitial = 40 * time.Second
@@ -193,9 +193,10 @@ func (l *lab) work(queue string, accounts []provider.Account) (stop func(), err 
 	posts := callback.New(callback.Options{
 		Tenants: map[string]callback.Tenant{starter.DefaultTenant: {Secret: hookSecret}}, AllowPrivate: true,
 	})
+	batches := l.newStarter(starter.Options{TaskQueue: queue})
 	w, err := worker.New(l.client, reg, worker.Options{
 		TaskQueue: queue, StickyCache: cache, Drain: time.Second, Store: l.store, Callbacks: posts,
-		Reports: l.newStarter(starter.Options{TaskQueue: queue}),
+		Reports: batches, Segments: batches,
 		Changes: starter.New(l.client, starter.Options{Store: l.store, Wait: busy}).Changes(),
 	})
 	if err != nil {
@@ -220,6 +221,9 @@ func (l *lab) router() message.Router {
 func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row) {
 	t.Helper()
 	status, err := l.starter.Wait(t.Context(), ref)
+	for errors.Is(err, starter.ErrStillRunning) { // Temporal ended it, and has yet to end its segments
+		status, err = l.starter.Wait(t.Context(), ref)
+	}
 	require.NoError(t, err)
 	require.Equal(t, status.Total, status.Counts.Total())
 	require.Zero(t, status.Counts.Open())
@@ -246,7 +250,7 @@ func (l *lab) wait(t *testing.T, ref starter.Ref) (message.Status, []message.Row
 // remove deletes a batch. The server forgets it in its own time.
 func (l *lab) remove(t *testing.T, ref starter.Ref) {
 	t.Helper()
-	if err := l.starter.Delete(t.Context(), ref); !errors.Is(err, starter.ErrLingers) {
+	if err := l.starter.Delete(t.Context(), ref); !errors.Is(err, starter.ErrDeletionPending) {
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool {

@@ -3,12 +3,14 @@ package e2e_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
 	"volley/starter"
@@ -164,4 +166,90 @@ func TestLargeBatchWhoseTimesComeInAnyOrderSendsNothingEarly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, all[1_234].To, row.To)
 	})
+}
+
+// LOAD_CANCELS and LOAD_PAUSES are how many controls a batch has to bear.
+func loadOf(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// People unsubscribe one by one, at several gateways, while others pause and resume.
+func TestLargeBatchBearsThousandsOfControls(t *testing.T) {
+	t.Parallel()
+	l := shared.own(t, messages, time.Millisecond)
+	l.serve(t)
+	total, cancels, pauses := 10_000, loadOf(t, "LOAD_CANCELS", 160), loadOf(t, "LOAD_PAUSES", 5)
+	all := notes(t, total)
+	for i := range all {
+		all[i].SendAfter = "2h"
+	}
+	ref := l.large(t, all)
+	key := message.KeyOf(starter.WorkflowID(ref))
+	order := rand.New(rand.NewPCG(3, 4)).Perm(total)[:cancels]
+	began := time.Now()
+	const callers = 8
+	var group errgroup.Group
+	for c := range callers {
+		s := l.newStarter(starter.Options{TaskQueue: queueOf(t), Wait: busy}) // a process of its own
+		group.Go(func() error {
+			for k := c; k < cancels; k += callers {
+				id := key.MessageID(order[k])
+				res, err := s.Cancel(t.Context(), ref, message.CancelRequest{Messages: []string{id}, Reason: "unsubscribed"})
+				if err != nil {
+					return err
+				}
+				if len(res.Canceled) != 1 || res.Canceled[0] != id {
+					return fmt.Errorf("message %s: %+v", id, res)
+				}
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		for range pauses {
+			if _, err := l.starter.Pause(t.Context(), ref); err != nil {
+				return err
+			}
+			if _, err := l.starter.Resume(t.Context(), ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, group.Wait())
+	t.Logf("%d cancels and %d pauses took %s", cancels, pauses, time.Since(began).Round(time.Millisecond))
+
+	l.agrees(t, ref, message.Counts{message.Canceled: cancels, message.Scheduled: total - cancels})
+	d, err := l.client.DescribeWorkflowExecution(t.Context(), starter.WorkflowID(ref), "")
+	require.NoError(t, err)
+	info := d.GetWorkflowExecutionInfo()
+	t.Logf("the batch's own history: %d events, %d bytes", info.GetHistoryLength(), info.GetHistorySizeBytes())
+	require.Less(t, info.GetHistoryLength(), int64(300+2*25*pauses), "single cancels leave nothing in it")
+	require.Less(t, info.GetHistorySizeBytes(), int64(4<<20))
+
+	res, err := l.starter.Cancel(t.Context(), ref, message.CancelRequest{Reason: "enough"})
+	require.NoError(t, err)
+	require.Equal(t, message.CancelCounts{Canceled: total - cancels, Ended: cancels}, res.Counts)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, total, status.Counts[message.Canceled])
+	require.Equal(t, "unsubscribed", rows[order[0]].Detail)
+	require.Zero(t, l.sandbox.Counts().Total)
+}
+
+// agrees holds status and results of a batch to the same counts.
+func (l *lab) agrees(t *testing.T, ref starter.Ref, want message.Counts) {
+	t.Helper()
+	st, err := l.starter.Status(t.Context(), ref)
+	require.NoError(t, err)
+	var counts message.Counts
+	for row, err := range l.starter.Results(t.Context(), ref, starter.ResultQuery{}) {
+		require.NoError(t, err)
+		counts[row.State]++
+	}
+	require.Equal(t, want, counts)
+	require.Equal(t, want, *st.Counts)
 }

@@ -107,7 +107,7 @@ func TestLargeBatchIsDeletedEverywhere(t *testing.T) {
 	l := shared.own(t, groups, time.Millisecond)
 	l.serve(t)
 	ref := l.large(t, notes(t, 1_100))
-	require.ErrorIs(t, l.starter.Delete(t.Context(), ref), starter.ErrRuns, "it may still run")
+	require.ErrorIs(t, l.starter.Delete(t.Context(), ref), starter.ErrStillRunning, "it may still run")
 	l.wait(t, ref)
 	l.remove(t, ref)
 	require.Empty(t, l.folders(t, ref.ID))

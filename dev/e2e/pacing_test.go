@@ -47,3 +47,25 @@ func TestTwoWorkersKeepToOneRate(t *testing.T) {
 		})
 	}
 }
+
+// Attempts that wait for their turn are asked back by a pause, and some of them end all the
+// same. They are made again, each under an id of its own.
+func TestWhatAPauseAsksBackFromAnAccountWithARateIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	l := shared.own(t, messages, 0)
+	l.served[0].Rate = 60
+	l.serve(t)
+	ref := l.large(t, notes(t, 400))
+	for sent := int64(60); sent <= 240; sent += 60 {
+		l.some(t, sent)
+		_, err := l.starter.Pause(t.Context(), ref)
+		require.NoError(t, err)
+		_, err = l.starter.Resume(t.Context(), ref)
+		require.NoError(t, err)
+	}
+	_, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "1s"})
+	require.NoError(t, err)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, 400, status.Counts[message.Sent], "%v", *status.Counts)
+	l.agree(t, rows)
+}

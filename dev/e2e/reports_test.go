@@ -8,7 +8,7 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // TestReportsMoveMessages awaits reports, of which one comes that a message was
@@ -61,12 +61,12 @@ func TestReportsMoveMessages(t *testing.T) {
 	require.Equal(t, []message.Event{message.EventSent, message.EventUndelivered, message.EventSent, message.EventUndelivered}, events)
 
 	require.Eventually(t, func() bool {
-		d, err := l.client.DescribeWorkflowExecution(t.Context(), workflows.ReportsID(wid), "")
+		d, err := l.client.DescribeWorkflowExecution(t.Context(), contract.ReportsID(wid), "")
 		return err == nil && d.GetWorkflowExecutionInfo().GetCloseTime() != nil
 	}, time.Minute, 50*time.Millisecond)
 	if mode == "" {
 		l.replay(t, "reports", wid)
-		l.replay(t, "reports-kept", workflows.ReportsID(wid))
+		l.replay(t, "reports-kept", contract.ReportsID(wid))
 		return
 	}
 	l.replayLarge(t, mode+".reports", mode+".reports", wid)

@@ -4,7 +4,7 @@
 //
 // It decides what each provider would answer, keeps what it accepted, and shows
 // it as JSON at /messages and on a page at /. The recipient steers it (see
-// Steer), so an example file alone can ask for a failure. It counts every
+// Behaviour), so an example file alone can ask for a failure. It counts every
 // acceptance: a message that was sent twice is there twice.
 //
 // It is for development, tests and benchmarks. It imports only the standard

@@ -20,7 +20,7 @@ func TestTheJournalOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal.jsonl")
 	first := start(t, sandbox.Options{Journal: path})
-	for _, d := range doors() {
+	for _, d := range endpoints() {
 		first.post(t, d.path, d.head(first), d.body("x+drop", idA))
 	}
 	require.Len(t, first.Received(), 5)
@@ -34,7 +34,7 @@ func TestTheJournalOutlivesTheProcess(t *testing.T) {
 
 	second := start(t, sandbox.Options{Journal: path})
 	require.Equal(t, first.Received(), second.Received())
-	for _, d := range doors() {
+	for _, d := range endpoints() {
 		second.post(t, d.path, d.head(second), d.body("x", idA))
 	}
 	require.Equal(t, 4, second.Counts().Doubles, "all but Bluesky's, which has no id and another recipient")
@@ -54,7 +54,7 @@ func TestAnUnusableJournalRefusesEverything(t *testing.T) {
 	}
 	b := start(t, sandbox.Options{Journal: filepath.Join(t.TempDir(), "j")})
 	require.NoError(t, b.Close())
-	d := doors()[0]
+	d := endpoints()[0]
 	require.Equal(t, http.StatusServiceUnavailable, b.post(t, d.path, d.head(b), d.body("x", idA)).status)
 	require.Empty(t, b.Received())
 }
@@ -62,7 +62,7 @@ func TestAnUnusableJournalRefusesEverything(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{Keep: 3})
-	d := doors()[0]
+	d := endpoints()[0]
 	for i := range 5 {
 		require.Equal(t, 202, b.post(t, d.path, d.head(b), d.body("x", fmt.Sprint(i))).status)
 		b.post(t, d.path, d.head(b), d.body("x+down", fmt.Sprint(i)))
@@ -80,7 +80,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestWhatIsNotKeptIsFoundNevertheless(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{Keep: 1})
-	hook := doors()[4]
+	hook := endpoints()[4]
 	for i := range 3 {
 		require.Equal(t, 202, b.post(t, "/webhook/acme", nil, hook.body("x", fmt.Sprint(i))).status)
 	}
@@ -97,7 +97,7 @@ func TestManySendersAtOnce(t *testing.T) {
 	for w := range 8 {
 		wg.Go(func() {
 			for i := range 25 {
-				for _, d := range doors() {
+				for _, d := range endpoints() {
 					b.post(t, d.path, d.head(b), d.body("x", fmt.Sprintf("%d-%d", w, i)))
 				}
 				b.post(t, "/sink", nil, `{}`)
@@ -117,7 +117,7 @@ func TestManySendersAtOnce(t *testing.T) {
 func TestMessagesShowsWhatWasReceived(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{Accounts: map[string]string{"bird": "bird-main", "p": "sinch-eu", "sinch": "other"}})
-	for i, d := range doors() {
+	for i, d := range endpoints() {
 		require.Equal(t, d.ok, b.post(t, d.path, d.head(b), d.body(fmt.Sprintf("to-%d", i), idA)).status)
 	}
 	list := func(query string) (names []string) {
@@ -190,6 +190,6 @@ func benchmark(b *testing.B, path, body string) {
 func BenchmarkSink(b *testing.B) { benchmark(b, "/sink", "") }
 
 func BenchmarkBird(b *testing.B) {
-	d := doors()[0]
+	d := endpoints()[0]
 	benchmark(b, d.path, d.body("x", idA))
 }

@@ -30,7 +30,7 @@ func TestListsArePagedNewestFirst(t *testing.T) {
 		"sinch":   {"/sinch/v1/projects/p/messages?page_size=2&page_token=", "messages", "next_page_token"},
 		"bluesky": {chat, "messages", "cursor"},
 	}
-	for _, d := range doors() {
+	for _, d := range endpoints() {
 		p, ok := pages[d.name]
 		if !ok {
 			continue
@@ -72,7 +72,7 @@ func TestListsKeepToTheirWindow(t *testing.T) {
 		"sinch": "/sinch/v1/projects/p/messages?start_time=%s&end_time=%s",
 		"imkit": "/imkit/admin/messages?startDate=%s&endDate=%s",
 	}
-	for _, d := range doors() {
+	for _, d := range endpoints() {
 		q, ok := query[d.name]
 		if !ok {
 			continue
@@ -99,7 +99,7 @@ func TestListsKeepToTheirWindow(t *testing.T) {
 func TestSingleReads(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{})
-	ds := doors()
+	ds := endpoints()
 	bird, sinch, imkit := ds[0], ds[1], ds[2]
 	id := b.post(t, bird.path, bird.head(b), bird.body("someone", idA)).field("id")
 	for _, p := range []string{"/bird/workspaces/ws/messages/", "/bird/workspaces/ws/channels/ch/messages/"} {
@@ -176,7 +176,7 @@ func TestBlueskySessions(t *testing.T) {
 func TestBlueskyConversations(t *testing.T) {
 	t.Parallel()
 	b := start(t, sandbox.Options{})
-	head := doors()[3].head(b)
+	head := endpoints()[3].head(b)
 	const path = "/bluesky/xrpc/chat.bsky.convo.getConvoForMembers?members="
 	first := b.get(t, path+"did:plc:abc%2Bflaky", head).field("convo", "id")
 	require.Contains(t, first, "did:plc:abc+flaky", "a steer in a DID steers the conversation")

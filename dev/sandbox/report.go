@@ -14,10 +14,10 @@ import (
 )
 
 // Marks in a recipient that ask for a delivery report once the message was accepted.
-// They go together with every Steer.
+// They go together with every other Behaviour.
 const (
-	Delivers   = "+delivered"
-	Undelivers = "+undelivered"
+	Delivers   Behaviour = "+delivered"
+	Undelivers Behaviour = "+undelivered"
 )
 
 const (
@@ -36,8 +36,9 @@ func (s *Sandbox) ReportTo(address string) { s.reports.Store(&address) }
 // background.
 func (s *Sandbox) report(rec *Record) {
 	to := s.reports.Load()
-	down := strings.Contains(rec.To, Undelivers)
-	if to == nil || !down && !strings.Contains(rec.To, Delivers) || rec.ID == "" {
+	steer := endings()[ending(rec.To)]
+	down := steer == Undelivers || strings.Contains(rec.To, string(Undelivers))
+	if to == nil || !down && steer != Delivers && !strings.Contains(rec.To, string(Delivers)) || rec.ID == "" {
 		return
 	}
 	body, sign := s.reported(rec, !down)

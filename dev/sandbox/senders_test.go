@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,14 +30,29 @@ func senders(t *testing.T, b *box) *provider.Registry {
 	return r
 }
 
+// identifierKey and channel are those of a phone number, or of anything else.
+func identifierKey(to string) string {
+	if strings.HasPrefix(to, "+") {
+		return "phonenumber"
+	}
+	return "externalid"
+}
+
+func channel(to string) string {
+	if strings.HasPrefix(to, "+") {
+		return "SMS"
+	}
+	return "MESSENGER"
+}
+
 // contents are a message in each provider's own dialect.
 func contents() map[string]func(to string) (dialect, content string) {
 	return map[string]func(string) (string, string){
 		"bird": func(to string) (string, string) {
-			return "bird", `{"receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":` + quoted(to) + `}]},"body":{"type":"text","text":{"text":"hi"}}}`
+			return "bird", `{"receiver":{"contacts":[{"identifierKey":"` + identifierKey(to) + `","identifierValue":` + quoted(to) + `}]},"body":{"type":"text","text":{"text":"hi"}}}`
 		},
 		"sinch": func(to string) (string, string) {
-			return "sinch", `{"app_id":"app","recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":` + quoted(to) + `}]}},"message":{"text_message":{"text":"hi"}}}`
+			return "sinch", `{"app_id":"app","recipient":{"identified_by":{"channel_identities":[{"channel":"` + channel(to) + `","identity":` + quoted(to) + `}]}},"message":{"text_message":{"text":"hi"}}}`
 		},
 		"imkit": func(to string) (string, string) {
 			return "imkit", `{"messageType":"text","message":"hi","receiver":` + quoted(to) + `}`
@@ -60,68 +76,88 @@ func TestTheRealSendersUnderstandEveryAnswer(t *testing.T) {
 	t.Parallel()
 	permanent := []provider.Kind{provider.Invalid, provider.Rejected}
 	for name, content := range contents() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := start(t, sandbox.Options{Slow: 10 * time.Millisecond, Secret: hookSecret})
-			s, ok := senders(t, b).Sender(name)
-			require.True(t, ok)
-			send := func(to string) (message.Receipt, provider.Kind) {
-				dialect, body := content(to)
-				receipt, err := s.Send(t.Context(), outgoing(dialect, body, to))
-				if err == nil {
-					return receipt, ""
+		kinds := []func(steer string) string{word}
+		if name == "bird" || name == "sinch" || name == "webhook" {
+			kinds = append(kinds, number)
+		}
+		for _, x := range kinds {
+			t.Run(name+" to "+x(""), func(t *testing.T) {
+				t.Parallel()
+				b := start(t, sandbox.Options{Slow: 10 * time.Millisecond, Secret: hookSecret})
+				s, ok := senders(t, b).Sender(name)
+				require.True(t, ok)
+				send := func(to string) (message.Receipt, provider.Kind) {
+					dialect, body := content(to)
+					receipt, err := s.Send(t.Context(), outgoing(dialect, body, to))
+					if err == nil {
+						return receipt, ""
+					}
+					var e *provider.Error
+					require.ErrorAs(t, err, &e)
+					if to == x("limit") {
+						require.Equal(t, time.Second, e.RetryAfter)
+					}
+					return receipt, e.Kind
 				}
-				var e *provider.Error
-				require.ErrorAs(t, err, &e)
-				if to == "x+limit" {
-					require.Equal(t, time.Second, e.RetryAfter)
+				ask := func(to string) provider.Answer {
+					dialect, body := content(to)
+					answer, err := s.(provider.Reconciler).Reconcile(t.Context(), provider.Query{
+						Message: outgoing(dialect, body, to), Since: time.Now().Add(-5 * time.Second), Until: time.Now(),
+					})
+					require.NoError(t, err)
+					return answer
 				}
-				return receipt, e.Kind
-			}
-			ask := func(to string) provider.Answer {
-				dialect, body := content(to)
-				answer, err := s.(provider.Reconciler).Reconcile(t.Context(), provider.Query{
-					Message: outgoing(dialect, body, to), Since: time.Now().Add(-5 * time.Second), Until: time.Now(),
-				})
-				require.NoError(t, err)
-				return answer
-			}
 
-			_, kind := send("x+reject")
-			require.Contains(t, permanent, kind)
-			for _, c := range []struct {
-				to   string
-				want provider.Kind
-			}{
-				{"x+down", provider.Unavailable},
-				{"x+flaky", provider.Unavailable},
-				{"x+flaky", provider.Unavailable},
-				{"x+limit", provider.Throttled},
-				{"x+lost", provider.Ambiguous},
-			} {
-				_, kind := send(c.to)
-				require.Equal(t, c.want, kind, c.to)
-			}
-			require.Equal(t, provider.Absent, ask("x+lost").Verdict, "a lost message is not there")
-
-			_, kind = send("x+drop")
-			require.Equal(t, provider.Ambiguous, kind)
-			dropped := ask("x+drop")
-			require.Equal(t, provider.Found, dropped.Verdict, dropped.Detail)
-			require.Len(t, b.Received(), 1)
-			require.Equal(t, b.Received()[0].ProviderID, dropped.Receipt.ProviderID)
-
-			for i, to := range []string{"x+lost", "x+flaky", "x+limit", "x+slow", "x"} {
-				receipt, kind := send(to)
-				require.Empty(t, kind, to)
-				require.Equal(t, b.Received()[1+i].ProviderID, receipt.ProviderID)
-				require.Equal(t, to, b.Received()[1+i].To)
-				if name != "bluesky" {
-					require.Equal(t, idA, b.Received()[1+i].ID, "our id is there to be counted")
+				_, kind := send(x("reject"))
+				require.Contains(t, permanent, kind)
+				for _, c := range []struct {
+					to   string
+					want provider.Kind
+				}{
+					{x("down"), provider.Unavailable},
+					{x("flaky"), provider.Unavailable},
+					{x("flaky"), provider.Unavailable},
+					{x("limit"), provider.Throttled},
+					{x("lost"), provider.Ambiguous},
+				} {
+					_, kind := send(c.to)
+					require.Equal(t, c.want, kind, c.to)
 				}
-			}
-		})
+				require.Equal(t, provider.Absent, ask(x("lost")).Verdict, "a lost message is not there")
+
+				_, kind = send(x("drop"))
+				require.Equal(t, provider.Ambiguous, kind)
+				dropped := ask(x("drop"))
+				require.Equal(t, provider.Found, dropped.Verdict, dropped.Detail)
+				require.Len(t, b.Received(), 1)
+				require.Equal(t, b.Received()[0].ProviderID, dropped.Receipt.ProviderID)
+
+				for i, to := range []string{x("lost"), x("flaky"), x("limit"), x("slow"), x("")} {
+					receipt, kind := send(to)
+					require.Empty(t, kind, to)
+					require.Equal(t, b.Received()[1+i].ProviderID, receipt.ProviderID)
+					require.Equal(t, to, b.Received()[1+i].To)
+					if name != "bluesky" {
+						require.Equal(t, idA, b.Received()[1+i].ID, "our id is there to be counted")
+					}
+				}
+			})
+		}
 	}
+}
+
+// word and number are recipients that steer the sandbox, or do not.
+func word(steer string) string {
+	if steer == "" {
+		return "x"
+	}
+	return "x+" + steer
+}
+
+func number(steer string) string {
+	return "+1555010" + map[string]string{
+		"": "0001", "reject": "9901", "flaky": "9902", "limit": "9903", "slow": "9904", "drop": "9905", "lost": "9906", "down": "9907",
+	}[steer]
 }
 
 func TestBlueskyTokensExpireBetweenMessages(t *testing.T) {

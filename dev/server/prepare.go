@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"volley/starter"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 // prepare waits until the server answers, and brings the namespace of an older
@@ -101,7 +101,7 @@ func addSearchAttributes(ctx context.Context, c client.Client, namespace string)
 	// would fail.
 	return poll(ctx, func(ctx context.Context) error {
 		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-			Namespace: namespace, Query: workflows.AttrState + " = 'none'",
+			Namespace: namespace, Query: contract.AttrState + " = 'none' AND " + contract.AttrContent + " = 'none'",
 		})
 		return err
 	})

@@ -23,7 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"volley/dev/server"
-	"volley/workflows"
+	"volley/workflows/contract"
 )
 
 const queue = "trivial"
@@ -128,24 +128,25 @@ func TestAnExistingFileGetsTheSearchAttributesAndTheRetention(t *testing.T) {
 	first := start(t, server.Options{DB: db, Retention: 48 * time.Hour})
 	c := dial(t, first)
 	_, err := c.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
-		Namespace: first.Namespace(), SearchAttributes: []string{workflows.AttrState, workflows.AttrDue},
+		Namespace: first.Namespace(), SearchAttributes: []string{contract.AttrState, contract.AttrDue},
 	})
 	require.NoError(t, err)
-	require.NotContains(t, attributes(t, c, first.Namespace()), workflows.AttrDue)
+	require.NotContains(t, attributes(t, c, first.Namespace()), contract.AttrDue)
 	c.Close()
 	require.NoError(t, first.Stop())
 
 	second := start(t, server.Options{DB: db})
 	c = dial(t, second)
 	require.Equal(t, map[string]enumspb.IndexedValueType{
-		workflows.AttrState:   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrDialect: enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrTenant:  enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrKey:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttrMeta:    enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-		workflows.AttrTotal:   enumspb.INDEXED_VALUE_TYPE_INT,
-		workflows.AttrFailed:  enumspb.INDEXED_VALUE_TYPE_INT,
-		workflows.AttrDue:     enumspb.INDEXED_VALUE_TYPE_DATETIME,
+		contract.AttrState:   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		contract.AttrDialect: enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		contract.AttrTenant:  enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		contract.AttrKey:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		contract.AttrMeta:    enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+		contract.AttrTotal:   enumspb.INDEXED_VALUE_TYPE_INT,
+		contract.AttrFailed:  enumspb.INDEXED_VALUE_TYPE_INT,
+		contract.AttrDue:     enumspb.INDEXED_VALUE_TYPE_DATETIME,
+		contract.AttrContent: enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	}, attributes(t, c, second.Namespace()))
 	require.Equal(t, server.DefaultRetention, retention(t, c, second.Namespace()))
 }

@@ -24,7 +24,7 @@ func (p *Poster) bird(e Event) birdEvent {
 		b.Metadata = dialect.BirdChannel{Channel: p.birdChannels[r.Account]}.Metadata()
 	}
 	if e.Batch.Dialect == message.CallbackBird {
-		b.Messages = []message.Message{e.Asked.Message}
+		b.Messages = []message.Message{e.Request.Message}
 	}
 	r.Index = 0 // the one message there is
 	platform := strings.ToLower(r.Channel)

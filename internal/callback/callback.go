@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"volley/internal/message"
@@ -50,6 +52,9 @@ type Options struct {
 	// BirdChannels are the ids of Bird's channels by account, which Bird's events
 	// name.
 	BirdChannels map[string]string
+	// SinchProjects are the ids of Sinch's projects by account, which Sinch's events
+	// name.
+	SinchProjects map[string]string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -57,9 +62,15 @@ type Options struct {
 // Tenant is what an event needs of a tenant's configuration.
 type Tenant struct {
 	// Secret signs: whsec_ and base64, as Standard Webhooks writes it, or else the key
-	// itself.
-	Secret string
-	// SinchProject is the project that Sinch's events name; it may be empty.
+	// itself. PreviousSecret, if there is one, signs events of Volley's own format too, so
+	// that a receiver may know either.
+	Secret, PreviousSecret string
+	// Events lists the event types to deliver; nil is all. "batch.*" and "message.*"
+	// are all of their kind.
+	Events []string
+	// SinchApps maps the tenant's Sinch apps to their projects. SinchProject is the
+	// project that Sinch's events name for any other app; it may be empty.
+	SinchApps    map[string]string
 	SinchProject string
 }
 
@@ -71,10 +82,11 @@ func (t Tenant) GoString() string { return t.String() }
 
 // Poster signs and posts events. It is safe for concurrent use.
 type Poster struct {
-	tenants      map[string]Tenant
-	birdChannels map[string]string
-	transport    *http.Transport
-	now          func() time.Time
+	tenants       map[string]Tenant
+	birdChannels  map[string]string
+	sinchProjects map[string]string
+	transport     *http.Transport
+	now           func() time.Time
 }
 
 // New returns a Poster; Close ends its idle connections.
@@ -83,9 +95,19 @@ func New(o Options) *Poster {
 		o.Now = time.Now
 	}
 	return &Poster{
-		tenants: o.Tenants, birdChannels: o.BirdChannels, now: o.Now,
+		tenants: o.Tenants, birdChannels: o.BirdChannels, sinchProjects: o.SinchProjects, now: o.Now,
 		transport: provider.NewTransport(idle, !o.AllowPrivate),
 	}
+}
+
+// Wants reports whether a tenant receives events of a type.
+func (p *Poster) Wants(tenant, typ string) bool {
+	t, ok := p.tenants[tenant]
+	if !ok || t.Events == nil {
+		return true
+	}
+	kind, _, _ := strings.Cut(typ, ".")
+	return slices.Contains(t.Events, typ) || slices.Contains(t.Events, kind+".*")
 }
 
 // Close closes the connections that are not in use.
@@ -111,8 +133,8 @@ func (p *Poster) Post(ctx context.Context, tenant string, to message.Callbacks, 
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
 		return &Failure{Code: CodeURL, Detail: "the address is not an http or https URL"}
 	}
-	secret := p.tenants[tenant].Secret
-	if secret == "" {
+	known := p.tenants[tenant]
+	if known.Secret == "" {
 		return &Failure{Code: CodeSecret, Detail: "this worker's configuration has no secret for the tenant's callbacks"}
 	}
 	login := target.User
@@ -121,9 +143,9 @@ func (p *Poster) Post(ctx context.Context, tenant string, to message.Callbacks, 
 	if err != nil {
 		return &Failure{Code: CodeEvent, Detail: "the event cannot be written as JSON"}
 	}
-	header, err := sign(to.Format, secret, target.String(), e.ID, p.now(), body)
+	header, err := sign(to.Format, known, target.String(), e.ID, p.now(), body)
 	if err != nil {
-		return &Failure{Code: CodeSecret, Detail: "the tenant's secret begins with whsec_ and does not go on in base64"}
+		return &Failure{Code: CodeSecret, Detail: "the tenant's " + err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()

@@ -25,29 +25,29 @@ import (
 
 const secret = "whsec_dGhlLXNlY3JldC1vZi1hY21lLWlzLXRoaXM="
 
-// heard is one request that an endpoint got.
-type heard struct {
+// received is one request that an endpoint got.
+type received struct {
 	header http.Header
 	body   []byte
 }
 
 // endpoint answers as told and says what it got.
-func endpoint(t *testing.T, answer func(w http.ResponseWriter)) (*httptest.Server, func() []heard) {
+func endpoint(t *testing.T, answer func(w http.ResponseWriter)) (*httptest.Server, func() []received) {
 	t.Helper()
 	var mu sync.Mutex
-	var all []heard
+	var all []received
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
 		}
 		mu.Lock()
-		all = append(all, heard{r.Header, body})
+		all = append(all, received{r.Header, body})
 		mu.Unlock()
 		answer(w)
 	}))
 	t.Cleanup(srv.Close)
-	return srv, func() []heard {
+	return srv, func() []received {
 		mu.Lock()
 		defer mu.Unlock()
 		return slices.Clone(all)
@@ -223,4 +223,65 @@ func TestAFailureTellsNeitherAddressNorSecret(t *testing.T) {
 		}
 	}
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", callback.Tenant{Secret: secret}, callback.Tenant{Secret: secret}, callback.Tenant{Secret: secret}), "dGhlLX")
+}
+
+func TestDuringAChangeOfSecretsEitherVerifies(t *testing.T) {
+	t.Parallel()
+	const old = "0123456789abcdef-old"
+	srv, all := endpoint(t, status(http.StatusOK))
+	p := callback.New(callback.Options{Tenants: map[string]callback.Tenant{"acme": {Secret: secret, PreviousSecret: old}}, AllowPrivate: true})
+	t.Cleanup(p.Close)
+	require.Nil(t, p.Post(t.Context(), "acme", to(srv.URL, "volley"), sent()))
+	got := all()[0]
+	current, err := standardwebhooks.NewWebhook(secret)
+	require.NoError(t, err)
+	previous, err := standardwebhooks.NewWebhookRaw([]byte(old))
+	require.NoError(t, err)
+	other, err := standardwebhooks.NewWebhookRaw([]byte("another"))
+	require.NoError(t, err)
+	require.NoError(t, current.Verify(got.body, got.header))
+	require.NoError(t, previous.Verify(got.body, got.header))
+	require.Error(t, other.Verify(got.body, got.header))
+}
+
+func TestSinchsEventsNameTheProject(t *testing.T) {
+	t.Parallel()
+	srv, all := endpoint(t, status(http.StatusOK))
+	p := callback.New(callback.Options{
+		Tenants: map[string]callback.Tenant{
+			"acme": {Secret: "s3cret", SinchApps: map[string]string{"app-1": "of the app"}, SinchProject: "the tenant's"},
+		},
+		SinchProjects: map[string]string{"bird-main": "of the account"}, AllowPrivate: true,
+	})
+	t.Cleanup(p.Close)
+	post := func(body, account string) string {
+		e := sent()
+		e.Rows[0].Account = account
+		e.Request = asked(body)
+		require.Nil(t, p.Post(t.Context(), "acme", to(srv.URL, "sinch"), e))
+		var posted struct {
+			Project string `json:"project_id"`
+		}
+		heard := all()
+		require.NoError(t, json.Unmarshal(heard[len(heard)-1].body, &posted))
+		return posted.Project
+	}
+	require.Equal(t, "of the app", post(`{"app_id":"app-1"}`, "bird-main"))
+	require.Equal(t, "of the account", post(`{"app_id":"another"}`, "bird-main"))
+	require.Equal(t, "the tenant's", post(`{"app_id":"another"}`, "hook"))
+}
+
+func TestATenantIsToldWhatItWants(t *testing.T) {
+	t.Parallel()
+	p := callback.New(callback.Options{Tenants: map[string]callback.Tenant{
+		"all": {}, "none": {Events: []string{}}, "some": {Events: []string{"message.*", "batch.completed"}},
+	}})
+	t.Cleanup(p.Close)
+	for _, typ := range callback.Types() {
+		require.True(t, p.Wants("all", typ))
+		require.True(t, p.Wants("nobody", typ))
+		require.False(t, p.Wants("none", typ))
+		require.Equal(t, strings.HasPrefix(typ, "message.") || typ == "batch.completed", p.Wants("some", typ), typ)
+	}
+	require.Len(t, callback.Types(), 17)
 }

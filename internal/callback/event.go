@@ -9,11 +9,10 @@ import (
 	"volley/internal/message"
 )
 
-// Few is how large a batch may be to have an event for each of its messages
-// without being asked for them.
+// Few is the largest batch that has an event for each message without asking for them.
 const Few = 1_000
 
-// maxRows is how many messages one request of a large batch tells of at most.
+// maxRows is the most messages in one callback of a large batch.
 const maxRows = 100
 
 // Types of batch events. Those of message events are "message." and the message's
@@ -28,10 +27,29 @@ const (
 	typeMessage = "message."
 )
 
-// Event is one thing to tell.
+// TypeOfMessage is the type of the event that tells of a message in a state.
+func TypeOfMessage(s message.State) string { return typeMessage + s.String() }
+
+// Types lists the types of the events that there are, and the two that stand for all
+// of their kind.
+func Types() []string {
+	types := []string{typeBatch + "*", TypeStarted, TypePaused, TypeResumed}
+	for _, s := range []message.BatchState{message.BatchCanceling, message.BatchCompleted, message.BatchCanceled, message.BatchFailed} {
+		types = append(types, typeBatch+string(s))
+	}
+	types = append(types, typeMessage+"*")
+	for _, s := range message.States() {
+		if s.Final() {
+			types = append(types, TypeOfMessage(s))
+		}
+	}
+	return types
+}
+
+// Event is one callback to deliver.
 type Event struct {
-	// ID is the same in every attempt to tell it, so that a receiver knows what it
-	// has heard already.
+	// ID is the same in every attempt to deliver the event, so that a receiver can drop
+	// repetitions.
 	ID   string
 	Type string
 	// At is when it happened.
@@ -40,13 +58,13 @@ type Event struct {
 	// Rows are the messages that it tells of: none in a batch event, one in a message
 	// event.
 	Rows []message.Row
-	// Asked is what the caller had asked for, of a message event also of its message.
-	// Formats for which Repeats is true need it.
-	Asked Asked
+	// Request holds the caller's template and, in a message event, the message. Formats
+	// for which Repeats is true need it.
+	Request Request
 }
 
-// Asked is a part of the caller's request.
-type Asked struct {
+// Request is a part of the caller's request.
+type Request struct {
 	Template message.Template
 	Message  message.Message
 }
@@ -79,7 +97,7 @@ func TypeOf(before, state message.BatchState) string {
 // MessageEvent tells of one message.
 func MessageEvent(st message.Status, row message.Row) Event {
 	return Event{
-		ID: idOf(st, typeMessage, int64(row.Index), row.Rev), Type: typeMessage + row.State.String(),
+		ID: idOf(st, typeMessage, int64(row.Index), row.Rev), Type: TypeOfMessage(row.State),
 		At: timeOf(st, row), Batch: st, Rows: []message.Row{row},
 	}
 }

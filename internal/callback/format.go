@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"bytes"
 	"encoding/json"
 	"time"
 
@@ -20,14 +19,14 @@ func Has(format, typ string) bool {
 	return true
 }
 
-// Repeats reports whether a format repeats parts of the caller's request, so that
-// an event needs Asked.
+// Repeats reports whether a format repeats parts of the caller's request, so that an
+// event needs its Request.
 func Repeats(format string) bool {
 	return format == message.CallbackSinch || format == message.CallbackBird
 }
 
-// RowsOf is how many messages one request of a format tells of at most, for a batch
-// of total messages.
+// RowsOf returns the most messages in one callback of a format, for a batch of total
+// messages.
 func RowsOf(format string, total int) int {
 	if Repeats(format) || total <= Few {
 		return 1
@@ -41,11 +40,11 @@ func isBatch(typ string) bool { return len(typ) > len(typeBatch) && typ[:len(typ
 func (p *Poster) form(tenant, format string, e Event) ([]byte, error) {
 	switch format {
 	case message.CallbackSinch:
-		return encode(p.sinch(tenant, e))
+		return message.EncodeJSON(p.sinch(tenant, e))
 	case message.CallbackBird:
-		return encode(p.bird(e))
+		return message.EncodeJSON(p.bird(e))
 	}
-	return encode(volley(e))
+	return message.EncodeJSON(volley(e))
 }
 
 // envelope is the body that Standard Webhooks recommends.
@@ -78,17 +77,6 @@ func volley(e Event) envelope {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// encode writes JSON as people do: < and & stay as they are.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
 // object reads a JSON object; anything else has no members.
 func object(raw json.RawMessage) map[string]json.RawMessage {
 	var o map[string]json.RawMessage
@@ -104,7 +92,7 @@ func text(raw json.RawMessage) string {
 }
 
 // field is a member of the request: the message's own, else the template's.
-func (a *Asked) field(key string) json.RawMessage {
+func (a *Request) field(key string) json.RawMessage {
 	if own, ok := object(a.Message.Body)[key]; ok {
 		return own
 	}

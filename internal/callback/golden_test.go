@@ -46,8 +46,8 @@ func sent() callback.Event {
 	return callback.MessageEvent(batchStatus(message.BatchRunning), messageRow(message.Sent, "", ""))
 }
 
-func asked(body string) callback.Asked {
-	return callback.Asked{Template: message.Template{Body: json.RawMessage(body)}}
+func asked(body string) callback.Request {
+	return callback.Request{Template: message.Template{Body: json.RawMessage(body)}}
 }
 
 const sinchBody = `{"app_id":"app-1","correlation_id":"corr-1","message_metadata":{"order":12345678901234567890,"a":"<b>"},
@@ -65,6 +65,14 @@ func messageOn(channel, to string) message.Row {
 	return row
 }
 
+// numbered is a row of a message that is rejected for its recipient, which was not
+// written as it is shown.
+func numbered() message.Row {
+	row := messageRow(message.Rejected, message.CodeRecipient, "looks like a date")
+	row.Channel, row.To, row.Given = "SMS", "+1555", "1 (555)"
+	return row
+}
+
 const birdBody = `{"receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":"+15550001111"}]},
 	"body":{"type":"text","text":{"text":"Hi"}},"tags":["a"],"validity":60}`
 
@@ -73,18 +81,18 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 	many := []message.Row{messageRow(message.Sent, "", ""), messageRow(message.Failed, "http_400", "no such number")}
 	message1 := func(body string, row message.Row) callback.Event {
 		e := callback.MessageEvent(batchStatus(message.BatchRunning), row)
-		e.Asked = asked(body)
+		e.Request = asked(body)
 		return e
 	}
 	birds := func(row message.Row) callback.Event {
 		e := callback.MessageEvent(batchStatus(message.BatchRunning), row)
 		e.Batch.Dialect = "bird"
-		e.Asked.Message.Body = json.RawMessage(birdBody)
+		e.Request.Message.Body = json.RawMessage(birdBody)
 		return e
 	}
 	batch := func(body string, state message.BatchState) callback.Event {
 		e := callback.BatchEvent(batchStatus(state), callback.TypeOf(message.BatchRunning, state), 1)
-		e.Asked = asked(body)
+		e.Request = asked(body)
 		return e
 	}
 	for name, c := range map[string]struct {
@@ -100,6 +108,7 @@ func TestBodiesAreAsTheirFormatsHaveThem(t *testing.T) {
 		"sinch.delivered": {"sinch", message1(`{"app_id":"app-1","recipient":{"contact_id":"contact-1"}}`, messageRow(message.Delivered, "", ""))},
 		"sinch.failed":    {"sinch", message1(sinchBody, messageRow(message.Expired, "expired", "too late"))},
 		"sinch.unordered": {"sinch", message1(sinchBody, messageOn("", "1555"))},
+		"sinch.number":    {"sinch", message1(sinchSMS, numbered())},
 		"sinch.merged":    {"sinch", message1(sinchSMS, messageOn("WHATSAPP", "+1555"))},
 		"bird.sent":       {"bird", birds(messageRow(message.Sent, "", ""))},
 		"bird.other":      {"bird", message1(`{"text":"Hi"}`, messageRow(message.Canceled, "canceled", "enough"))},

@@ -6,13 +6,12 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"volley/internal/message"
+	"volley/internal/provider"
 )
 
 // Headers of Sinch's and of Bird's signatures.
@@ -27,9 +26,9 @@ const (
 	birdRequest   = "messagebird-request-id"
 )
 
-// sign returns the headers that prove who sent a body. It fails when the secret is
-// none.
-func sign(format, secret, address, id string, now time.Time, body []byte) (http.Header, error) {
+// sign returns the headers that prove who sent a body. It fails when a secret is none.
+// Sinch's and Bird's have room for one signature, which is that of the secret in force.
+func sign(format string, t Tenant, address, id string, now time.Time, body []byte) (http.Header, error) {
 	h := http.Header{}
 	seconds := strconv.FormatInt(now.Unix(), 10)
 	switch format {
@@ -39,7 +38,7 @@ func sign(format, secret, address, id string, now time.Time, body []byte) (http.
 		h.Set(sinchAlgorithm, "HmacSHA256")
 		h.Set(sinchNonce, nonce)
 		h.Set(sinchTimestamp, seconds)
-		h.Set(sinchSignature, keyed(secret, body, []byte("."+nonce+"."+seconds)))
+		h.Set(sinchSignature, keyed(t.Secret, body, []byte("."+nonce+"."+seconds)))
 		return h, nil
 	case message.CallbackBird:
 		// Bird, Notifications API, verifying a signature: HMAC of time, address and the
@@ -47,24 +46,14 @@ func sign(format, secret, address, id string, now time.Time, body []byte) (http.
 		sum := sha256.Sum256(body)
 		h.Set(birdRequest, id)
 		h.Set(birdTimestamp, seconds)
-		h.Set(birdSignature, keyed(secret, []byte(seconds+"\n"+address+"\n"), sum[:]))
+		h.Set(birdSignature, keyed(t.Secret, []byte(seconds+"\n"+address+"\n"), sum[:]))
 		return h, nil
 	}
-	signer, err := standardwebhooks.NewWebhookRaw([]byte(secret))
-	if strings.HasPrefix(secret, "whsec_") {
-		signer, err = standardwebhooks.NewWebhook(secret)
-	}
+	signer, err := provider.NewWebhookSigner(t.Secret, t.PreviousSecret)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signer.Sign(id, now, body)
-	if err != nil {
-		return nil, err
-	}
-	h.Set(standardwebhooks.HeaderWebhookID, id)
-	h.Set(standardwebhooks.HeaderWebhookTimestamp, seconds)
-	h.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	return h, nil
+	return signer.Header(id, now, body)
 }
 
 func keyed(secret string, parts ...[]byte) string {

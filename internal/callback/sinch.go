@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -58,8 +59,8 @@ type sinchUpdate struct {
 
 func (p *Poster) sinch(tenant string, e Event) sinchEvent {
 	out := sinchEvent{
-		AppID: text(e.Asked.field("app_id")), Accepted: stamp(e.Batch.CreatedAt), At: stamp(e.At),
-		ProjectID: p.tenants[tenant].SinchProject, Correlation: text(e.Asked.field("correlation_id")),
+		AppID: text(e.Request.field("app_id")), Accepted: stamp(e.Batch.CreatedAt), At: stamp(e.At),
+		ProjectID: p.sinchProject(tenant, e), Correlation: text(e.Request.field("correlation_id")),
 	}
 	if len(e.Rows) == 0 {
 		u := &sinchUpdate{BatchID: e.Batch.ID, Status: sinchStatus(e.Type), Type: "BATCH_TYPE_MESSAGES"}
@@ -78,7 +79,7 @@ func (p *Poster) sinch(tenant string, e Event) sinchEvent {
 	out.Report = &sinchReport{
 		MessageID: r.ID, Status: sinchDelivery(r.State), Metadata: out.Metadata, Mode: "DISPATCH",
 	}
-	out.Report.Identity, out.Report.ContactID = sinchRecipient(&e.Asked, r)
+	out.Report.Identity, out.Report.ContactID = sinchRecipient(&e.Request, r)
 	if out.Report.Identity != nil {
 		out.Report.Identity.AppID = out.AppID
 	}
@@ -86,6 +87,17 @@ func (p *Poster) sinch(tenant string, e Event) sinchEvent {
 		out.Report.Reason = &sinchReason{Code: sinchCode(r), Description: r.Detail, SubCode: "UNSPECIFIED_SUB_CODE"}
 	}
 	return out
+}
+
+// sinchProject is the project of the request's app, else of the account that sends, else
+// the tenant's own. Empty is not known.
+func (p *Poster) sinchProject(tenant string, e Event) string {
+	account := e.Batch.Account
+	if len(e.Rows) > 0 {
+		account = e.Rows[0].Account
+	}
+	known := p.tenants[tenant]
+	return cmp.Or(known.SinchApps[text(e.Request.field("app_id"))], p.sinchProjects[account], known.SinchProject)
 }
 
 // sinchStatus is the state of Sinch's that an event of a batch tells of; empty is
@@ -115,29 +127,25 @@ func sinchDelivery(s message.State) string {
 // sinchMetadata is what the caller's receipts carry: its own metadata with the
 // batch's id, as a string.
 func sinchMetadata(e Event) string {
-	o := object(e.Asked.field("message_metadata"))
+	o := object(e.Request.field("message_metadata"))
 	if o == nil {
-		o = object(e.Asked.Message.Metadata)
+		o = object(e.Request.Message.Metadata)
 	}
 	if o == nil {
 		o = map[string]json.RawMessage{}
 	}
-	id, err := encode(e.Batch.ID)
-	if err != nil {
-		return ""
-	}
-	o["_batch_id"] = id
-	out, err := encode(o)
+	o["_batch_id"] = message.AppendJSON(nil, e.Batch.ID)
+	out, err := message.EncodeJSON(o)
 	if err != nil {
 		return ""
 	}
 	return string(out)
 }
 
-// sinchRecipient is the contact, or the identity on the channel that was taken. Where
-// the recipient has none on that channel, as where a request leaves several channels to
-// Sinch or names none at all, it is the identity that the message is for.
-func sinchRecipient(a *Asked, r *message.Row) (*sinchIdentity, string) {
+// sinchRecipient is the contact, or the identity on the channel that Sinch used. Where
+// the recipient has none there, as when a request leaves the channel to Sinch, it is
+// the identity that the message is for.
+func sinchRecipient(a *Request, r *message.Row) (*sinchIdentity, string) {
 	var to struct {
 		ContactID    string `json:"contact_id"`
 		IdentifiedBy struct {
@@ -148,16 +156,16 @@ func sinchRecipient(a *Asked, r *message.Row) (*sinchIdentity, string) {
 		return nil, to.ContactID
 	}
 	for _, taken := range []func(id sinchIdentity) bool{
-		func(id sinchIdentity) bool { return id.Channel == r.Channel && id.Identity == r.To },
+		func(id sinchIdentity) bool { return id.Channel == r.Channel && id.Identity == r.Written() },
 		func(id sinchIdentity) bool { return id.Channel == r.Channel },
-		func(id sinchIdentity) bool { return id.Identity == r.To },
+		func(id sinchIdentity) bool { return id.Identity == r.Written() },
 	} {
 		if i := slices.IndexFunc(to.IdentifiedBy.Identities, taken); i >= 0 {
 			id := to.IdentifiedBy.Identities[i]
 			return &sinchIdentity{Channel: id.Channel, Identity: id.Identity}, ""
 		}
 	}
-	return &sinchIdentity{Channel: r.Channel, Identity: r.To}, ""
+	return &sinchIdentity{Channel: r.Channel, Identity: r.Written()}, ""
 }
 
 // sinchReasons are the reasons that the Conversation API's SDK knows.
@@ -188,6 +196,8 @@ func sinchCode(r *message.Row) string {
 		switch r.Code {
 		case message.CodeUnroutable:
 			return "NO_CHANNELS_LEFT"
+		case message.CodeRecipient:
+			return "RECIPIENT_INVALID_CHANNEL_IDENTITY"
 		case message.CodeParameter:
 			return "TEMPLATE_INSUFFICIENT_PARAMETERS"
 		}

@@ -91,6 +91,9 @@ func readAccount(o *object) account {
 	own.read(o, &a)
 	if a.kind == "webhook" {
 		o.boolean("reconcile", &a.reconcile)
+		var previous Secret
+		o.secret("previous_secret", &previous)
+		a.secrets["previous_secret"] = previous
 	}
 	if a.kind == "sinch" {
 		o.boolean("stores_messages", &a.stores)
@@ -164,7 +167,8 @@ func (a account) provider(name string) provider.Account {
 		KeySecret: a.secrets["key_secret"].Reveal(), TokenURL: a.texts["token_url"],
 		APIKey: a.secrets["api_key"].Reveal(), Sender: a.texts["sender"],
 		Identifier: a.texts["identifier"], Password: a.secrets["password"].Reveal(),
-		URL: a.texts["url"], Secret: a.secrets["secret"].Reveal(), Reconcile: a.reconcile, StoresMessages: a.stores,
+		URL: a.texts["url"], Secret: a.secrets["secret"].Reveal(), PreviousSecret: a.secrets["previous_secret"].Reveal(),
+		Reconcile: a.reconcile, StoresMessages: a.stores,
 		ReportSecret: a.secrets["report_secret"].Reveal(),
 		Rate:         a.rate, Concurrency: a.concurrency, AllowPrivate: true,
 		OnUnknown: a.onUnknown, TwoFactor: a.twoFactor, Settle: settle,

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"volley/internal/callback"
 	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
@@ -26,7 +25,8 @@ type Config struct {
 	// Tenants holds the callers of the gateway by name.
 	Tenants map[string]Tenant
 	Limits  Limits
-	// SearchMetadata are the metadata keys that batches can be found by.
+	// SearchMetadata lists the metadata keys that batches can be found by. Nil means
+	// that there is no configuration file to say so.
 	SearchMetadata []string
 	// ActivitySummaries puts a line on every activity in the Web UI.
 	ActivitySummaries bool
@@ -36,6 +36,14 @@ type Config struct {
 	BlueskyWait time.Duration
 	// ActionPrice is dollars per million Temporal Cloud actions.
 	ActionPrice float64
+	// ConfirmAbove is how many messages a command sends without asking a person first;
+	// 0 is any number.
+	ConfirmAbove int
+	// ContentKey is the secret under which contents of batches are compared; empty
+	// means one derived from the namespace. ContentKeyUnset means that the file names a
+	// variable for it that is not set here, so contents cannot be compared.
+	ContentKey      Secret
+	ContentKeyUnset bool
 	// AllowPrivateCallbacks lets callers' callback addresses be private ones.
 	AllowPrivateCallbacks bool
 
@@ -80,6 +88,7 @@ func Default() *Config {
 		StoreRetention:    30 * 24 * time.Hour,
 		BlueskyWait:       25 * time.Second,
 		ActionPrice:       50,
+		ConfirmAbove:      1000,
 		accounts:          map[string]account{},
 	}
 }
@@ -123,15 +132,34 @@ func (c *Config) read(r *reader, top *object) {
 	c.readRoutes(r, top)
 	c.readTenants(r, top.child("tenants"))
 	c.readLimits(top.child("limits"))
-	c.SearchMetadata = top.texts("search_metadata")
+	if c.SearchMetadata = top.texts("search_metadata"); c.SearchMetadata == nil {
+		c.SearchMetadata = []string{}
+	}
 	top.boolean("activity_summaries", &c.ActivitySummaries)
 	top.duration("store_retention", &c.StoreRetention, time.Hour, 100*365*24*time.Hour)
 	top.duration("bluesky_wait", &c.BlueskyWait, time.Second, 5*time.Minute)
 	parsed(top, "action_price", &c.ActionPrice, parsePrice)
+	top.integer("confirm_above", &c.ConfirmAbove, 0, maxCount)
+	c.readContentKey(r, top)
 	callbacks := top.child("callbacks")
 	callbacks.boolean("allow_private", &c.AllowPrivateCallbacks)
 	callbacks.finish()
 	top.finish()
+}
+
+// minContentKey is the shortest content_key: a shorter one can be found by trying.
+const minContentKey = 16
+
+func (c *Config) readContentKey(r *reader, top *object) {
+	f, ok := top.field("content_key")
+	if !ok {
+		return
+	}
+	top.secret("content_key", &c.ContentKey)
+	c.ContentKeyUnset = c.ContentKey.IsZero()
+	if n := len(c.ContentKey.Reveal()); n > 0 && n < minContentKey {
+		r.fail(f.node, f.path, "must have at least %d characters", minContentKey)
+	}
 }
 
 func (c *Config) readLimits(o *object) {
@@ -227,34 +255,16 @@ func (c *Config) Caller(tenant string) intake.Caller {
 	router := c.Router(tenant)
 	t := c.Tenants[tenant]
 	caller := intake.Caller{
-		Tenant: tenant, Router: &router, Priority: t.Priority, MaySetSender: t.MaySetSender, Signs: !t.CallbackSecret.IsZero(),
+		Tenant: tenant, Router: &router, Priority: t.Priority, Region: t.DefaultRegion, MaySetSender: t.MaySetSender, HasCallbackSecret: !t.CallbackSecret.IsZero(),
 		Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
 	}
 	for _, key := range t.Keys {
 		caller.Keys = append(caller.Keys, intake.HashKey(key.Reveal()))
 	}
-	if caller.Signs {
+	if caller.HasCallbackSecret {
 		caller.Callbacks = &message.Callbacks{URL: t.CallbackURL, Format: t.CallbackFormat, Messages: t.CallbackMessages}
 	}
 	return caller
-}
-
-// Callbacks says how events are signed and where they may go.
-func (c *Config) Callbacks() callback.Options {
-	o := callback.Options{Tenants: map[string]callback.Tenant{}, AllowPrivate: c.AllowPrivateCallbacks, BirdChannels: map[string]string{}}
-	for name, t := range c.Tenants {
-		known := callback.Tenant{Secret: t.CallbackSecret.Reveal()}
-		if len(t.SinchProjects) > 0 {
-			known.SinchProject = t.SinchProjects[0]
-		}
-		o.Tenants[name] = known
-	}
-	for _, a := range c.Accounts() {
-		if a.Provider == "bird" {
-			o.BirdChannels[a.Name] = a.Channel
-		}
-	}
-	return o
 }
 
 // Intake bounds the requests that are read.

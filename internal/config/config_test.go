@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/callback"
 	"volley/internal/config"
 	"volley/internal/message"
 	"volley/internal/provider"
@@ -54,6 +55,7 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	require.Equal(t, d.StoreRetention, c.StoreRetention)
 	require.Equal(t, d.BlueskyWait, c.BlueskyWait)
 	require.InDelta(t, d.ActionPrice, c.ActionPrice, 0)
+	require.Equal(t, d.ConfirmAbove, c.ConfirmAbove)
 	require.Equal(t, d.AllowPrivateCallbacks, c.AllowPrivateCallbacks)
 	require.Equal(t, []string{"campaign"}, c.SearchMetadata)
 }
@@ -69,12 +71,35 @@ func TestDefaults(t *testing.T) {
 	require.Empty(t, c.Accounts())
 	require.Nil(t, c.Router("default").Allowed)
 
+	require.Nil(t, c.SearchMetadata, "without a file nobody knows")
+	c.SearchMetadata = []string{}
+
 	empty, err := load(t, "", nil)
 	require.NoError(t, err)
 	require.Equal(t, c, empty, "an empty file is the defaults")
 	empty, err = load(t, "# nothing\naccounts:\nroutes:\n", nil)
 	require.NoError(t, err)
 	require.Equal(t, c, empty, "empty values are the defaults")
+}
+
+func TestTheKeyOfContents(t *testing.T) {
+	t.Parallel()
+	const text = "content_key: ${CONTENT_KEY}\nconfirm_above: 0\n"
+	c, err := load(t, text, map[string]string{"CONTENT_KEY": "0123456789abcdef"})
+	require.NoError(t, err)
+	require.Equal(t, "0123456789abcdef", c.ContentKey.Reveal())
+	require.False(t, c.ContentKeyUnset)
+	require.Zero(t, c.ConfirmAbove)
+
+	c, err = config.LoadWithoutSecrets(write(t, text), environment(nil))
+	require.NoError(t, err)
+	require.True(t, c.ContentKeyUnset, "another key would find nothing")
+	_, err = load(t, text, nil)
+	require.ErrorContains(t, err, "content_key")
+	_, err = load(t, text, map[string]string{"CONTENT_KEY": "short"})
+	require.ErrorContains(t, err, "at least 16 characters")
+	require.NotContains(t, err.Error(), "short")
+	require.False(t, config.Default().ContentKeyUnset)
 }
 
 func TestAccounts(t *testing.T) {
@@ -148,6 +173,9 @@ func TestTenants(t *testing.T) {
 	require.Equal(t, []string{"bird", "volley"}, acme.Dialects)
 	require.InDelta(t, 100, acme.Rate, 0)
 	require.Equal(t, 3, acme.Priority)
+	require.Equal(t, "DE", acme.DefaultRegion)
+	require.Equal(t, "DE", example(t).Caller("acme").Region)
+	require.Equal(t, "Europe/Berlin", acme.Timezone.String())
 	require.Len(t, acme.BirdWorkspaces, 1)
 	require.Equal(t, []string{}, acme.SinchProjects)
 	require.Equal(t, "https://acme.example.com/events", acme.CallbackURL)
@@ -204,4 +232,49 @@ func TestAFileThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), environment(nil))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Editors on Windows begin a file with a byte order mark, or write UTF-16.
+func TestEncodings(t *testing.T) {
+	t.Parallel()
+	const text = "accounts:\n  hook: {provider: webhook, url: \"http://127.0.0.1:1/x\", secret: abc}\nroutes:\n  - {dialect: volley, hops: [hook]}\n"
+	c, err := load(t, "\ufeff"+text, nil)
+	require.NoError(t, err)
+	require.Equal(t, "hook", c.Accounts()[0].Name)
+	_, err = load(t, "\ufeffaccount: {}\n"+text, nil)
+	require.ErrorContains(t, err, "1:1 account: unknown key")
+
+	little, big := "\xff\xfe", "\xfe\xff"
+	for _, r := range text {
+		little += string([]byte{byte(r), 0})
+		big += string([]byte{0, byte(r)})
+	}
+	for _, wide := range []string{little, big, little[2:]} {
+		_, err = load(t, wide, nil)
+		require.ErrorContains(t, err, "the file is in UTF-16, save it as UTF-8")
+	}
+	_, err = load(t, text+"# caf\xe9\n", nil)
+	require.ErrorContains(t, err, "the file is not in UTF-8")
+}
+
+func TestCallbacks(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+accounts:
+  sinch-eu: {provider: sinch, base_url: "https://s", project: p-1, app: app-1, key_id: i, key_secret: x}
+  sinch-us: {provider: sinch, base_url: "https://s", project: p-2, app: app-2, key_id: i, key_secret: x}
+  hook: {provider: webhook, url: "https://h/", secret: next, previous_secret: last}
+tenants:
+  acme: {accounts: [sinch-eu], callbacks: {secret: s1, previous_secret: s0, events: [message.*, batch.completed]}}
+  other: {callbacks: {secret: s2}}
+`, nil)
+	require.NoError(t, err)
+	o := c.Callbacks()
+	require.Equal(t, callback.Tenant{
+		Secret: "s1", PreviousSecret: "s0", Events: []string{"message.*", "batch.completed"}, SinchApps: map[string]string{"app-1": "p-1"},
+	}, o.Tenants["acme"])
+	require.Nil(t, o.Tenants["other"].Events)
+	require.Equal(t, map[string]string{"app-1": "p-1", "app-2": "p-2"}, o.Tenants["other"].SinchApps)
+	require.Equal(t, map[string]string{"sinch-eu": "p-1", "sinch-us": "p-2"}, o.SinchProjects)
+	require.Equal(t, "last", c.Accounts()[0].PreviousSecret)
 }

@@ -19,14 +19,14 @@ type object struct {
 	path   string
 	fields []field
 	names  []string
-	asked  []string
+	known  []string
 	// broken means that a problem says already why there are no keys.
 	broken bool
 }
 
 // field finds a key and marks it as known. An empty value counts as absent.
 func (o *object) field(name string) (field, bool) {
-	o.asked = append(o.asked, name)
+	o.known = append(o.known, name)
 	i := slices.Index(o.names, name)
 	if i < 0 || empty(o.fields[i].node) {
 		return field{}, false
@@ -98,7 +98,7 @@ func (o *object) integer(name string, into *int, low, high int) {
 
 func (o *object) duration(name string, into *time.Duration, low, high time.Duration) {
 	parsed(o, name, into, func(s string) (time.Duration, error) {
-		d, err := ParseDuration(s)
+		d, err := parseDuration(s)
 		if err == nil && (d < low || d > high) {
 			err = fmt.Errorf("must be from %s to %s", low, high)
 		}
@@ -153,8 +153,8 @@ func (o *object) require(names ...string) {
 // finish reports the keys that nobody asked for.
 func (o *object) finish() {
 	for i, n := range o.names {
-		if !slices.Contains(o.asked, n) {
-			known := slices.Compact(slices.Sorted(slices.Values(o.asked)))
+		if !slices.Contains(o.known, n) {
+			known := slices.Compact(slices.Sorted(slices.Values(o.known)))
 			o.r.fail(o.fields[i].key, o.fields[i].path, "unknown key, expected one of %s", strings.Join(known, ", "))
 		}
 	}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -27,7 +29,24 @@ type field struct {
 	key ast.Node
 }
 
+// encoding says what is wrong with the encoding of a file; empty is nothing. YAML
+// allows UTF-16 too (YAML 1.2, 5.2), but nobody writes it on purpose.
+func encoding(text []byte) string {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")), bytes.IndexByte(text, 0) >= 0:
+		return "the file is in UTF-16, save it as UTF-8"
+	case !utf8.Valid(text):
+		return "the file is not in UTF-8, save it as UTF-8"
+	}
+	return ""
+}
+
 func (r *reader) parse(text []byte) *object {
+	if wrong := encoding(text); wrong != "" {
+		r.fail(nil, "", wrong)
+		return &object{r: r}
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows put it there
 	if i := strings.IndexAny(string(text), "\ue000\ue001\ue002"); i >= 0 {
 		r.fail(nil, "", "the characters U+E000 to U+E002 are not allowed")
 		return &object{r: r}

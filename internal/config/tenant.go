@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"volley/internal/message"
+	"volley/internal/phone"
 )
 
 // Tenant is one caller, with what it may use.
@@ -19,6 +21,11 @@ type Tenant struct {
 	Rate float64
 	// Priority of its batches that give none, 1 (first) to 5; 0 is the default.
 	Priority int
+	// DefaultRegion is where phone numbers without a country code are written, as
+	// phone.Region returns it; empty is nowhere in particular.
+	DefaultRegion string
+	// Timezone is the zone of the local times of its people; nil is none.
+	Timezone *time.Location
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
 	// BirdWorkspaces and SinchProjects are the ids in paths that are its own.
@@ -33,6 +40,11 @@ type Tenant struct {
 	CallbackFormat string
 	// CallbackMessages asks for message events also above 1,000 messages.
 	CallbackMessages bool
+	// CallbackPreviousSecret signs too while the receiver changes to CallbackSecret.
+	CallbackPreviousSecret Secret
+	// CallbackEvents are the types of events that are told, of callback.Types; nil is
+	// all.
+	CallbackEvents []string
 }
 
 func (c *Config) readTenants(r *reader, o *object) {
@@ -62,6 +74,8 @@ func (c *Config) readTenant(r *reader, o *object, seen map[string]bool) Tenant {
 	t.Accounts = c.accountNames(r, o, "accounts")
 	parsed(o, "rate", &t.Rate, parseRate)
 	o.integer("priority", &t.Priority, 1, 5)
+	parsed(o, "default_region", &t.DefaultRegion, phone.Region)
+	parsed(o, "timezone", &t.Timezone, parseZone)
 	o.boolean("may_set_sender", &t.MaySetSender)
 	bird, sinch := o.child("bird"), o.child("sinch")
 	t.BirdWorkspaces, t.SinchProjects = bird.texts("workspaces"), sinch.texts("projects")
@@ -72,8 +86,10 @@ func (c *Config) readTenant(r *reader, o *object, seen map[string]bool) Tenant {
 		cb.require("secret")
 		cb.address("url", &t.CallbackURL)
 		cb.secret("secret", &t.CallbackSecret)
+		cb.secret("previous_secret", &t.CallbackPreviousSecret)
 		parsed(cb, "format", &t.CallbackFormat, checkFormat)
 		cb.boolean("messages", &t.CallbackMessages)
+		t.CallbackEvents = callbackEvents(r, cb)
 		cb.finish()
 	}
 	o.finish()

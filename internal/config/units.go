@@ -2,19 +2,20 @@ package config
 
 import (
 	"errors"
-	"math"
 	"net/url"
 	"regexp"
 	"strconv"
 	"time"
+	_ "time/tzdata" // the image of a program that stands alone has no zones
 
 	"github.com/dustin/go-humanize"
+
+	"volley/internal/message"
 )
 
 var (
 	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
 	rateForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)/(s|min|h)$`)
-	daysForm = regexp.MustCompile(`^([0-9]+)d(.*)$`)
 )
 
 // maxSize keeps every size far from the edge of an int.
@@ -57,26 +58,23 @@ func parseSize(s string) (int64, error) {
 	return int64(n), nil
 }
 
-// ParseDuration reads a Go duration that may start with whole days, as 30d or
-// 1d12h. It is not below 0. The error reads on from what was given.
-func ParseDuration(s string) (time.Duration, error) {
-	bad := errors.New("must be a duration such as 30s, 15m, 12h or 30d")
-	var days time.Duration
-	if m := daysForm.FindStringSubmatch(s); m != nil {
-		n, err := strconv.Atoi(m[1])
-		if err != nil || n > math.MaxInt64/int(24*time.Hour)/2 {
-			return 0, bad
-		}
-		days = time.Duration(n) * 24 * time.Hour
-		if s = m[2]; s == "" {
-			return days, nil
-		}
+// parseDuration reads a duration that is not below 0. The error reads on from what
+// was given.
+func parseDuration(s string) (time.Duration, error) {
+	d, err := message.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, errors.New("must be a duration such as 30s, 15m, 12h or 30d")
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 || days+d < 0 {
-		return 0, bad
+	return d, nil
+}
+
+// parseZone finds a zone of the IANA database.
+func parseZone(s string) (*time.Location, error) {
+	zone, err := time.LoadLocation(s)
+	if err != nil || s == "" || s == "Local" {
+		return nil, errors.New("must be a zone of the IANA database such as Europe/Berlin or UTC")
 	}
-	return days + d, nil
+	return zone, nil
 }
 
 // checkURL accepts an absolute http or https address without credentials.

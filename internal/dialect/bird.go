@@ -58,12 +58,12 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	if !o.SendAfter.IsZero() {
 		b.SendAfter = birdMilli(o.SendAfter)
 	}
-	room := allowance(maxProblems)
+	room := budget(maxProblems)
 	left := birdRequestValues
 	for i, n := range items {
 		r := &reader{index: i}
 		b.Messages[i] = birdMessage(r, n, schema, o.Now, &left)
-		b.Messages[i].Problems = room.keep(r.problems)
+		b.Messages[i].Problems = room.spend(r.problems)
 	}
 	return b, nil
 }
@@ -84,6 +84,7 @@ func birdItems(r *reader, root node, schema *birdSchema) []node {
 	if !ok {
 		return nil
 	}
+	r.characters(root, birdMessages)
 	var list []node
 	envelope := make(map[string]any, len(o.fields))
 	for _, f := range o.fields {
@@ -106,22 +107,23 @@ func birdItems(r *reader, root node, schema *birdSchema) []node {
 	return list
 }
 
-// birdMessage reads one CreateMessage. What can be read of a message with
-// problems is read too, so that people see whose message was rejected. It takes its
-// values from those that the request has left.
+// birdMessage reads one CreateMessage, a message with problems as far as it can be
+// read, so that people see which message was rejected. It counts the message's values
+// against those that the request may still have.
 func birdMessage(r *reader, n node, schema *birdSchema, now time.Time, left *int) message.Message {
 	var m message.Message
 	value, ok := birdBounded(r, n, left)
 	if !ok {
 		return m
 	}
+	r.characters(n, "")
 	schema.report(r, n.path, value, schema.message)
 	fields, ok := value.(map[string]any)
 	if !ok {
 		return m
 	}
 	m.Reference, _ = fields["reference"].(string)
-	m.To = birdRecipient(r, n.path, fields)
+	m.To, m.Numbers = birdRecipient(r, n.path, fields)
 	birdCapFrequency(r, n.path, fields)
 	if s, given := fields["scheduledFor"].(string); given {
 		m.Due = birdDue(r, child(n.path, "scheduledFor"), s, now)
@@ -135,8 +137,8 @@ func birdMessage(r *reader, n node, schema *birdSchema, now time.Time, left *int
 	return m
 }
 
-// birdValues is how many values a message may have, in all its objects and lists: to
-// check one against the schema costs thousands of times what it has as bytes.
+// birdValues is the most values in one message, in all its objects and lists together:
+// checking a value against the schema costs thousands of times its bytes.
 const birdValues = 50_000
 
 // birdRequestValues is how many all messages of a request may have.
@@ -157,8 +159,8 @@ func birdBounded(r *reader, n node, left *int) (value any, ok bool) {
 	return birdValue(r, n), true
 }
 
-// birdCount is how many items an array has. Those beyond maxKeys are not counted one by
-// one: there are too many either way.
+// birdCount returns how many items an array has. It stops counting behind maxKeys,
+// where there are too many in any case.
 func birdCount(array []byte) int { return min(items(array), maxKeys+1) }
 
 // birdValue reads a value as the schema library wants it, with every number as
@@ -208,7 +210,7 @@ func birdCapFrequency(r *reader, path string, fields map[string]any) {
 // in the past is the moment of acceptance. Bird may send at once what is due
 // within 10 minutes; we keep the time.
 func birdDue(r *reader, path, s string, now time.Time) int64 {
-	at, err := birdTime(s)
+	at, err := message.ParseRFC3339(s)
 	if err != nil {
 		return 0
 	}

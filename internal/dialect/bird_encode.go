@@ -65,8 +65,8 @@ func BirdStatus(s message.State) string {
 	}
 }
 
-// BirdStates are the states that a status of Bird's stands for; none is a word that
-// is not Bird's. What is under way is accepted, and processing is the same.
+// BirdStates returns the states that one of Bird's statuses stands for, none for an
+// unknown word. Messages under way are accepted; processing means the same.
 func BirdStates(status string) []message.State {
 	if status == "processing" {
 		status = "accepted"
@@ -101,14 +101,14 @@ type birdSource struct {
 	Code string `json:"code,omitempty"`
 }
 
-// BirdMessage is the message object of the Channels API for a row of a batch: the
-// caller's own fields as they were accepted, and what has become of the message. Of a
-// message whose content is not there (a rejected one, one of a large batch) it has
-// the recipient and the reference.
+// BirdMessage returns the Channels API's message object for a row: the caller's own
+// fields as accepted, and what became of the message. Where the content is not at hand
+// (a rejected message, one of a large batch) it has the recipient and the reference
+// only.
 func BirdMessage(b *message.Batch, row *message.Row) json.RawMessage {
 	var out builder
-	out.add("id", quote(row.ID))
-	out.add("channelId", quote(BirdChannelIn(b.Metadata).Channel))
+	out.addText("id", row.ID)
+	out.addText("channelId", BirdChannelIn(b.Metadata).Channel)
 	birdContents(&out, b, row)
 	changed := birdChanged(b, row)
 	tail := birdTail{
@@ -138,12 +138,12 @@ func birdContents(out *builder, b *message.Batch, row *message.Row) {
 		IdentifierValue string `json:"identifierValue"`
 	}
 	contacts := []contact{}
-	if row.To != "" {
-		contacts = append(contacts, contact{row.To})
+	if to := row.Written(); to != "" {
+		contacts = append(contacts, contact{to})
 	}
 	out.add("receiver", encoded(map[string]any{"contacts": contacts}))
 	if row.Reference != nil {
-		out.add("reference", quote(*row.Reference))
+		out.addText("reference", *row.Reference)
 	}
 }
 

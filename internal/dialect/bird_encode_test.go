@@ -58,8 +58,8 @@ func acceptedBatch(t *testing.T, name, body string, metadata json.RawMessage) *m
 
 // rowAt is a row of a batch with what is not the same for all states.
 func rowAt(b *message.Batch, i int, r message.Record) *message.Row {
-	r.Due = b.DueAt(i)
-	row := b.RowOf(message.KeyOf("batch-"+b.ID), i, &r)
+	r.Due = b.DueAt(&b.Messages[i])
+	row := b.RowOf(message.KeyOf("batch-"+b.ID), i, &b.Messages[i], &r)
 	if r.Attempts > 0 {
 		row.Account = "bird-main"
 	}

@@ -207,7 +207,7 @@ func TestBirdExplains(t *testing.T) {
 	rng := rand.New(rand.NewPCG(20261120, 35))
 	refused := 0
 	for i := range 5_000 {
-		value := damage(rng, seeds[i%len(seeds)], seeds)
+		value := corrupt(rng, seeds[i%len(seeds)], seeds)
 		faults := schema.check("m", value, schema.message)
 		require.Equalf(t, schema.message.VisitJSON(value, schema.options...) == nil, len(faults) == 0, "%v: %v", value, faults)
 		if len(faults) > 0 {
@@ -222,9 +222,9 @@ func TestBirdExplains(t *testing.T) {
 	require.Greater(t, refused, 1_000)
 }
 
-// damage copies a value and, in some places, removes a part or puts a part of
+// corrupt copies a value and, in some places, removes a part or puts a part of
 // another message there.
-func damage(rng *rand.Rand, value any, from []any) any {
+func corrupt(rng *rand.Rand, value any, from []any) any {
 	if rng.IntN(40) == 0 {
 		strange := []any{nil, true, "", "x", 0.5, 1e20, []any{}, map[string]any{}, from[rng.IntN(len(from))]}
 		return strange[rng.IntN(len(strange))]
@@ -239,14 +239,14 @@ func damage(rng *rand.Rand, value any, from []any) any {
 		slices.Sort(keys)
 		for _, key := range keys {
 			if rng.IntN(40) > 0 {
-				out[key] = damage(rng, v[key], from)
+				out[key] = corrupt(rng, v[key], from)
 			}
 		}
 		return out
 	case []any:
 		out := []any{}
 		for _, item := range v {
-			out = append(out, damage(rng, item, from))
+			out = append(out, corrupt(rng, item, from))
 		}
 		return out
 	default:

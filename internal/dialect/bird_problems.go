@@ -110,8 +110,8 @@ func (s *birdSchema) explainOne(path string, value any, e *openapi3.SchemaError)
 	return append(faults, s.check(path, value, &rest)...)
 }
 
-// oneOf explains why not exactly one of a schema's variants fits: by the variant
-// that the discriminator names, else by the one that is meant most likely.
+// oneOf explains why not exactly one of a schema's variants fits. It judges by the
+// variant that the discriminator names, else by the most likely one.
 func (s *birdSchema) oneOf(path string, value any, schema *openapi3.Schema) []birdFault {
 	fields, isObject := value.(map[string]any)
 	if d := schema.Discriminator; d != nil && isObject {

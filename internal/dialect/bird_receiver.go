@@ -10,10 +10,10 @@ import (
 // birdRecipient names the first contact that is addressed directly, or the first
 // of all, by what says most to a person. A message to nobody is a problem: Bird's
 // schema lets it pass, and no channel could deliver it.
-func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
+func birdRecipient(r *reader, path string, fields map[string]any) (to string, numbers []message.PhoneNumber) {
 	receiver, ok := fields["receiver"].(map[string]any)
 	if !ok {
-		return ""
+		return "", nil
 	}
 	at := child(child(path, "receiver"), "contacts")
 	contacts, ok := receiver["contacts"].([]any)
@@ -21,7 +21,7 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
 		r.add(at, message.CodeRequired, "is required")
 	}
 	if !ok {
-		return ""
+		return "", nil
 	}
 	broken, direct := birdBroken(r, at), false
 	for i, c := range contacts {
@@ -29,6 +29,7 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
 		if !ok {
 			continue
 		}
+		numbers = append(numbers, birdNumbers(birdIndex(at, i), contact)...)
 		address := birdAddress(contact)
 		if address == "" && !broken[strconv.Itoa(i)] {
 			r.add(birdIndex(at, i), message.CodeRequired, "needs an identifierValue, identifiers, a platformAddress or an id")
@@ -39,7 +40,23 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string) {
 			to, direct = address, direct || first
 		}
 	}
-	return to
+	return to, numbers
+}
+
+// birdNumbers are the identifiers of a contact that are phone numbers.
+func birdNumbers(path string, contact map[string]any) (numbers []message.PhoneNumber) {
+	add := func(path string, identifier map[string]any) {
+		if s, _ := identifier["identifierValue"].(string); s != "" && identifier["identifierKey"] == "phonenumber" {
+			numbers = append(numbers, message.PhoneNumber{Path: child(path, "identifierValue"), Value: s})
+		}
+	}
+	add(path, contact)
+	identifiers, _ := contact["identifiers"].([]any)
+	for i, v := range identifiers {
+		identifier, _ := v.(map[string]any)
+		add(birdIndex(child(path, "identifiers"), i), identifier)
+	}
+	return numbers
 }
 
 // birdBroken holds the indexes of the items of a list that have a problem within.

@@ -3,7 +3,7 @@ package dialect
 import (
 	"regexp"
 
-	"github.com/rivo/uniseg"
+	"github.com/clipperhouse/uax29/v2/graphemes"
 
 	"volley/internal/message"
 )
@@ -35,6 +35,7 @@ func decodeBluesky(body []byte, o Options) (*message.Batch, message.Problems) {
 	}
 	r := blueskyReader{reader{index: message.WholeBatch, problems: ownTimes(b, o)}}
 	doc, _ := r.object(root)
+	r.characters(root, "")
 	if n, ok := r.required(doc, "items"); ok {
 		if count := blueskyCount(n); count > blueskyItems {
 			r.add(n.path, message.CodeTooMany, "at most %d items, got %d", blueskyItems, count)
@@ -58,6 +59,15 @@ func blueskyCount(n node) int {
 
 // blueskyReader reads the parts of a request; every problem is the batch's.
 type blueskyReader struct{ reader }
+
+// required is a key that must be there. Null is a value in a lexicon, of the wrong type.
+func (r *blueskyReader) required(o *object, key string) (node, bool) {
+	n, ok := o.get(key)
+	if !ok {
+		r.add(child(o.path, key), message.CodeRequired, "is required")
+	}
+	return n, ok
+}
 
 func (r *blueskyReader) item(n node) message.Message {
 	m := message.Message{Body: n.raw}
@@ -153,8 +163,8 @@ func (r *blueskyReader) feature(n node) {
 // embed reads the union of embeds, which is open too.
 func (r *blueskyReader) embed(n node) {
 	o, kind := r.union(n)
-	switch kind {
-	case "app.bsky.embed.record", "app.bsky.embed.record#main":
+	switch {
+	case isRecordEmbed(kind):
 		record, ok := r.required(o, "record")
 		if !ok {
 			return
@@ -163,11 +173,17 @@ func (r *blueskyReader) embed(n node) {
 			r.format(ref, "uri", blueskyATURI, "an AT URI, as at://did:plc:…/app.bsky.feed.post/…")
 			r.format(ref, "cid", blueskyCID, "a CID, as bafyrei…")
 		}
-	case "chat.bsky.embed.joinLink", "chat.bsky.embed.joinLink#main":
+	case kind == "chat.bsky.embed.joinLink" || kind == "chat.bsky.embed.joinLink#main":
 		if code, ok := r.required(o, "code"); ok {
 			r.text(code)
 		}
 	}
+}
+
+// isRecordEmbed reports whether an embed of a type is a record, which may also be named
+// in full (AT Protocol, lexicon: references).
+func isRecordEmbed(kind string) bool {
+	return kind == "app.bsky.embed.record" || kind == "app.bsky.embed.record#main"
 }
 
 // union reads an object with the $type that says which it is; the type is empty
@@ -187,7 +203,7 @@ func (r *blueskyReader) union(n node) (*object, string) {
 
 // within reads a string that is bounded in bytes of UTF-8 and in graphemes, which
 // are what a reader sees as one character.
-func (r *blueskyReader) within(n node, bytes, graphemes int) {
+func (r *blueskyReader) within(n node, bytes, clusters int) {
 	s, ok := r.text(n)
 	if !ok {
 		return
@@ -196,12 +212,22 @@ func (r *blueskyReader) within(n node, bytes, graphemes int) {
 		r.add(n.path, message.CodeTooLong, "at most %d bytes of UTF-8, got %d", bytes, len(s))
 		return
 	}
-	if len(s) <= graphemes {
+	if len(s) <= clusters {
 		return
 	}
-	if c := uniseg.GraphemeClusterCount(s); c > graphemes {
-		r.add(n.path, message.CodeTooLong, "at most %d graphemes, got %d", graphemes, c)
+	if c := countGraphemes(s); c > clusters {
+		r.add(n.path, message.CodeTooLong, "at most %d graphemes, got %d", clusters, c)
 	}
+}
+
+// countGraphemes counts extended grapheme clusters by the rules of Unicode 17 (UAX 29),
+// conjuncts of Indic scripts among them (GB9c).
+func countGraphemes(s string) int {
+	n := 0
+	for it := graphemes.FromString(s); it.Next(); {
+		n++
+	}
+	return n
 }
 
 // The string formats of the AT Protocol that the lexicons name.

@@ -18,9 +18,24 @@ type BlueskyView struct {
 	Rev    string          `json:"rev"`
 	Text   json.RawMessage `json:"text"`
 	Facets json.RawMessage `json:"facets,omitempty"`
-	Embed  json.RawMessage `json:"embed,omitempty"`
-	Sender BlueskySender   `json:"sender"`
-	SentAt string          `json:"sentAt"`
+	// Embed is nil where the message has none that can be shown.
+	Embed  *BlueskyEmbed `json:"embed,omitempty"`
+	Sender BlueskySender `json:"sender"`
+	SentAt string        `json:"sentAt"`
+}
+
+// BlueskyEmbed is an app.bsky.embed.record#view.
+type BlueskyEmbed struct {
+	Type   string          `json:"$type"`
+	Record BlueskyNotFound `json:"record"`
+}
+
+// BlueskyNotFound is an app.bsky.embed.record#viewNotFound: a record of which only the
+// address is known.
+type BlueskyNotFound struct {
+	Type     string `json:"$type"`
+	URI      string `json:"uri"`
+	NotFound bool   `json:"notFound"`
 }
 
 // BlueskySender is a chat.bsky.convo.defs#messageViewSender.
@@ -33,8 +48,9 @@ type BlueskySender struct {
 //
 // The id is Bluesky's own, or Volley's where no provider gave one. Bluesky's rev is not
 // kept: it is a TID of the time of sending and the message's index, so that it grows
-// as Bluesky's does. An embed is shown as it was given, since what Bluesky shows in its
-// place is not kept either; the union of embeds is an open one.
+// as Bluesky's does. What an embedded record holds is not kept either: its view is that
+// of a record that was not found. An embed of another kind is left out, since a view has
+// types of its own for embeds, and a program does not know the input's there.
 func EncodeBlueskyView(row message.Row, content json.RawMessage, did string) (BlueskyView, error) {
 	var item struct {
 		Message struct {
@@ -56,9 +72,24 @@ func EncodeBlueskyView(row message.Row, content json.RawMessage, did string) (Bl
 	m := item.Message
 	return BlueskyView{
 		Type: "chat.bsky.convo.defs#messageView", ID: cmp.Or(row.ProviderID, row.ID), Rev: tid(sent, row.Index),
-		Text: m.Text, Facets: m.Facets, Embed: m.Embed,
+		Text: m.Text, Facets: m.Facets, Embed: recordView(m.Embed),
 		Sender: BlueskySender{DID: did}, SentAt: sent.Format("2006-01-02T15:04:05.000Z"),
 	}, nil
+}
+
+// recordView is the view of an embed that is a record, nil for any other.
+func recordView(raw json.RawMessage) *BlueskyEmbed {
+	var embed struct {
+		Type   string `json:"$type"`
+		Record struct {
+			URI string `json:"uri"`
+		} `json:"record"`
+	}
+	// The record of an embed of another type may be anything.
+	if json.Unmarshal(raw, &embed) != nil || !isRecordEmbed(embed.Type) {
+		return nil
+	}
+	return &BlueskyEmbed{"app.bsky.embed.record#view", BlueskyNotFound{"app.bsky.embed.record#viewNotFound", embed.Record.URI, true}}
 }
 
 // tidAlphabet is base32 in an order that sorts (AT Protocol, TID).
@@ -84,37 +115,67 @@ func BlueskyDID(account, identifier string) string {
 	return "did:volley:" + account
 }
 
-// EncodeBlueskyProblem says what is wrong with the input of a call in the words of the
-// reference server's validator (AT Protocol, lexicon validators) where it has some for
-// it. at is the path of the input within the document that was decoded.
+// EncodeBlueskyProblem describes a problem of a call's input in the words of the
+// reference server's validator (AT Protocol, lexicon validators), as far as that
+// refuses it too. at is the path of the input within the decoded document.
 func EncodeBlueskyProblem(p message.Problem, at string) string {
 	path, ok := strings.CutPrefix(p.Path, at)
 	if !ok {
 		path = p.Path
 	}
-	path = strings.TrimPrefix(path, ".")
-	place := "Input"
-	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
-		place += "/" + part
+	parts := strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) })
+	place := strings.Join(append([]string{"Input"}, parts...), "/")
+	last, within := "", ""
+	if n := len(parts); n > 0 {
+		last, within = parts[n-1], strings.TrimSuffix(place, "/"+parts[n-1])
 	}
-	switch {
-	case p.Code == message.CodeRequired:
-		cut := strings.LastIndexByte(place, '/')
-		if cut < 0 {
-			break
+	const untyped = ` must be an object which includes the "$type" property`
+	switch p.Code {
+	case message.CodeRequired, message.CodeType:
+		switch {
+		case last == "$type":
+			return within + untyped
+		case p.Code == message.CodeRequired && last != "":
+			return fmt.Sprintf("%s must have the property %q", within, last)
+		case last == "embed", strings.HasSuffix(within, "/features"):
+			return place + untyped
+		case p.Code == message.CodeType:
+			expected, _, _ := strings.Cut(strings.TrimPrefix(p.Detail, "expected "), ",")
+			return place + " must be " + expected
 		}
-		return fmt.Sprintf("%s must have the property %q", place[:cut], place[cut+1:])
-	case p.Code == message.CodeType:
-		expected, _, _ := strings.Cut(strings.TrimPrefix(p.Detail, "expected "), ",")
-		return place + " must be " + expected
-	case p.Code == message.CodeTooMany && p.Path == "items":
-		return fmt.Sprintf("%s must not have more than %d elements", place, blueskyItems)
-	case p.Code == message.CodeTooLong:
+	case message.CodeTooMany:
+		if p.Path == "items" {
+			return fmt.Sprintf("%s must not have more than %d elements", place, blueskyItems)
+		}
+	case message.CodeTooLong:
 		most, _, _ := strings.Cut(strings.TrimPrefix(p.Detail, "at most "), ",")
 		// The validator says characters and counts bytes.
 		return place + " must not be longer than " + strings.Replace(most, "bytes of UTF-8", "characters", 1)
-	case p.Path == "":
+	case message.CodeRange:
+		return place + " can not be less than 0"
+	case message.CodeFormat:
+		if kind := blueskyFormat(last, within); kind != "" {
+			return place + " must be " + kind
+		}
+	}
+	if p.Path == "" {
 		return "Input cannot be read: " + p.Detail
 	}
 	return place + ": " + p.Detail
+}
+
+// blueskyFormat is the validator's name of the format that a string at a key of an
+// object has; empty for a key without one.
+func blueskyFormat(key, within string) string {
+	switch {
+	case key == "did":
+		return "a valid did"
+	case key == "cid":
+		return "a cid string"
+	case key == "uri" && strings.HasSuffix(within, "/record"):
+		return "a valid at-uri"
+	case key == "uri":
+		return "a uri"
+	}
+	return ""
 }

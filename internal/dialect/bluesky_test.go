@@ -92,3 +92,18 @@ func TestBlueskyContentLeavesAsItCame(t *testing.T) {
 	require.Equal(t, "c", b.Messages[0].To)
 	require.Equal(t, (365 * 24 * time.Hour).Milliseconds(), b.Horizon)
 }
+
+// One cluster of each is a grapheme by Unicode's rules since 15.1 (UAX 29, GB9c).
+func TestBlueskyCountsAConjunctAsOneGrapheme(t *testing.T) {
+	t.Parallel()
+	for _, c := range []string{"क्ष", "ক্ষ", "ક્ષ", "କ୍ଷ", "క్ష", "ക്ഷ", "ក្ក", "က္က", "👋🏽", "e\u0301"} {
+		for n, want := range map[int]int{1000: 0, 1001: 1} {
+			_, problems := decode(t, "bluesky", `{"items":[{"convoId":"c","message":{"text":"`+strings.Repeat(c, n)+`"}}]}`, dialect.Options{Now: accepted})
+			require.Len(t, problems, want, "%d × %s", n, c)
+			for _, p := range problems {
+				require.Equal(t, message.CodeTooLong, p.Code)
+				require.Contains(t, p.Detail, "got 1001")
+			}
+		}
+	}
+}

@@ -1,8 +1,9 @@
 package dialect
 
 import (
-	"bytes"
 	"encoding/json"
+
+	"volley/internal/message"
 )
 
 // builder writes a JSON object key by key, in the order of the calls. The zero
@@ -14,7 +15,7 @@ func (b *builder) add(key string, value []byte) {
 	if b.out != nil {
 		b.out = append(b.out, ',')
 	}
-	b.out = append(append(append(b.out, quote(key)...), ':'), value...)
+	b.out = append(append(message.AppendJSON(b.out, key), ':'), value...)
 }
 
 // addAll appends the keys of an object, which must be valid JSON without space at its
@@ -35,23 +36,11 @@ func (b *builder) object() json.RawMessage {
 	return append(append([]byte{'{'}, b.out...), '}')
 }
 
-// quote writes a JSON string and leaves <, > and & as they are.
-func quote(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if enc.Encode(s) != nil {
-		return []byte(`""`) // a string always encodes
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
-}
+// addText appends a key and a text.
+func (b *builder) addText(key, text string) { b.add(key, message.AppendJSON(nil, text)) }
 
-// encoded writes a value of our own, which always encodes, and leaves <, > and & as
-// they are.
+// encoded writes a value of our own, which always encodes.
 func encoded(v any) json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // it always encodes
-	return bytes.TrimRight(b.Bytes(), "\n")
+	raw, _ := message.EncodeJSON(v) // it always encodes
+	return raw
 }

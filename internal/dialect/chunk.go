@@ -10,7 +10,7 @@ import (
 
 const (
 	// chunkSize is how many bytes of a file are read and decoded at a time.
-	chunkSize = 32 << 10
+	chunkSize = 16 << 10
 	// maxLine is the most bytes of a line of JSON lines, or of a row of CSV,
 	// without its line end.
 	maxLine = 1 << 20
@@ -26,10 +26,11 @@ type chunk struct {
 	long bool
 	// messages have their indexes counted from the beginning of the chunk.
 	messages []message.Message
-	// broken says why nothing behind the messages can be read; usually empty.
+	// broken says why nothing after the messages can be read; usually empty.
 	broken string
-	// row is the one that is being read.
-	row volleyRow
+	// row is the row being read; notes collects what was noticed in the rows before it.
+	row   volleyRow
+	notes textNotes
 	// done is filled when the messages are there, by whoever decodes them in the
 	// background.
 	done chan struct{}
@@ -38,6 +39,7 @@ type chunk struct {
 // decode fills messages from data.
 func (k *chunk) decode(read func(*chunk)) {
 	k.messages = k.messages[:0]
+	k.notes.reset()
 	switch {
 	case k.long:
 		k.row.reset(0, k.line)
@@ -48,30 +50,32 @@ func (k *chunk) decode(read func(*chunk)) {
 	}
 }
 
-// cutter reads a file and cuts it into chunks.
-type cutter struct {
+// splitter reads a file and cuts it into chunks.
+type splitter struct {
 	r io.Reader
-	// quoted means that a line end inside of quotes is none.
-	quoted bool
+	// quoted means that a line end inside of quotes is none, and separator is what
+	// then stands between cells.
+	quoted    bool
+	separator byte
 	// line is the number of the first line that has not been cut.
 	line int
 	// size and most are chunkSize and maxLine.
 	size, most int
 
-	// rest is what has been read and not been cut.
-	rest []byte
-	// over means that r has ended, or that nothing of it can be read any more; err
-	// is then why, unless it has ended well.
+	// unread is what has been read and not been cut.
+	unread []byte
+	// over means that r has ended or cannot be read any further; err says why in the
+	// second case.
 	over bool
 	err  error
 }
 
-// cut fills a chunk with the next part of the file. It is false at the end, and
+// split fills a chunk with the next part of the file. It is false at the end, and
 // where reading failed.
-func (c *cutter) cut(k *chunk) bool {
+func (c *splitter) split(k *chunk) bool {
 	k.line, k.long, k.broken = c.line, false, ""
-	k.data = append(k.data[:0], c.rest...)
-	c.rest = c.rest[:0]
+	k.data = append(k.data[:0], c.unread...)
+	c.unread = c.unread[:0]
 	for {
 		k.data = c.fill(k.data)
 		end := c.boundary(k.data)
@@ -80,7 +84,7 @@ func (c *cutter) cut(k *chunk) bool {
 		}
 		switch {
 		case end > 0:
-			c.rest = append(c.rest, k.data[end:]...)
+			c.unread = append(c.unread, k.data[end:]...)
 			k.data = k.data[:end]
 			c.line += bytes.Count(k.data, newline)
 			return true
@@ -96,7 +100,7 @@ func (c *cutter) cut(k *chunk) bool {
 
 // fill reads until there is enough for a chunk; if there was already, until
 // there is twice as much.
-func (c *cutter) fill(data []byte) []byte {
+func (c *splitter) fill(data []byte) []byte {
 	want := c.size
 	if len(data) >= want {
 		want = 2 * len(data)
@@ -123,10 +127,10 @@ var (
 	quotes  = []byte(`"`)
 )
 
-// boundary is the index behind the last line end that ends a line or row; 0 if
-// there is none. In CSV that nobody can read it may be any line end behind the
+// boundary returns the index after the last line end that ends a line or row; 0 if
+// there is none. In CSV that cannot be parsed it may return any line end after the
 // first error.
-func (c *cutter) boundary(data []byte) int {
+func (c *splitter) boundary(data []byte) int {
 	end := bytes.LastIndexByte(data, '\n')
 	if !c.quoted || end < 0 {
 		return end + 1
@@ -140,11 +144,10 @@ func (c *cutter) boundary(data []byte) int {
 	return end + 1
 }
 
-// skip reads on to the end of the line or row that k begins with, of which it
-// keeps nothing.
-func (c *cutter) skip(k *chunk) {
+// skip reads to the end of the line or row that k begins with and keeps nothing of it.
+func (c *splitter) skip(k *chunk) {
 	data := k.data
-	q := quoting{begin: k.line}
+	q := quoting{begin: k.line, separator: c.separator}
 	for {
 		end, broken := bytes.IndexByte(data, '\n')+1, ""
 		if c.quoted {
@@ -156,7 +159,7 @@ func (c *cutter) skip(k *chunk) {
 		}
 		if end > 0 {
 			c.line += bytes.Count(data[:end], newline)
-			c.rest = append(c.rest, data[end:]...)
+			c.unread = append(c.unread, data[end:]...)
 			break
 		}
 		c.line += bytes.Count(data, newline)

@@ -19,27 +19,27 @@ type chunks interface {
 	close()
 }
 
-// inTurn reads and decodes a chunk when it is asked for one.
-type inTurn struct {
-	cutter *cutter
-	read   func(*chunk)
-	chunk  chunk
+// sequentialReader reads and decodes a chunk when it is asked for one.
+type sequentialReader struct {
+	splitter *splitter
+	read     func(*chunk)
+	chunk    chunk
 }
 
-func (t *inTurn) next() (*chunk, error) {
-	if !t.cutter.cut(&t.chunk) {
-		return nil, t.cutter.err
+func (t *sequentialReader) next() (*chunk, error) {
+	if !t.splitter.split(&t.chunk) {
+		return nil, t.splitter.err
 	}
 	t.chunk.decode(t.read)
 	return &t.chunk, nil
 }
 
-func (t *inTurn) close() {}
+func (t *sequentialReader) close() {}
 
-// ahead reads and decodes chunks in the background: one goroutine reads, others
+// prefetchReader reads and decodes chunks in the background: one goroutine reads, others
 // decode, and the order is kept.
-type ahead struct {
-	cutter *cutter
+type prefetchReader struct {
+	splitter *splitter
 	// free are chunks to be filled, jobs those to be decoded, and order all that
 	// were filled, in their order.
 	free, jobs, order chan *chunk
@@ -48,18 +48,18 @@ type ahead struct {
 	last              *chunk
 }
 
-func readAhead(c *cutter, read func(*chunk)) *ahead {
-	a := &ahead{
-		cutter: c,
-		free:   make(chan *chunk, chunksAhead),
-		jobs:   make(chan *chunk, chunksAhead),
-		order:  make(chan *chunk, chunksAhead),
-		stop:   make(chan struct{}),
+func newPrefetchReader(c *splitter, read func(*chunk)) *prefetchReader {
+	a := &prefetchReader{
+		splitter: c,
+		free:     make(chan *chunk, chunksAhead),
+		jobs:     make(chan *chunk, chunksAhead),
+		order:    make(chan *chunk, chunksAhead),
+		stop:     make(chan struct{}),
 	}
 	for range chunksAhead {
 		a.free <- &chunk{done: make(chan struct{}, 1)}
 	}
-	go a.cut()
+	go a.split()
 	for range decoders {
 		go func() {
 			for k := range a.jobs {
@@ -71,8 +71,8 @@ func readAhead(c *cutter, read func(*chunk)) *ahead {
 	return a
 }
 
-// cut reads until the end. No send waits: the channels have room for every chunk.
-func (a *ahead) cut() {
+// split reads until the end. No send waits: the channels have room for every chunk.
+func (a *prefetchReader) split() {
 	defer close(a.order)
 	defer close(a.jobs)
 	for {
@@ -80,7 +80,7 @@ func (a *ahead) cut() {
 		case <-a.stop:
 			return
 		case k := <-a.free:
-			if !a.cutter.cut(k) {
+			if !a.splitter.split(k) {
 				return
 			}
 			a.jobs <- k
@@ -89,18 +89,18 @@ func (a *ahead) cut() {
 	}
 }
 
-func (a *ahead) next() (*chunk, error) {
+func (a *prefetchReader) next() (*chunk, error) {
 	if a.last != nil {
 		a.free <- a.last
 		a.last = nil
 	}
 	k, ok := <-a.order
 	if !ok {
-		return nil, a.cutter.err
+		return nil, a.splitter.err
 	}
 	<-k.done
 	a.last = k
 	return k, nil
 }
 
-func (a *ahead) close() { a.stopped.Do(func() { close(a.stop) }) }
+func (a *prefetchReader) close() { a.stopped.Do(func() { close(a.stop) }) }

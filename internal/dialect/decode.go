@@ -24,15 +24,15 @@ const (
 	maxProblems = 100_000
 )
 
-// allowance is how many more problems of a request's messages are kept; it begins with
+// budget is how many more problems of a request's messages may be kept; it begins with
 // maxProblems.
-type allowance int
+type budget int
 
-// keep returns the first problems of a message, as many as there is room for. One with
-// problems keeps one at least, so that it stays rejected.
-func (a *allowance) keep(problems message.Problems) message.Problems {
+// spend returns as many of a message's problems as the budget allows, and at least one,
+// so that the message stays rejected.
+func (a *budget) spend(problems message.Problems) message.Problems {
 	n := min(len(problems), max(int(*a), 1))
-	*a -= allowance(n)
+	*a -= budget(n)
 	if n == len(problems) {
 		return problems
 	}
@@ -126,6 +126,8 @@ type reader struct {
 	problems message.Problems
 	// most is how many problems are kept; 0 is maxProblems.
 	most int
+	// bare collects the strings that parameters may leave empty; nil collects nothing.
+	bare *[]bareString
 }
 
 func (r *reader) add(path, code, detail string, args ...any) {
@@ -228,6 +230,9 @@ func (r *reader) filled(n node) (string, bool) {
 	if ok && s == "" {
 		r.add(n.path, message.CodeTooShort, "must not be empty")
 		ok = false
+	}
+	if ok && r.bare != nil && bareText(s) {
+		*r.bare = append(*r.bare, bareString{path: n.path, needs: placeholders(s)})
 	}
 	return s, ok
 }

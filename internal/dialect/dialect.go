@@ -24,6 +24,9 @@ type Options struct {
 	// Channel and Text stand for the header of a CSV file, which has none.
 	Channel string
 	Text    string
+	// DefaultRegion is where phone numbers without a country code are written, an ISO
+	// 3166 code; it stands for the header of a CSV file, too.
+	DefaultRegion string
 	// Metadata (an object) and Priority (1 to 5; 0 is none) do the same. Metadata is
 	// also that of a bird batch.
 	Metadata json.RawMessage
@@ -32,6 +35,11 @@ type Options struct {
 	// stand for the header of a CSV file, too.
 	AwaitReports time.Duration
 	Callbacks    *message.Callbacks
+	// Columns say how the columns of a CSV file are read.
+	Columns Columns
+	// OverHTTP makes problems name options as the parameters of the HTTP API are
+	// called, and not as flags.
+	OverHTTP bool
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
 	// TakeCallbacks makes the callback_url of a sinch request ours: events of the
@@ -51,6 +59,7 @@ type Dialect struct {
 	// that nothing of the request may run, and the batch may then be nil. Problems
 	// of single messages stand in the messages themselves (Message.Problems), and
 	// only there. A bluesky request turns every problem into one of the whole.
+	// What should be known and stops nothing is in the batch's Warnings.
 	// The batch has its CreatedAt set to Options.Now; its ids, hops and policies
 	// are not set yet.
 	Decode func(body []byte, o Options) (*message.Batch, message.Problems)

@@ -25,6 +25,7 @@ var (
 // golden is what a .golden file holds: everything that a decoder decided.
 type golden struct {
 	Whole    message.Problems `json:"whole,omitempty"`
+	Warnings message.Problems `json:"warnings,omitempty"`
 	Batch    *goldenBatch     `json:"batch,omitempty"`
 	Messages []goldenMessage  `json:"messages,omitempty"`
 }
@@ -39,6 +40,7 @@ type goldenBatch struct {
 	TTL          string          `json:"ttl,omitempty"`
 	Horizon      string          `json:"horizon,omitempty"`
 	AwaitReports string          `json:"awaitReports,omitempty"`
+	Region       string          `json:"region,omitempty"`
 	Callbacks    string          `json:"callbacks,omitempty"`
 	Metadata     json.RawMessage `json:"metadata,omitempty"`
 	Syntax       message.Syntax  `json:"syntax,omitempty"`
@@ -117,13 +119,16 @@ func show(t *testing.T, b *message.Batch, whole message.Problems) []byte {
 		g.Batch = &goldenBatch{
 			Total: len(b.Messages), Rejected: b.Rejected(),
 			Account: b.Account, Dispatch: b.Dispatch, Priority: b.Priority,
-			SendAfter: moment(b.SendAfter), TTL: span(b.TTL), Horizon: span(b.Horizon),
-			AwaitReports: span(b.AwaitReports), Metadata: b.Metadata,
+			SendAfter: formatMillis(b.SendAfter), TTL: span(b.TTL), Horizon: span(b.Horizon),
+			AwaitReports: span(b.AwaitReports), Region: b.Region, Metadata: b.Metadata,
 			Syntax: b.Template.Syntax, Scope: b.Template.Scope, TextPaths: b.Template.TextPaths,
 		}
 		for i := range b.Messages {
 			g.Messages = append(g.Messages, showMessage(t, b, i))
 		}
+	}
+	if b != nil {
+		g.Warnings = b.Warnings
 	}
 	if g.Batch != nil && b.Callbacks != nil {
 		g.Batch.Callbacks = fmt.Sprintf("%s to %s, messages %t", b.Callbacks.Path, b.Callbacks.URL, b.Callbacks.Messages)
@@ -141,7 +146,7 @@ func showMessage(t *testing.T, b *message.Batch, i int) goldenMessage {
 	m := &b.Messages[i]
 	out := goldenMessage{
 		To: m.To, Reference: m.Reference, Channels: m.Channels,
-		Due: moment(b.DueAt(i)), TTL: span(b.Validity(i)),
+		Due: formatMillis(b.DueAt(&b.Messages[i])), TTL: span(b.Validity(&b.Messages[i])),
 		Params: m.Params, Metadata: m.Metadata, Problems: m.Problems,
 	}
 	if len(m.Problems) == 0 {
@@ -152,7 +157,7 @@ func showMessage(t *testing.T, b *message.Batch, i int) goldenMessage {
 	return out
 }
 
-func moment(ms int64) string {
+func formatMillis(ms int64) string {
 	if ms == 0 {
 		return ""
 	}

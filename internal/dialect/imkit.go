@@ -23,6 +23,9 @@ type imkit struct {
 	// other, and used what is known of patterns.
 	strings string
 	used    map[string]bool
+	// text is that of a message of plain text.
+	text  string
+	notes textNotes
 }
 
 func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
@@ -39,11 +42,13 @@ func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
 	}
 	k.problems = ownTimes(k.batch, o)
 	request, _ := k.object(root)
+	k.characters(root, "paras")
 	k.message(request)
 	k.template(request)
 	if n, ok := k.required(request, "paras"); ok {
 		k.paras(n)
 	}
+	k.batch.Warnings = k.notes.unusedIn("paras")
 	return k.batch, k.problems
 }
 
@@ -54,7 +59,7 @@ func (k *imkit) message(request *object) {
 		k.kind, _ = k.filled(n)
 	}
 	if n, ok := k.required(request, "message"); ok && k.kind == imkitText {
-		k.filled(n)
+		k.text, _ = k.filled(n)
 	}
 	if n, ok := request.take("sender"); ok {
 		if k.options.MaySetSender {
@@ -124,13 +129,14 @@ func (k *imkit) paras(n node) {
 		return
 	}
 	k.batch.Messages = make([]message.Message, len(items))
-	room := allowance(maxProblems)
+	room := budget(maxProblems)
 	for i, item := range items {
 		r := &reader{index: i}
+		r.characters(item, "")
 		if o, ok := r.object(item); ok {
 			k.batch.Messages[i] = k.para(r, o)
 		}
-		k.batch.Messages[i].Problems = room.keep(r.problems)
+		k.batch.Messages[i].Problems = room.spend(r.problems)
 	}
 }
 
@@ -150,12 +156,20 @@ func (k *imkit) para(r *reader, o *object) message.Message {
 			continue
 		}
 		f.read = true
-		if v, ok := r.text(f.node); ok && k.uses(f.key) {
+		v, ok := r.text(f.node)
+		if ok && !k.uses(f.key) {
+			k.notes.param(0, f.key, nil)
+			continue
+		}
+		if ok {
 			if m.Params == nil {
 				m.Params = map[string]string{}
 			}
 			m.Params[f.key] = v
 		}
+	}
+	if k.isEmpty(m.Params) {
+		r.add(o.path, message.CodeTooShort, "message is empty with these patterns")
 	}
 	for _, f := range o.fields {
 		if !f.read {
@@ -163,6 +177,24 @@ func (k *imkit) para(r *reader, o *object) message.Message {
 		}
 	}
 	return m
+}
+
+// isEmpty reports whether nothing is left of the text once its patterns are filled
+// in. Only a value that is blank can do that.
+func (k *imkit) isEmpty(params map[string]string) bool {
+	for _, v := range params {
+		if !isBlank(v) {
+			return false
+		}
+	}
+	if len(params) == 0 || k.text == "" || len(k.text) > imkitSearched {
+		return false
+	}
+	text := k.text
+	for pattern := range params {
+		text = strings.ReplaceAll(text, pattern, "")
+	}
+	return isBlank(text)
 }
 
 // addressee is the room, or else the receiver. An empty string counts as absent,

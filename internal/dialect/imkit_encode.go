@@ -52,7 +52,7 @@ func IMKITMessage(b *message.Batch, row *message.Row, sender string) json.RawMes
 	}
 	own := imkitFields(content)
 	var out builder
-	out.add("_id", quote(row.ID))
+	out.addText("_id", row.ID)
 	for _, f := range own {
 		switch f.key {
 		case "sender":
@@ -67,7 +67,7 @@ func IMKITMessage(b *message.Batch, row *message.Row, sender string) json.RawMes
 	} else {
 		out.add("sender", encoded(map[string]string{"_id": sender}))
 	}
-	out.add("batchID", quote(b.ID))
+	out.addText("batchID", b.ID)
 	at := b.CreatedAt.UnixMilli()
 	if row.SentAt != nil {
 		at = row.SentAt.UnixMilli()

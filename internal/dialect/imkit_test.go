@@ -78,7 +78,7 @@ func TestIMKITTwins(t *testing.T) {
 		{"receiver":"ann","$n$":"B"}]}`, dialect.Options{Now: accepted, Account: "im"})
 	require.Empty(t, problems)
 	message.Router{Accounts: map[string]message.Policy{"im": {Provider: "imkit"}}}.Accept(b, func(int) string { return "" })
-	require.Equal(t, []bool{true, true, false}, []bool{b.Messages[0].Twin, b.Messages[1].Twin, b.Messages[2].Twin},
+	require.Equal(t, []bool{true, true, false}, []bool{b.Messages[0].Duplicate, b.Messages[1].Duplicate, b.Messages[2].Duplicate},
 		"a value that the message does not use tells nothing apart")
 }
 
@@ -130,8 +130,8 @@ func TestIMKITFlags(t *testing.T) {
 	b, problems := decode(t, "imkit", imkitRequest(1, ""), dialect.Options{Now: accepted, Account: "im", SendAfter: past, TTL: 90 * time.Minute})
 	require.Empty(t, problems)
 	require.Equal(t, "im", b.Account)
-	require.Equal(t, past.UnixMilli(), b.DueAt(0), "a time in the past is not moved")
-	require.Equal(t, (90 * time.Minute).Milliseconds(), b.Validity(0))
+	require.Equal(t, past.UnixMilli(), b.DueAt(&b.Messages[0]), "a time in the past is not moved")
+	require.Equal(t, (90 * time.Minute).Milliseconds(), b.Validity(&b.Messages[0]))
 }
 
 func BenchmarkDecodeIMKIT(b *testing.B) {

@@ -52,8 +52,11 @@ type sinch struct {
 	order        []string
 	metadata     *object
 	conversation *object
-	// names are the parameters that the message needs.
-	names []string
+	// names are the parameters that the message needs, and bareTexts the texts of which
+	// nothing else is seen.
+	names     []string
+	bareTexts []bareString
+	notes     textNotes
 }
 
 func decodeSinch(body []byte, o Options) (*message.Batch, message.Problems) {
@@ -70,12 +73,14 @@ func decodeSinch(body []byte, o Options) (*message.Batch, message.Problems) {
 		},
 	}
 	request, _ := s.object(root)
+	s.characters(root, "recipient_and_params")
 	s.envelope(request)
 	s.template(request)
 	if n, ok := s.required(request, "recipient_and_params"); ok {
 		s.recipients(n)
 	}
 	s.refuseUnknown(request)
+	s.batch.Warnings = s.notes.unusedIn("recipient_and_params")
 	return s.batch, s.problems
 }
 
@@ -180,7 +185,7 @@ func (s *sinch) utc(request *object, key string) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := message.ParseRFC3339(text)
 	if err != nil {
 		s.add(n.path, message.CodeFormat, "expected a time such as 2025-01-01T12:34:56Z")
 		return time.Time{}, false
@@ -237,7 +242,9 @@ func (s *sinch) seconds(n node) int64 {
 // the caller's order and the caller's bytes.
 func (s *sinch) template(request *object) {
 	if n, ok := s.required(request, "message"); ok {
+		s.bare = &s.bareTexts
 		s.content(n)
+		s.bare = nil
 	}
 	var shared builder
 	for _, f := range request.fields {
@@ -248,7 +255,7 @@ func (s *sinch) template(request *object) {
 	}
 	if ttl := s.options.TTL; ttl > 0 {
 		secs := min(max(int64(ceilDuration(ttl, time.Second)/time.Second), sinchMinTTL), sinchMaxTTL)
-		shared.add("ttl", quote(strconv.FormatInt(secs, 10)+"s"))
+		shared.addText("ttl", strconv.FormatInt(secs, 10)+"s")
 	}
 	s.batch.Template = message.Template{
 		Body: shared.object(), Syntax: message.SyntaxBraces, Scope: []string{"message"},

@@ -92,7 +92,7 @@ func sinchMeta(st message.Status) json.RawMessage {
 			}
 		}
 	}
-	b.add(sinchBatchID, quote(st.ID))
+	b.addText(sinchBatchID, st.ID)
 	return b.object()
 }
 

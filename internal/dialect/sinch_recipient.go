@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"volley/internal/message"
+	"volley/internal/phone"
 )
 
 // The limits of messages:send on metadata, less what the request needs besides
@@ -33,13 +34,14 @@ func (s *sinch) recipients(n node) {
 		return
 	}
 	s.batch.Messages = make([]message.Message, len(items))
-	room := allowance(maxProblems)
+	room := budget(maxProblems)
 	for i, item := range items {
 		r := &reader{index: i}
+		r.characters(item, "")
 		if o, ok := r.object(item); ok {
 			s.batch.Messages[i] = s.recipient(r, o)
 		}
-		s.batch.Messages[i].Problems = room.keep(r.problems)
+		s.batch.Messages[i].Problems = room.spend(r.problems)
 	}
 }
 
@@ -48,7 +50,7 @@ func (s *sinch) recipient(r *reader, o *object) message.Message {
 	m := message.Message{Channels: s.order}
 	var own builder
 	if n, ok := r.required(o, "recipient"); ok {
-		m.To = s.identity(r, n)
+		m.To, m.Numbers = s.identity(r, n)
 		own.add("recipient", n.raw)
 	}
 	m.Params = s.parameters(r, o)
@@ -77,14 +79,13 @@ func (s *sinch) recipient(r *reader, o *object) message.Message {
 }
 
 // identity reads whom a message is for: a contact, or identities on channels.
-func (s *sinch) identity(r *reader, n node) string {
+func (s *sinch) identity(r *reader, n node) (to string, numbers []message.PhoneNumber) {
 	o, ok := r.object(n)
 	if !ok {
-		return ""
+		return "", nil
 	}
 	contact, byContact := o.take("contact_id")
 	identified, byIdentity := o.take("identified_by")
-	var to string
 	switch {
 	case byContact && byIdentity:
 		r.add(n.path, message.CodeConflict, "expected either contact_id or identified_by")
@@ -93,34 +94,36 @@ func (s *sinch) identity(r *reader, n node) string {
 	case byContact:
 		to, _ = r.filled(contact)
 	case byIdentity:
-		to = s.channelIdentity(r, identified)
+		to, numbers = s.channelIdentity(r, identified)
 	default:
 		r.add(n.path, message.CodeRequired, "expected contact_id or identified_by")
 	}
 	r.refuseUnknown(o)
-	return to
+	return to, numbers
 }
 
 // channelIdentity reads identified_by. It returns the identity on the first
-// channel of the order, or else the first of all.
-func (s *sinch) channelIdentity(r *reader, n node) string {
+// channel of the order, or else the first of all, and all that are phone numbers.
+func (s *sinch) channelIdentity(r *reader, n node) (to string, numbers []message.PhoneNumber) {
 	o, ok := r.object(n)
 	if !ok {
-		return ""
+		return "", nil
 	}
 	defer r.refuseUnknown(o)
 	list, ok := r.required(o, "channel_identities")
 	if !ok {
-		return ""
+		return "", nil
 	}
 	items, ok := r.atMost(list, sinchIdentities)
 	if ok && len(items) == 0 {
 		r.add(list.path, message.CodeTooFew, "at least 1 identity")
 	}
-	var to string
 	best := len(s.order) + 1
 	for _, item := range items {
 		channel, identity := r.onChannel(item)
+		if identity != "" && phone.OnChannel(channel) {
+			numbers = append(numbers, message.PhoneNumber{Path: child(item.path, "identity"), Value: identity})
+		}
 		rank := len(s.order)
 		if at := slices.Index(s.order, channel); at >= 0 {
 			rank = at
@@ -129,7 +132,7 @@ func (s *sinch) channelIdentity(r *reader, n node) string {
 			to, best = identity, rank
 		}
 	}
-	return to
+	return to, numbers
 }
 
 // onChannel reads one {channel, identity}.
@@ -148,8 +151,8 @@ func (r *reader) onChannel(n node) (channel, identity string) {
 	return channel, identity
 }
 
-// parameters reads the values of one recipient. It keeps those that the message
-// uses, and reports every one that the message uses and that has no value.
+// parameters reads the values of one recipient, keeps those that the message uses, and
+// reports each used parameter without a value.
 func (s *sinch) parameters(r *reader, o *object) map[string]string {
 	given := map[string]string{}
 	if n, ok := o.take("parameters"); ok {
@@ -157,7 +160,8 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 		if !ok {
 			return nil
 		}
-		for _, f := range values.fields {
+		for i, f := range values.fields {
+			s.notes.param(i, f.key, s.names)
 			given[f.key], _ = r.text(f.node)
 		}
 	}
@@ -175,6 +179,15 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 			used = make(map[string]string, len(s.names))
 		}
 		used[name] = v
+	}
+	for i := range s.bareTexts {
+		if b := &s.bareTexts[i]; b.isEmpty(used) {
+			path := child(o.path, "parameters")
+			if len(b.needs) == 1 {
+				path = child(path, b.needs[0])
+			}
+			r.add(path, message.CodeTooShort, "%s is empty with its parameters", b.path)
+		}
 	}
 	return used
 }

@@ -65,7 +65,7 @@ func TestSinchSendAfter(t *testing.T) {
 			b, problems := decode(t, "sinch", sinchRequest(1, `"send_after":"`+c.given+`",`), dialect.Options{Now: now})
 			require.Empty(t, problems)
 			require.Equal(t, at(c.want).UnixMilli(), b.SendAfter)
-			require.Equal(t, b.SendAfter, b.DueAt(0))
+			require.Equal(t, b.SendAfter, b.DueAt(&b.Messages[0]))
 		})
 	}
 
@@ -112,7 +112,7 @@ func TestSinchChannelOrderBecomesHops(t *testing.T) {
 	require.Equal(t, []message.Hop{
 		{Account: "sinch-eu", Channels: []string{"WHATSAPP", "RCS", "SMS"}},
 		{Account: "bird", Channels: []string{"SMS"}},
-	}, b.Way(1))
+	}, b.HopsOf(&b.Messages[1]))
 }
 
 func TestSinchExample(t *testing.T) {

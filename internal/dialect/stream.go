@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"volley/internal/message"
 )
@@ -31,6 +32,10 @@ type Stream struct {
 	broken   string
 	count    int
 	problems message.Problems
+	// notes collects what was noticed in the messages so far; warnings are those of a
+	// request that was decoded as a whole.
+	notes    textNotes
+	warnings message.Problems
 	// refused means that nothing is left of the batch, and ended that Next has
 	// been false.
 	refused, ended bool
@@ -46,8 +51,7 @@ type Stream struct {
 // closed or refused before. They are taken in the background too, until Next was
 // false: only then may the caller look at what r has counted or hashed.
 //
-// A stream gives the batch and the problems that Decode gives, but for bytes that
-// are no UTF-8: here they reject the line or row in which they stand.
+// A stream gives the batch and the problems that Decode gives.
 func Open(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
 	if d.Name == "volley" {
 		return openVolley(d, r, limit, o)
@@ -56,29 +60,32 @@ func Open(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
 }
 
 func openVolley(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) {
-	in := bufio.NewReaderSize(r, maxPrefix)
+	text, encoding, err := OpenText(r)
+	if err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(text, maxPrefix)
 	prefix, err := in.Peek(maxPrefix)
 	whole := errors.Is(err, io.EOF)
 	if err != nil && !whole {
 		return nil, err
 	}
-	body := bytes.TrimPrefix(prefix, []byte("\ufeff"))
-	f, problems := beginVolley(body, whole, o)
+	f, problems := beginVolley(prefix, encoding, whole, o)
 	switch {
 	case len(problems) > 0:
 		return &Stream{problems: problems, refused: true, ended: true}, nil
 	case f == nil:
-		return readWhole(d, in, limit, o)
+		return readWholeVolley(in, encoding, limit, o)
 	}
-	if _, err = in.Discard(len(prefix) - len(body) + f.used); err != nil {
+	if _, err = in.Discard(f.used); err != nil {
 		return nil, err
 	}
 	if whole {
-		return f.stream(&inTurn{cutter: f.cutter(in), read: f.read}, o), nil
+		return f.stream(&sequentialReader{splitter: f.splitter(in), read: f.read}, o), nil
 	}
 	// The buffer, a megabyte, is let go of once it has been read.
 	ahead, _ := in.Peek(in.Buffered()) // there is as much
-	return f.stream(readAhead(f.cutter(io.MultiReader(bytes.NewReader(ahead), r)), f.read), o), nil
+	return f.stream(newPrefetchReader(f.splitter(io.MultiReader(bytes.NewReader(ahead), text)), f.read), o), nil
 }
 
 // readWhole decodes a request that cannot be read bit by bit.
@@ -88,14 +95,28 @@ func readWhole(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) 
 		return nil, err
 	}
 	batch, problems := d.Decode(body, o)
+	return decoded(batch, problems), nil
+}
+
+// readWholeVolley is readWhole for text in Volley's own format.
+func readWholeVolley(text io.Reader, encoding string, limit int64, o Options) (*Stream, error) {
+	body, err := Read(text, limit)
+	if err != nil {
+		return nil, err
+	}
+	return decoded(decodeText(body, encoding, o)), nil
+}
+
+func decoded(batch *message.Batch, problems message.Problems) *Stream {
 	s := &Stream{problems: problems, refused: batch == nil}
 	if batch != nil {
 		s.messages, batch.Messages = batch.Messages, nil
+		s.warnings, batch.Warnings = batch.Warnings, nil
 		if len(problems) == 0 {
 			s.header = batch
 		}
 	}
-	return s, nil
+	return s
 }
 
 // Header is the batch without its messages. It is nil where the request is
@@ -149,6 +170,7 @@ func (s *Stream) refill() bool {
 		return false
 	}
 	s.messages, s.at, s.broken = k.messages, 0, k.broken
+	s.notes.merge(&k.notes, s.count)
 	return true
 }
 
@@ -176,12 +198,25 @@ func renumber(problems message.Problems, from, to int) {
 // the messages have themselves. They are complete once Next was false.
 func (s *Stream) Problems() message.Problems { return s.problems }
 
+// Warnings are what the caller should know and what stops nothing. They are complete
+// once Next was false; what the columns of a CSV file say is there at once.
+func (s *Stream) Warnings() message.Problems {
+	if s.batch == nil {
+		return s.warnings
+	}
+	warnings := s.batch.allWarnings(&s.notes)
+	if s.batch.columns != nil && s.ended && !s.refused {
+		warnings = append(slices.Clip(warnings), s.batch.columns.unmet(s.notes.skips)...)
+	}
+	return warnings
+}
+
 // Err is why reading failed, once Next was false; usually nil.
 func (s *Stream) Err() error { return s.err }
 
-// Close ends the work in the background. It may be called at any time, and twice;
-// a stream of which Next was false needs it no more. A call of Read that is under
-// way is not waited for; its reader sees no other one.
+// Close ends the work in the background. It may be called at any time, and more than
+// once; it is not needed after Next was false. It does not wait for a Read of r that is
+// under way, which is the last one.
 func (s *Stream) Close() {
 	if s.chunks != nil {
 		s.chunks.close()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +41,7 @@ func newEndless(format string, rows int) (*endless, int) {
 	e := &endless{left: rows / each}
 	var b bytes.Buffer
 	for i := range each {
-		if format == "csv" {
+		if strings.HasPrefix(format, "csv") {
 			e.header = []byte("to,reference,name,code,city,product,note\n")
 			fmt.Fprintf(&b, "+1555%07d,order-2026-%08d,Ann-Kathrin,%06d,Amsterdam,Blue garden chair,please ring at the back door\n", i, i, i)
 		} else {
@@ -49,12 +50,18 @@ func newEndless(format string, rows int) (*endless, int) {
 		}
 	}
 	e.rows = b.Bytes()
+	switch format {
+	case "csv with CR":
+		e.header, e.rows = bytes.ReplaceAll(e.header, []byte("\n"), []byte("\r")), bytes.ReplaceAll(e.rows, []byte("\n"), []byte("\r"))
+	case "csv with CRLF":
+		e.header, e.rows = bytes.ReplaceAll(e.header, []byte("\n"), []byte("\r\n")), bytes.ReplaceAll(e.rows, []byte("\n"), []byte("\r\n"))
+	}
 	return e, len(e.header) + e.left*len(e.rows)
 }
 
 // Not parallel: other tests would count.
 func TestAStreamNeedsLittleMemory(t *testing.T) { //nolint:paralleltest // see above
-	for _, format := range []string{"jsonl", "csv"} {
+	for _, format := range []string{"jsonl", "csv", "csv with CR"} {
 		in, _ := newEndless(format, 300_000)
 		before := heap()
 		s, err := dialect.Open(volley(t), in, 1, dialect.Options{Now: accepted, Text: "Hi ${name}: ${code}"})
@@ -80,7 +87,7 @@ func heap() uint64 {
 
 func BenchmarkStream(b *testing.B) {
 	const rows = 200_000
-	for _, format := range []string{"jsonl", "csv"} {
+	for _, format := range []string{"jsonl", "csv", "csv with CRLF"} {
 		b.Run(format, func(b *testing.B) {
 			b.ReportAllocs()
 			var m message.Message

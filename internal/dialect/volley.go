@@ -3,39 +3,48 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
 	"volley/internal/message"
+	"volley/internal/phone"
 )
 
 // decodeVolley reads Volley's own format: one JSON document, JSON lines, or CSV.
 // The content tells which: what begins with { or [, or is a JSON value of another
 // type, is JSON, or JSON lines if the first line is a whole JSON value and another
-// line follows; all else is CSV. A byte order mark is skipped.
+// line follows; all else is CSV. In which encodings and with which line ends, OpenText
+// says.
 //
 // The paths of a message's problems begin with messages[i] in all three; in JSON
 // lines and CSV the detail begins with the line.
 func decodeVolley(body []byte, o Options) (*message.Batch, message.Problems) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	if !utf8.Valid(body) {
-		return refused(message.CodeFormat, "the request is not in UTF-8")
-	}
-	f, problems := beginVolley(body, true, o)
+	text, encoding := wholeText(body)
+	return decodeText(text, encoding, o)
+}
+
+// decodeText decodes what wholeText or OpenText gave.
+func decodeText(text []byte, encoding string, o Options) (*message.Batch, message.Problems) {
+	f, problems := beginVolley(text, encoding, true, o)
 	switch {
 	case len(problems) > 0:
 		return nil, problems
-	case f == nil:
-		return readVolleyJSON(body, o)
-	default:
-		return f.whole(body, o)
+	case f != nil:
+		return f.whole(text, o)
+	case !utf8.Valid(text):
+		return refused(message.CodeFormat, "the request is not in "+encoding)
 	}
+	return readVolleyJSON(text, o)
 }
 
 // beginVolley reads the header of a request in JSON lines or CSV. The answer is
 // neither a file nor a problem where the request is a JSON document, or where it
 // is not in body as a whole and the part there is does not tell.
-func beginVolley(body []byte, whole bool, o Options) (*volleyFile, message.Problems) {
+func beginVolley(body []byte, encoding string, whole bool, o Options) (*volleyFile, message.Problems) {
+	if what := NotText(body); what != "" {
+		return nil, unreadable(what)
+	}
 	text := bytes.TrimSpace(body)
 	if len(text) == 0 {
 		if whole {
@@ -43,16 +52,20 @@ func beginVolley(body []byte, whole bool, o Options) (*volleyFile, message.Probl
 		}
 		return nil, nil
 	}
-	line, rest, found := bytes.Cut(text, []byte("\n"))
+	line, rest, found := bytes.Cut(text, newline)
+	if bytes.IndexByte(line, 0) >= 0 {
+		return nil, unreadable(fmt.Sprintf("line %d: the character U+0000 stands there, as in UTF-16 without a byte order mark; save the file as UTF-8",
+			1+bytes.Count(body[:bytes.Index(body, text)], newline)))
+	}
 	more := len(bytes.TrimSpace(rest)) > 0
 	switch {
 	case text[0] == '{' || text[0] == '[':
 		// No single JSON document has a first line that is complete by itself.
 		if found && more && json.Valid(line) {
-			return beginVolleyLines(body, o)
+			return beginVolleyLines(body, encoding, o)
 		}
 	case found && (more || !json.Valid(line)), whole && !json.Valid(text):
-		return beginVolleyCSV(body, whole, o)
+		return beginVolleyCSV(body, encoding, whole, o)
 	}
 	return nil, nil
 }
@@ -72,8 +85,9 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	b := newVolleyBatch(o)
+	b := newVolleyBatch(utf8Encoding, o)
 	doc, _ := b.whole.object(root)
+	b.whole.characters(root, "messages")
 	b.readHeader(doc, o)
 	count := 0
 	n, ok := b.whole.required(doc, "messages")
@@ -82,22 +96,28 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 			b.tooFew()
 		}
 	}
+	if n, ok := doc.get("to"); ok {
+		b.whole.add(n.path, message.CodeUnknownField,
+			`this looks like a message: it stands in "messages", or in JSON lines below the first line, which is the batch's header ({} will do)`)
+	}
 	b.whole.refuseUnknown(doc)
 	if b.full(count, o) {
 		return nil, b.whole.problems
 	}
 	b.Messages = make([]message.Message, 0, count)
-	var row volleyRow
-	room := allowance(maxProblems)
+	var notes textNotes
+	row := volleyRow{notes: &notes}
+	room := budget(maxProblems)
 	for i := 1; len(b.Messages) < count; {
 		end := message.EndOfValue(n.raw, i)
 		row.reset(len(b.Messages), 0)
 		row.readItem(node{raw: n.raw[i:end:end]})
 		m := b.message(&row)
-		m.Problems = room.keep(m.Problems)
+		m.Problems = room.spend(m.Problems)
 		b.Messages = append(b.Messages, m)
 		i = nextElement(n.raw, end)
 	}
+	b.Warnings = b.allWarnings(&notes)
 	return b.Batch, b.whole.problems
 }
 
@@ -105,13 +125,13 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 // and the times of the header, and stand in for its text and channel.
 func (b *volleyBatch) readHeader(doc *object, o Options) {
 	r := &b.whole
-	account, channel, text := give(doc, "account", r.filled), give(doc, "channel", r.filled), give(doc, "text", r.filled)
+	account, channel, text := readOptional(doc, "account", r.filled), readOptional(doc, "channel", r.filled), readOptional(doc, "text", r.filled)
 	b.Account = first(o.Account, account.value)
 	b.setChannel(first(channel.value, o.Channel))
 	b.setText(first(text.value, o.Text))
-	b.badText = text.key != "" && !text.ok
-	b.SendAfter = r.moment(give(doc, "sendAfter", r.text), o.Now)
-	b.TTL = r.span(give(doc, "ttl", r.text))
+	b.badText = text.key != "" && (!text.ok || isBlank(text.value))
+	b.SendAfter = r.readTime(readOptional(doc, "sendAfter", r.text), o.Now)
+	b.TTL = r.span(readOptional(doc, "ttl", r.text))
 	if n, ok := doc.take("metadata"); ok {
 		if b.metadata, ok = r.object(n); ok {
 			b.Metadata = n.raw
@@ -127,20 +147,36 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 	if n, ok := doc.take("dispatch"); ok {
 		b.Dispatch, _ = r.oneOf(n, "message", "group")
 	}
+	if region := readOptional(doc, "defaultRegion", r.filled); region.ok {
+		b.setRegion(region.value)
+	}
 	b.readAwaitReports(doc)
 	b.readCallbacks(doc)
 	r.problems = append(r.problems, ownTimes(b.Batch, o)...)
+}
+
+// setRegion takes the region of numbers without a country code; empty is none.
+func (b *volleyBatch) setRegion(code string) {
+	if code == "" {
+		return
+	}
+	region, err := phone.Region(code)
+	if err != nil {
+		b.whole.add("defaultRegion", message.CodeEnum, "%s, got %q", err, code)
+		return
+	}
+	b.Region = region
 }
 
 // maxAwait is the longest that a message waits for its delivery report.
 const maxAwait = 72 * time.Hour
 
 func (b *volleyBatch) readAwaitReports(doc *object) {
-	wait := give(doc, "awaitReports", b.whole.text)
+	wait := readOptional(doc, "awaitReports", b.whole.text)
 	if !wait.ok {
 		return
 	}
-	d, err := time.ParseDuration(wait.value)
+	d, err := message.ParseDuration(wait.value)
 	if err != nil {
 		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", wait.value)
 		return
@@ -178,8 +214,8 @@ func (b *volleyBatch) readCallbacks(doc *object) {
 	b.Callbacks = c
 }
 
-func newVolleyBatch(o Options) *volleyBatch {
-	return &volleyBatch{
+func newVolleyBatch(encoding string, o Options) *volleyBatch {
+	b := &volleyBatch{
 		Batch: &message.Batch{
 			V: message.Version, CreatedAt: o.Now, Dialect: "volley",
 			Account: o.Account, Horizon: yearAhead.Milliseconds(),
@@ -187,7 +223,20 @@ func newVolleyBatch(o Options) *volleyBatch {
 				Syntax: message.SyntaxBraces, Scope: []string{"text"}, TextPaths: [][]string{{"text"}},
 			},
 		},
-		whole: reader{index: message.WholeBatch},
+		whole: reader{index: message.WholeBatch}, encoding: encoding,
+	}
+	b.checkOption("text", o.Text)
+	b.checkOption("channel", o.Channel)
+	return b
+}
+
+// checkOption refuses a text that was given beside the request and is none.
+func (b *volleyBatch) checkOption(path, value string) {
+	switch {
+	case !utf8.ValidString(value):
+		b.whole.add(path, message.CodeFormat, "is not in UTF-8")
+	case hasNUL(value):
+		b.whole.add(path, message.CodeFormat, "has the character U+0000")
 	}
 }
 
@@ -201,7 +250,11 @@ func (b *volleyBatch) setText(text string) {
 	b.text = text
 	if text != "" {
 		b.Template.Body = textBody(text)
-		b.needs = placeholders(text)
+		b.needs, b.bare = placeholders(text), bareText(text)
+	}
+	if b.bare && len(b.needs) == 0 {
+		b.whole.add("text", message.CodeTooShort, blankText)
+		b.bare = false
 	}
 }
 

@@ -13,8 +13,10 @@ type volleyFile struct {
 	// read decodes a chunk of what stands behind the header. Several goroutines
 	// may call it.
 	read func(*chunk)
-	// quoted means that a line end inside of quotes is none.
-	quoted bool
+	// quoted means that a line end inside of quotes is none, and separator is what
+	// then stands between cells.
+	quoted    bool
+	separator byte
 	// used is how many bytes the header has, and line the number of the first line
 	// behind it.
 	used, line int
@@ -23,23 +25,24 @@ type volleyFile struct {
 // whole decodes a file whose bytes are all in body.
 func (f *volleyFile) whole(body []byte, o Options) (*message.Batch, message.Problems) {
 	rest := body[f.used:]
-	c := f.cutter(bytes.NewReader(rest))
+	c := f.splitter(bytes.NewReader(rest))
 	c.size = min(c.size, len(rest)+1)
-	s := f.stream(&inTurn{cutter: c, read: f.read}, o)
+	s := f.stream(&sequentialReader{splitter: c, read: f.read}, o)
 	var m message.Message
-	room := allowance(maxProblems)
+	room := budget(maxProblems)
 	for s.Next(&m) {
-		m.Problems = room.keep(m.Problems)
+		m.Problems = room.spend(m.Problems)
 		f.batch.Messages = append(f.batch.Messages, m)
 	}
 	if s.refused {
 		return nil, s.problems
 	}
+	f.batch.Warnings = s.Warnings()
 	return f.batch.Batch, s.problems
 }
 
-func (f *volleyFile) cutter(rest io.Reader) *cutter {
-	return &cutter{r: rest, quoted: f.quoted, line: f.line, size: chunkSize, most: maxLine}
+func (f *volleyFile) splitter(rest io.Reader) *splitter {
+	return &splitter{r: rest, quoted: f.quoted, separator: f.separator, line: f.line, size: chunkSize, most: maxLine}
 }
 
 func (f *volleyFile) stream(chunks chunks, o Options) *Stream {

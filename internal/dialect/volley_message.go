@@ -1,11 +1,10 @@
 package dialect
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
-	"strings"
+	"unicode/utf8"
 
 	"volley/internal/message"
 )
@@ -23,23 +22,38 @@ type volleyBatch struct {
 	channels []string
 	// badText means that the header's text is a problem already.
 	badText bool
-	// needs are the parameters of the batch's own text.
+	// needs are the parameters of the batch's own text, and bare means that nothing
+	// else of it is seen.
 	needs    []string
+	bare     bool
 	metadata *object
+	// encoding is the file's, for problems of rows that are not in it.
+	encoding string
+	// isCSV means that the columns told all there is to warn of, in warnings.
+	isCSV    bool
+	warnings message.Problems
+	columns  *csvLayout // nil for JSON
 }
 
 // volleyRow is one message as a document, a line or a row gave it, before its
 // times are read and its text is checked.
 type volleyRow struct {
 	reader
-	to, reference, channel, text, sendAfter, ttl given
+	to, reference, channel, text, sendAfter, ttl optionalField
 
 	params   params
 	metadata *object
-	// badParams means that params were given, but as no object.
-	badParams bool
-	// unreadable means that nothing but To is known.
+	// badParams means that params were given, but as no object, and badValue that one
+	// of them is no string.
+	badParams, badValue bool
+	// unreadable means that nothing but To is known, or is to be known.
 	unreadable bool
+	// noTo says why no row of the file has a recipient; empty is that it may have one.
+	noTo string
+	// notes is where parameters and texts are noted; nil is nowhere.
+	notes *textNotes
+	// skips is where values of columns that leave rows out are noted; nil is nowhere.
+	skips *skipNotes
 	// line is where the message stands in the file, in formats in which the path
 	// alone does not say it; otherwise 0.
 	line int
@@ -47,11 +61,13 @@ type volleyRow struct {
 
 // reset makes the row ready for the message at index.
 func (r *volleyRow) reset(index, line int) {
-	*r = volleyRow{reader: reader{index: index, most: maxRowProblems}, line: line, params: params{pairs: r.params.pairs[:0]}}
+	*r = volleyRow{
+		reader: reader{index: index, most: maxRowProblems}, line: line, notes: r.notes, skips: r.skips, params: params{pairs: r.params.pairs[:0]},
+	}
 }
 
-// given is the text of one optional field. The zero value is an absent one.
-type given struct {
+// optionalField is the text of one optional field. The zero value is an absent one.
+type optionalField struct {
 	// key is the field's name, and empty when the field is absent.
 	key string
 	// value counts only when ok; otherwise a problem has been reported.
@@ -67,22 +83,26 @@ func (r *reader) place(key string) string {
 	return child(volleyPath(r.index), key)
 }
 
-// give takes a text out of an object with one of a reader's methods.
-func give(o *object, key string, read func(node) (string, bool)) given {
+// readOptional takes a text out of an object with one of a reader's methods.
+func readOptional(o *object, key string, read func(node) (string, bool)) optionalField {
 	n, ok := o.take(key)
 	if !ok {
-		return given{}
+		return optionalField{}
 	}
 	s, ok := read(n)
-	return given{key: key, value: s, ok: ok}
+	return optionalField{key: key, value: s, ok: ok}
 }
 
-// readLine reads one line of JSON lines.
-func (r *volleyRow) readLine(line []byte) {
+// readLine reads one line of JSON lines in a file of that encoding.
+func (r *volleyRow) readLine(line []byte, encoding string) {
 	if r.readPlain(line) {
 		return
 	}
 	r.reset(r.index, r.line)
+	if !utf8.Valid(line) {
+		r.refuse(message.CodeFormat, "the line is not in %s", encoding)
+		return
+	}
 	n, problems := openAny(line)
 	if len(problems) > 0 {
 		r.refuse(problems[0].Code, "%s", problems[0].Detail)
@@ -91,7 +111,7 @@ func (r *volleyRow) readLine(line []byte) {
 	r.readAny(n)
 }
 
-// refuse adds a problem of the message as such, of which then nothing is checked.
+// refuse adds a problem of the whole message; nothing else of it is then checked.
 func (r *volleyRow) refuse(code, detail string, args ...any) {
 	r.unreadable = true
 	r.add(volleyPath(r.index), code, detail, args...)
@@ -114,12 +134,13 @@ func (r *volleyRow) readAny(n node) {
 		r.unreadable = true
 		return
 	}
-	r.to = give(o, "to", r.reader.text)
-	r.reference = give(o, "reference", r.reader.text)
-	r.channel = give(o, "channel", r.filled)
-	r.text = give(o, "text", r.filled)
-	r.sendAfter = give(o, "sendAfter", r.reader.text)
-	r.ttl = give(o, "ttl", r.reader.text)
+	r.characters(n, "")
+	r.to = readOptional(o, "to", r.reader.text)
+	r.reference = readOptional(o, "reference", r.reader.text)
+	r.channel = readOptional(o, "channel", r.filled)
+	r.text = readOptional(o, "text", r.filled)
+	r.sendAfter = readOptional(o, "sendAfter", r.reader.text)
+	r.ttl = readOptional(o, "ttl", r.reader.text)
 	if n, ok := o.take("params"); ok {
 		r.readParams(n)
 	}
@@ -138,13 +159,15 @@ func (r *volleyRow) readParams(n node) {
 	}
 	r.params.named = make(map[string]string, len(o.fields))
 	for _, f := range o.fields {
-		r.params.named[f.key], _ = r.reader.text(f.node)
+		v, ok := r.reader.text(f.node)
+		r.params.named[f.key] = v
+		r.badValue = r.badValue || !ok
 	}
 }
 
 // message checks a row and returns it as a message.
 func (b *volleyBatch) message(r *volleyRow) message.Message {
-	m := message.Message{To: r.to.value, Reference: r.reference.value}
+	m := message.Message{To: r.to.value, Reference: r.reference.value, Line: r.line}
 	if !r.unreadable {
 		b.fill(&m, r)
 	}
@@ -152,7 +175,7 @@ func (b *volleyBatch) message(r *volleyRow) message.Message {
 	return m
 }
 
-// settled are the problems of the row, each with its line.
+// settled returns the problems of the row, each with its line.
 func (r *volleyRow) settled() message.Problems {
 	if len(r.problems) > 0 && r.line > 0 {
 		place := fmt.Sprintf("line %d: ", r.line)
@@ -164,25 +187,32 @@ func (r *volleyRow) settled() message.Problems {
 }
 
 func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
-	if r.to.key == "" || r.to.ok && strings.TrimSpace(r.to.value) == "" {
-		r.add(r.place("to"), message.CodeRequired, "a message needs a recipient")
-	}
+	b.fillTo(m, r)
 	if m.Channels = b.channels; r.channel.value != "" {
 		m.Channels = []string{r.channel.value}
 	}
-	m.Due = r.moment(r.sendAfter, b.CreatedAt)
+	m.Due = r.readTime(r.sendAfter, b.CreatedAt)
 	m.TTL = r.span(r.ttl)
-	needs := b.needs
+	needs, bare := b.needs, b.bare
 	switch {
 	case r.text.ok:
 		m.Body = textBody(r.text.value)
-		needs = placeholders(r.text.value)
+		needs, bare = placeholders(r.text.value), bareText(r.text.value)
+		if r.notes != nil {
+			r.notes.ownText(r.index, r.text.value)
+		}
 	case r.text.key == "" && b.text == "" && !b.badText:
 		r.add(r.place("text"), message.CodeRequired, "neither the message nor the batch has a text")
 	}
 	m.Params = r.used(needs)
+	if bare && len(m.Params) == len(needs) && !r.badValue {
+		r.refuseEmpty(needs, m.Params)
+	}
+	if r.notes != nil {
+		r.notes.add(&r.params, needs)
+	}
 	if r.metadata != nil {
-		m.Metadata = overlaid(b.metadata, r.metadata)
+		m.Metadata = merge(b.metadata, r.metadata)
 	}
 }
 
@@ -199,51 +229,38 @@ func (r *volleyRow) used(needs []string) map[string]string {
 			used[name] = v
 		case ok:
 			used[name] = v
-		case !r.badParams:
-			r.add(child(r.place("params"), name), message.CodeParameter, "the text has ${%s}, for which the message gives no value", name)
+		case !r.badParams && !slices.Contains(r.params.requested, name):
+			why := r.params.lacking[name]
+			if why == "" {
+				why = "the text has ${" + name + "}, for which the message gives no value"
+			}
+			r.add(child(r.place("params"), name), message.CodeParameter, "%s", why)
 		}
 	}
 	return used
 }
 
-func volleyPath(index int) string { return "messages[" + strconv.Itoa(index) + "]" }
-
-// overlaid is an object with the keys of over laid over those of under, which may
-// be nil.
-func overlaid(under, over *object) json.RawMessage {
-	var b bytes.Buffer
-	write := func(f field) {
-		if b.Len() == 0 {
-			b.WriteByte('{')
-		} else {
-			b.WriteByte(',')
-		}
-		b.Write(quoted(f.key))
-		b.WriteByte(':')
-		b.Write(f.raw)
-	}
-	if under != nil {
-		for _, f := range under.fields {
-			if n, ok := over.get(f.key); ok {
-				f.node = n
-			}
-			write(f)
+// refuseEmpty refuses a message whose text is nothing but blank parameters.
+func (r *volleyRow) refuseEmpty(needs []string, values map[string]string) {
+	for _, v := range values {
+		if !isBlank(v) {
+			return
 		}
 	}
-	for _, f := range over.fields {
-		if under != nil {
-			if _, ok := under.find(f.key); ok {
-				continue
-			}
-		}
-		write(f)
+	path := r.place("params")
+	switch len(needs) {
+	case 0:
+		r.add(r.place("text"), message.CodeTooShort, blankText)
+		return
+	case 1:
+		path = child(path, needs[0])
 	}
-	if b.Len() == 0 {
-		return json.RawMessage("{}")
-	}
-	b.WriteByte('}')
-	return b.Bytes()
+	r.add(path, message.CodeTooShort, "the text is empty with its parameters")
 }
+
+const blankText = "a text must not be empty, or nothing but spaces"
+
+func volleyPath(index int) string { return "messages[" + strconv.Itoa(index) + "]" }
 
 func first(values ...string) string {
 	for _, v := range values {

@@ -17,6 +17,11 @@ type params struct {
 	// cells are a row of CSV, and columns tells which of them is which.
 	cells   []string
 	columns map[string]int
+	// lacking says of parameters why no row has them.
+	lacking map[string]string
+	// requested lists the fields and parameters that the problems of the file's columns
+	// already cover.
+	requested []string
 }
 
 type pair struct{ name, value string }
@@ -45,7 +50,7 @@ func (r *volleyRow) readPlain(line []byte) bool {
 	s := plain{text: string(line)}
 	hasParams := false
 	return s.object(func(key string) bool {
-		var g *given
+		var g *optionalField
 		switch key {
 		case "to":
 			g = &r.to
@@ -70,7 +75,7 @@ func (r *volleyRow) readPlain(line []byte) bool {
 		if !ok || g.ok || v == "" && (g == &r.channel || g == &r.text) {
 			return false
 		}
-		*g = given{key: key, value: v, ok: true}
+		*g = optionalField{key: key, value: v, ok: true}
 		return true
 	}) && s.end()
 }
@@ -159,8 +164,11 @@ func (p *plain) string() (string, bool) {
 	return "", false
 }
 
-// unescape reads a JSON string literal.
+// unescape reads a JSON string literal of characters that a text can hold.
 func unescape(literal string) (s string, ok bool) {
-	err := json.Unmarshal([]byte(literal), &s)
-	return s, err == nil
+	raw := []byte(literal)
+	if json.Unmarshal(raw, &s) != nil || badCharacter(raw) != "" {
+		return "", false
+	}
+	return s, true
 }

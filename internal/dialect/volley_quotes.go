@@ -2,10 +2,11 @@ package dialect
 
 import "encoding/csv"
 
-// quoting follows the quotes of a row of CSV that is too long to be read. The zero
-// value stands at the beginning of a row. It takes what encoding/csv takes.
+// quoting follows the quotes of a row of CSV that is too long to be read. It begins at
+// the beginning of a row. It takes what encoding/csv takes, in text without CR.
 type quoting struct {
-	state quotingState
+	separator byte
+	state     quotingState
 	// column is how many bytes of the line have been read.
 	column int
 	// begin is the line on which the row begins.
@@ -19,7 +20,6 @@ const (
 	inBare                       // in a cell without quotes
 	inQuotes                     // behind an opening quote
 	atQuote                      // behind a quote inside of quotes
-	atReturn                     // behind that and a carriage return
 )
 
 // rowEnd is the index behind the row's end, or 0 if that is not in data, which
@@ -33,7 +33,7 @@ func (q *quoting) rowEnd(data []byte, line int) (end int, broken string) {
 		case atCell, inBare:
 			q.state = inBare
 			switch {
-			case c == ',':
+			case c == q.separator:
 				q.state = atCell
 			case c == '\n':
 				return i + 1, ""
@@ -46,16 +46,14 @@ func (q *quoting) rowEnd(data []byte, line int) (end int, broken string) {
 			if c == '"' {
 				q.state = atQuote
 			}
-		case atQuote, atReturn:
-			switch {
-			case c == '\n':
+		case atQuote:
+			switch c {
+			case '\n':
 				return i + 1, ""
-			case was == atQuote && c == '"':
+			case '"':
 				q.state = inQuotes
-			case was == atQuote && c == ',':
+			case q.separator:
 				q.state = atCell
-			case was == atQuote && c == '\r':
-				q.state = atReturn
 			default:
 				return 0, q.detail(csv.ErrQuote, line, q.column-1)
 			}

@@ -52,8 +52,8 @@ func TestVolleyOptions(t *testing.T) {
 		b, whole := decode(t, "volley", `{`+header+`,"messages":[{"to":"ann"}]}`, flags)
 		require.Empty(t, whole)
 		require.Equal(t, "flag", b.Account)
-		require.Equal(t, accepted.Add(2*time.Hour).UnixMilli(), b.DueAt(0))
-		require.Equal(t, (2 * time.Hour).Milliseconds(), b.Validity(0))
+		require.Equal(t, accepted.Add(2*time.Hour).UnixMilli(), b.DueAt(&b.Messages[0]))
+		require.Equal(t, (2 * time.Hour).Milliseconds(), b.Validity(&b.Messages[0]))
 		require.Equal(t, []string{"SMS"}, b.Messages[0].Channels)
 		_, text, err := b.Template.Render(&b.Messages[0])
 		require.NoError(t, err)
@@ -64,8 +64,8 @@ func TestVolleyOptions(t *testing.T) {
 		t.Parallel()
 		b, whole := decode(t, "volley", `{`+header+`,"messages":[{"to":"ann","sendAfter":"5m","ttl":"6m"}]}`, flags)
 		require.Empty(t, whole)
-		require.Equal(t, accepted.Add(5*time.Minute).UnixMilli(), b.DueAt(0))
-		require.Equal(t, (6 * time.Minute).Milliseconds(), b.Validity(0))
+		require.Equal(t, accepted.Add(5*time.Minute).UnixMilli(), b.DueAt(&b.Messages[0]))
+		require.Equal(t, (6 * time.Minute).Milliseconds(), b.Validity(&b.Messages[0]))
 	})
 }
 
@@ -103,7 +103,7 @@ func TestVolleyTimes(t *testing.T) {
 				b, whole := decode(t, "volley", body, dialect.Options{Text: "Hi"})
 				require.Empty(t, whole)
 				require.Empty(t, b.Problems())
-				require.Equal(t, tt.due.UnixMilli(), b.DueAt(0))
+				require.Equal(t, tt.due.UnixMilli(), b.DueAt(&b.Messages[0]))
 			}
 		})
 	}
@@ -112,15 +112,15 @@ func TestVolleyTimes(t *testing.T) {
 		t.Parallel()
 		b, whole := decode(t, "volley", `{"text":"Hi","ttl":"1ns","messages":[{"to":"ann"},{"to":"bob","ttl":"1us"}]}`, dialect.Options{})
 		require.Empty(t, whole)
-		require.EqualValues(t, 1, b.Validity(0))
-		require.EqualValues(t, 1, b.Validity(1))
+		require.EqualValues(t, 1, b.Validity(&b.Messages[0]))
+		require.EqualValues(t, 1, b.Validity(&b.Messages[1]))
 	})
 
 	t.Run("a time to live of centuries is legal and cut", func(t *testing.T) {
 		t.Parallel()
 		b, whole := decode(t, "volley", `{"text":"Hi","ttl":"2500000h","messages":[{"to":"ann"}]}`, dialect.Options{})
 		require.Empty(t, whole)
-		require.Equal(t, message.MaxTTL.Milliseconds(), b.Validity(0))
+		require.Equal(t, message.MaxTTL.Milliseconds(), b.Validity(&b.Messages[0]))
 	})
 }
 
@@ -237,6 +237,19 @@ func TestVolleyKeepsTheParametersThatTheTextUses(t *testing.T) {
 	message.Router{
 		Routes: []message.Route{{Hops: []string{"a"}}}, Accounts: map[string]message.Policy{"a": {}},
 	}.Accept(b, func(int) string { return "" })
-	require.Equal(t, []bool{true, true, false}, []bool{b.Messages[0].Twin, b.Messages[1].Twin, b.Messages[2].Twin},
+	require.Equal(t, []bool{true, true, false}, []bool{b.Messages[0].Duplicate, b.Messages[1].Duplicate, b.Messages[2].Duplicate},
 		"what no reader sees does not tell two messages apart")
+}
+
+func TestAFileHasABoundedNumberOfColumns(t *testing.T) {
+	t.Parallel()
+	columns := make([]string, 1001)
+	for i := range columns {
+		columns[i] = fmt.Sprint("c", i)
+	}
+	d, err := dialect.Named("volley")
+	require.NoError(t, err)
+	_, problems := d.Decode([]byte(strings.Join(columns, ",")+"\na\n"), dialect.Options{Now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Text: "Hi"})
+	require.Len(t, problems, 1)
+	require.Equal(t, "line 1: the first row has 1001 cells, at most 1000 columns are possible", problems[0].Detail)
 }

@@ -1,10 +1,11 @@
 package dialect
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
+
+	"volley/internal/message"
 )
 
 // placeholders lists the names in a text, each once, in the order of their first
@@ -41,25 +42,15 @@ func textBody(text string) json.RawMessage {
 		b = append(append(b, before...), '"')
 		return append(append(b, text...), '"', '}')
 	}
-	return append(append([]byte(before), quoted(text)...), '}')
+	return append(message.AppendJSON([]byte(before), text), '}')
 }
 
 // isPlain reports whether a text stands in JSON as it is.
 func isPlain(text string) bool {
 	for i := range len(text) {
-		// 0xe2 begins the two line separators that are escaped, among others.
-		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c == 0xe2 {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' {
 			return false
 		}
 	}
 	return utf8.ValidString(text)
-}
-
-// quoted writes a JSON string without escaping <, > and &.
-func quoted(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return bytes.TrimRight(b.Bytes(), "\n")
 }

@@ -10,24 +10,20 @@ import (
 // whose provider has no schedule of its own.
 const yearAhead = 365 * 24 * time.Hour
 
-// moment reads an RFC 3339 time, or a Go duration from now, as Unix ms. A time in
+// readTime reads an RFC 3339 time, or a duration from now, as Unix ms. A time in
 // the past stays where it is; a year ahead is the most. 0 is none.
-func (r *reader) moment(g given, now time.Time) int64 {
+func (r *reader) readTime(g optionalField, now time.Time) int64 {
 	if !g.ok {
 		return 0
 	}
-	at, err := time.Parse(time.RFC3339, g.value)
+	at, err := message.ParseTime(g.value, now)
 	if err != nil {
-		d, err := time.ParseDuration(g.value)
-		if err != nil {
-			r.add(r.place(g.key), message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m", g.value)
-			return 0
-		}
-		if d < 0 {
+		if _, derr := message.ParseDuration(g.value); derr == nil {
 			r.add(r.place(g.key), message.CodeRange, "a duration from now is not below zero, got %s", g.value)
 			return 0
 		}
-		at = now.Add(d)
+		r.add(r.place(g.key), message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m or 3d", g.value)
+		return 0
 	}
 	if r.tooFar(g.key, at, now) {
 		return 0
@@ -55,14 +51,14 @@ func millis(at time.Time) int64 {
 	return max(ms, 1)
 }
 
-// span reads a Go duration above zero as ms. 0 is none.
-func (r *reader) span(g given) int64 {
+// span reads a duration above zero as ms. 0 is none.
+func (r *reader) span(g optionalField) int64 {
 	if !g.ok {
 		return 0
 	}
-	d, err := time.ParseDuration(g.value)
+	d, err := message.ParseDuration(g.value)
 	if err != nil {
-		r.add(r.place(g.key), message.CodeFormat, "%q is no duration, as 90s, 30m or 36h", g.value)
+		r.add(r.place(g.key), message.CodeFormat, "%q is no duration, as 90s, 30m or 3d", g.value)
 		return 0
 	}
 	if d <= 0 {

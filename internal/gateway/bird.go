@@ -12,26 +12,26 @@ import (
 	"volley/internal/provider"
 )
 
-// birdFront is Bird's Channels API.
-func birdFront() front {
+// birdProtocol is Bird's Channels API.
+func birdProtocol() protocol {
 	key := func(r *http.Request) string { return credential(r, "AccessKey") }
-	return front{dialect: "bird", key: key, fail: failBird}
+	return protocol{dialect: "bird", key: key, fail: failBird}
 }
 
 // bird registers the calls of Bird's Channels API: sending a batch, and retrieving
 // messages.
 func (g *Gateway) bird() {
-	f := birdFront()
+	f := birdProtocol()
 	const channel = "/workspaces/{workspaceId}/channels/{channelId}"
 	g.handle("POST "+channel+"/batch/messages", f, g.birdSubmit)
 	g.handle("GET "+channel+"/messages", f, g.birdList)
 	g.handle("GET "+channel+"/messages/{id}", f, g.birdMessage)
 	g.handle("GET /workspaces/{workspaceId}/messages/{id}", f, g.birdMessage)
-	g.plain(channel+"/batch/messages", f.only(http.MethodPost))
-	g.plain(channel+"/messages", f.only(http.MethodGet))
-	g.plain(channel+"/messages/{id}", f.only(http.MethodGet))
-	g.plain("/workspaces/{workspaceId}/messages/{id}", f.only(http.MethodGet))
-	g.plain("/workspaces/", f.nothing())
+	g.plain(channel+"/batch/messages", f.methodNotAllowed(http.MethodPost))
+	g.plain(channel+"/messages", f.methodNotAllowed(http.MethodGet))
+	g.plain(channel+"/messages/{id}", f.methodNotAllowed(http.MethodGet))
+	g.plain("/workspaces/{workspaceId}/messages/{id}", f.methodNotAllowed(http.MethodGet))
+	g.plain("/workspaces/", f.notFound())
 }
 
 // birdError is a failure as Bird writes it: RequestError, and with details
@@ -92,15 +92,15 @@ func birdCode(status int) string {
 }
 
 // birdPlace is the channel in a request's path.
-func birdPlace(r asked) dialect.BirdChannel {
+func birdPlace(r tenantRequest) dialect.BirdChannel {
 	return dialect.BirdChannel{
 		Workspace: strings.ToLower(r.PathValue("workspaceId")), Channel: strings.ToLower(r.PathValue("channelId")),
 	}
 }
 
-// birdAccount finds the account that a channel is bound to; empty is that the
+// birdAccount returns the account that the channel is bound to, or empty where the
 // tenant's routes decide. A workspace with accounts has their channels and no other;
-// one without is the tenant's only where the configuration says so. Where the routes
+// one without belongs to the tenant only if the configuration says so. Where the routes
 // begin with the channel's account anyway, they decide, so that their further hops
 // stay.
 func (g *Gateway) birdAccount(t *Tenant, at dialect.BirdChannel) (string, error) {
@@ -147,7 +147,7 @@ func (t *Tenant) firstHop(dialect string) string {
 
 // birdSubmit accepts a batch. What is wrong with single messages is seen when they
 // are retrieved, as Bird checks them later.
-func (g *Gateway) birdSubmit(w http.ResponseWriter, r asked) error {
+func (g *Gateway) birdSubmit(w http.ResponseWriter, r tenantRequest) error {
 	at := birdPlace(r)
 	account, err := g.birdAccount(r.tenant, at)
 	if err != nil {

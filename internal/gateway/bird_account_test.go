@@ -79,7 +79,7 @@ func TestABirdChannelIsBoundToItsAccount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBirdBed(t, func(o *gateway.Options) {
+			b := newBirdEnv(t, func(o *gateway.Options) {
 				o.Accounts = c.accounts
 				tenant := &o.Tenants[0]
 				tenant.Accounts, tenant.BirdWorkspaces = c.mayUse, c.workspaces
@@ -100,7 +100,7 @@ func TestABirdChannelIsBoundToItsAccount(t *testing.T) {
 			batch := b.batches[starter.Ref{Tenant: "acme", ID: r.json(http.StatusAccepted)["id"].(string)}]
 			require.Equal(t, c.account, batch.Account)
 			var way []string
-			for _, hop := range batch.Way(0) {
+			for _, hop := range batch.HopsOf(&batch.Messages[0]) {
 				way = append(way, hop.Account)
 			}
 			require.Equal(t, c.way, way)

@@ -43,7 +43,7 @@ func TestBirdsFailuresHaveBirdsShape(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBirdBed(t, func(o *gateway.Options) { o.Tenants[1].Dialects = []string{"volley"} })
+			b := newBirdEnv(t, func(o *gateway.Options) { o.Tenants[1].Dialects = []string{"volley"} })
 			if c.method == "" {
 				c.method = "POST"
 			}
@@ -64,7 +64,7 @@ func TestBirdsFailuresHaveBirdsShape(t *testing.T) {
 
 func TestWhatIsWrongWithABirdRequestIsToldByField(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	for body, fields := range map[string][]string{
 		`{}`:                                     {"messageRequests"},
 		`{"messageRequests":null}`:               {"messageRequests"},
@@ -85,7 +85,7 @@ func TestWhatIsWrongWithABirdRequestIsToldByField(t *testing.T) {
 
 func TestTroubleOfOursIsToldToBirdsClients(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, func(o *gateway.Options) { o.Tenants[0].Rate = 1 })
+	b := newBirdEnv(t, func(o *gateway.Options) { o.Tenants[0].Rate = 1 })
 	doc := b.bird("POST", birdSubmit, birdText("+15550001111")).json(http.StatusAccepted)
 	r := b.bird("POST", birdSubmit, birdText("+15550001111"))
 	require.Equal(t, "TooManyRequests", r.json(http.StatusTooManyRequests)["code"])

@@ -39,7 +39,7 @@ func TestBirdBatchesConformToBirdsDocument(t *testing.T) {
 	t.Parallel()
 	router, err := gorillamux.NewRouter(birdDocument(t))
 	require.NoError(t, err)
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	example, err := os.ReadFile("../../examples/bird.json")
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestBirdBatchesConformToBirdsDocument(t *testing.T) {
 // The ids of an answer are UUIDs, which the library does not check by itself.
 func TestTheIDsOfABirdBatchAreUUIDs(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	r := b.bird("POST", birdSubmit, birdText("+15550001111"))
 	var doc any
 	require.NoError(t, json.Unmarshal(r.Body.Bytes(), &doc))

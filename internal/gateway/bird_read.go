@@ -40,9 +40,9 @@ type birdQuery struct {
 	at          birdToken
 }
 
-// birdToken is where a page begins: at a message of the batch that the query names, or,
-// where it names none, on a page of batches. These may move, end and go away from one
-// page to the next, so that the token says what was shown, not where on the page it was.
+// birdToken marks where a page begins: at a message of the batch that the query names,
+// or, without a batch, on a page of batches. Batches may start, end and vanish between
+// two pages, so the token holds what was shown and not a position.
 type birdToken struct {
 	Cursor string `json:"c,omitempty"`
 	// Batch was shown up to the message at Index.
@@ -55,8 +55,8 @@ type birdToken struct {
 }
 
 const (
-	// birdHash is the length of a hash in a token, and birdDone of how many batches it
-	// has one: all that an answer may have looked at.
+	// birdHash is the length of a hash in a token. birdDone is the most hashes in one:
+	// as many batches as one answer may look at.
 	birdHash = 8
 	birdDone = birdPages * birdListed
 	// birdSkew is by how much the clocks of gateways may differ.
@@ -73,8 +73,9 @@ func (t *birdToken) finish(batch string) {
 	t.Done = done[max(0, len(done)-birdDone*birdHash):]
 }
 
-// passes reports whether a batch is left out: it was shown, or came only after the
-// first page, where it would hold up whoever reads on.
+// passes reports whether to leave a batch out: it was shown already, or it was accepted
+// after the first page, where new batches would keep a reader from ever reaching the
+// end.
 func (t *birdToken) passes(st *message.Status) bool {
 	if st.CreatedAt.After(time.UnixMilli(t.Began).Add(birdSkew)) {
 		return true
@@ -116,7 +117,7 @@ func (t *birdToken) decode(s string) error {
 
 // birdQueryOf reads the parameters of a list. Those that it does not know change
 // nothing, as Bird does not say that it refuses any.
-func birdQueryOf(r asked) (*birdQuery, error) {
+func birdQueryOf(r tenantRequest) (*birdQuery, error) {
 	values := r.URL.Query()
 	q := &birdQuery{batch: values.Get("batchId"), limit: birdLimit}
 	var problems message.Problems
@@ -144,7 +145,7 @@ func birdQueryOf(r asked) (*birdQuery, error) {
 		wrong("direction", message.CodeEnum, "expected incoming or outgoing")
 	}
 	moment := func(name string) time.Time {
-		t, err := time.Parse(time.RFC3339, values.Get(name))
+		t, err := message.ParseRFC3339(values.Get(name))
 		if err != nil && values.Get(name) != "" {
 			wrong(name, message.CodeFormat, "expected an RFC 3339 time")
 		}
@@ -193,7 +194,7 @@ func (q *birdQuery) page(b *birdBatch, from, room int) (shown []json.RawMessage,
 
 // birdList lists the messages of a channel: those of one batch in their order, or of
 // all batches.
-func (g *Gateway) birdList(w http.ResponseWriter, r asked) error {
+func (g *Gateway) birdList(w http.ResponseWriter, r tenantRequest) error {
 	q, err := birdQueryOf(r)
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func (g *Gateway) birdList(w http.ResponseWriter, r asked) error {
 // birdListAll lists the messages of all batches of a channel, batches that are open
 // first, then the newest. A page may have room left and another one behind it, since
 // only so many batches are looked at.
-func (g *Gateway) birdListAll(w http.ResponseWriter, r asked, q *birdQuery) error {
+func (g *Gateway) birdListAll(w http.ResponseWriter, r tenantRequest, q *birdQuery) error {
 	if _, err := g.birdAccount(r.tenant, birdPlace(r)); err != nil {
 		return err
 	}
@@ -258,7 +259,7 @@ func (g *Gateway) birdListAll(w http.ResponseWriter, r asked, q *birdQuery) erro
 
 // birdListSome lists what there is room for of one page of batches. next is where to
 // go on, nil at the end.
-func (g *Gateway) birdListSome(r asked, q *birdQuery, at birdToken, room int) (shown []json.RawMessage, next *birdToken, full bool, err error) {
+func (g *Gateway) birdListSome(r tenantRequest, q *birdQuery, at birdToken, room int) (shown []json.RawMessage, next *birdToken, full bool, err error) {
 	if q.states != nil && len(q.states) == 0 {
 		return nil, nil, false, nil
 	}
@@ -310,7 +311,7 @@ const birdMadeUp = "is none that a page gave"
 
 // birdRead reads a batch that came in over the channel of a path, or over any of its
 // workspace where it names none.
-func (g *Gateway) birdRead(r asked, ref starter.Ref) (*birdBatch, error) {
+func (g *Gateway) birdRead(r tenantRequest, ref starter.Ref) (*birdBatch, error) {
 	accepted, err := g.birdAccepted(r, ref)
 	if err != nil {
 		return nil, err
@@ -327,7 +328,7 @@ func (g *Gateway) birdRead(r asked, ref starter.Ref) (*birdBatch, error) {
 
 // birdAccepted is the batch as it was accepted, which must have come in over the
 // path of the request.
-func (g *Gateway) birdAccepted(r asked, ref starter.Ref) (*message.Batch, error) {
+func (g *Gateway) birdAccepted(r tenantRequest, ref starter.Ref) (*message.Batch, error) {
 	b, err := g.o.Batches.Accepted(r.Context(), ref)
 	if err != nil {
 		return nil, err
@@ -340,7 +341,7 @@ func (g *Gateway) birdAccepted(r asked, ref starter.Ref) (*message.Batch, error)
 }
 
 // birdMessage answers with one message.
-func (g *Gateway) birdMessage(w http.ResponseWriter, r asked) error {
+func (g *Gateway) birdMessage(w http.ResponseWriter, r tenantRequest) error {
 	id := r.PathValue("id")
 	ref, err := g.o.Batches.Find(r.Context(), r.tenant.Tenant, id)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"volley/starter"
 )
 
-// Paths of the account that every bed has.
+// Paths of the account that every test environment has.
 const (
 	birdChannel = "/workspaces/" + workspace + "/channels/" + channel
 	birdSubmit  = birdChannel + "/batch/messages"
@@ -40,10 +40,10 @@ func (f birdIDs) Start(ctx context.Context, r starter.Request) (starter.Started,
 	return f.fake.Start(ctx, r)
 }
 
-// newBirdBed is a bed whose batches have UUIDs.
-func newBirdBed(t *testing.T, change func(*gateway.Options)) *bed {
+// newBirdEnv is a testEnv whose batches have UUIDs.
+func newBirdEnv(t *testing.T, change func(*gateway.Options)) *testEnv {
 	t.Helper()
-	return newBed(t, func(o *gateway.Options) {
+	return newEnv(t, func(o *gateway.Options) {
 		o.Batches = birdIDs{o.Batches.(*fake)}
 		if change != nil {
 			change(o)
@@ -52,7 +52,7 @@ func newBirdBed(t *testing.T, change func(*gateway.Options)) *bed {
 }
 
 // bird calls as the tenant acme.
-func (b *bed) bird(method, target, body string, headers ...string) reply {
+func (b *testEnv) bird(method, target, body string, headers ...string) reply {
 	b.t.Helper()
 	return b.call(method, target, body, append(headers, "Authorization: AccessKey "+acmeKey)...)
 }
@@ -80,19 +80,19 @@ func idsOf(doc map[string]any, key string) (ids []string) {
 
 func TestABirdBatchIsAnsweredWithAnIDForEachMessage(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	r := b.bird("POST", birdSubmit, birdText("+15550001111", "+15550002222"), "Content-Type: application/json; charset=utf-8")
 	doc := r.json(http.StatusAccepted)
 	id := doc["id"].(string)
 	require.Equal(t, id, r.Header().Get("Volley-Batch-Id"))
 	key := message.KeyOf("batch-acme/" + id)
 	require.Equal(t, []string{key.MessageID(0), key.MessageID(1)}, idsOf(doc, "messages"))
-	require.Equal(t, map[string]string{"workspace": workspace, "channel": channel}, b.asked[0].Flags)
+	require.Equal(t, map[string]string{"workspace": workspace, "channel": channel}, b.requests[0].Flags)
 }
 
 func TestWhatIsWrongWithABirdMessageIsSeenWhenItIsRetrieved(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	for _, body := range []string{birdBad, strings.ReplaceAll(birdBad, `"body"`, `"bodi"`)} {
 		doc := b.bird("POST", birdSubmit, body).json(http.StatusAccepted)
 		page := b.bird("GET", birdChannel+"/messages?status=rejected&batchId="+doc["id"].(string), "").json(http.StatusOK)
@@ -107,7 +107,7 @@ func TestWhatIsWrongWithABirdMessageIsSeenWhenItIsRetrieved(t *testing.T) {
 
 func TestABirdMessageIsFoundInItsChannelAndItsWorkspace(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	id := idsOf(b.bird("POST", birdSubmit, birdText("+15550001111")).json(http.StatusAccepted), "messages")[0]
 	for _, path := range []string{birdChannel, "/workspaces/" + workspace} {
 		m := b.bird("GET", path+"/messages/"+id, "").json(http.StatusOK)
@@ -128,7 +128,7 @@ func TestABirdMessageIsFoundInItsChannelAndItsWorkspace(t *testing.T) {
 
 func TestABatchOfAnotherTenantOrDialectIsNotThereForBird(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	doc := b.bird("POST", birdSubmit, birdText("+15550001111")).json(http.StatusAccepted)
 	id, other := doc["id"].(string), "Authorization: AccessKey "+otherKey
 	for _, path := range []string{
@@ -155,7 +155,7 @@ func numbers(n int) []string {
 
 func TestABirdListIsPaged(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	doc := b.bird("POST", birdSubmit, birdText(numbers(25)...)).json(http.StatusAccepted)
 	want := idsOf(doc, "messages")
 	for _, query := range []string{"?batchId=" + doc["id"].(string), "?"} {
@@ -178,7 +178,7 @@ func TestABirdListIsPaged(t *testing.T) {
 
 func TestABirdListIsFiltered(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	doc := b.bird("POST", birdSubmit, birdBad).json(http.StatusAccepted)
 	for query, want := range map[string]int{
 		"": 2, "&status=sent": 1, "&status=rejected": 1, "&status=accepted": 0, "&status=processing": 0, "&direction=outgoing": 2, "&direction=incoming": 0,
@@ -200,7 +200,7 @@ func TestABirdListIsFiltered(t *testing.T) {
 
 func TestABirdChannelIsListedOverManyBatches(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	var batches []message.Status
 	for range 50 {
 		doc := b.bird("POST", birdSubmit, birdText("+15550001111", "+15550002222", "+15550003333")).json(http.StatusAccepted)
@@ -238,7 +238,7 @@ func TestABirdChannelIsListedOverManyBatches(t *testing.T) {
 // In a batch too large for one workflow the rows come in the order of their due times.
 func TestABirdBatchIsListedInTheOrderOfTheRequest(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	to := numbers(25)
 	doc := b.bird("POST", birdSubmit, birdText(to...)).json(http.StatusAccepted)
 	key := message.KeyOf(starter.WorkflowID(starter.Ref{Tenant: "acme", ID: doc["id"].(string)}))
@@ -256,7 +256,7 @@ func TestABirdBatchIsListedInTheOrderOfTheRequest(t *testing.T) {
 }
 
 // birdPages reads a list to its end. Between two pages it calls then.
-func (b *bed) birdPages(query string, then func()) (ids []string) {
+func (b *testEnv) birdPages(query string, then func()) (ids []string) {
 	b.t.Helper()
 	next := ""
 	for range 200 {
@@ -289,7 +289,7 @@ func TestABirdChannelIsListedWhileItsBatchesMove(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBirdBed(t, nil)
+			b := newBirdEnv(t, nil)
 			var list []message.Status
 			want := map[string]int{}
 			for i := range 25 {
@@ -344,7 +344,7 @@ func newcomers(n int) (all []message.Status) {
 
 func TestABirdBatchOfWhichNothingIsLeftIsNotThere(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	doc := b.bird("POST", birdSubmit, birdText("+15550001111")).json(http.StatusAccepted)
 	left := b.bird("POST", birdSubmit, birdText("+15550002222")).json(http.StatusAccepted)
 	var list []message.Status
@@ -361,7 +361,7 @@ func TestABirdBatchOfWhichNothingIsLeftIsNotThere(t *testing.T) {
 
 func TestABirdPageTokenWithAMadeUpCursorIsRefused(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, nil)
+	b := newBirdEnv(t, nil)
 	b.list = func(q starter.ListQuery) (starter.Batches, error) {
 		return starter.Batches{}, fmt.Errorf("cursor %q: %w", q.Cursor, starter.ErrInvalid)
 	}
@@ -377,7 +377,7 @@ func TestABirdPageTokenWithAMadeUpCursorIsRefused(t *testing.T) {
 
 func TestARepeatedBirdBatchHasTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	b := newBirdBed(t, func(o *gateway.Options) {
+	b := newBirdEnv(t, func(o *gateway.Options) {
 		o.Accounts = append(o.Accounts, provider.Account{Name: "bird-main", Provider: "bird", Workspace: workspace, Channel: elsewhere})
 	})
 	body := birdText("+15550001111", "+15550002222")

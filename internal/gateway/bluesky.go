@@ -21,18 +21,18 @@ const (
 	nsidMessage = "chat.bsky.convo.sendMessage"
 )
 
-// blueskyFront is the chat service of Bluesky, in which a failure is an XRPC error. at
-// is where the input of a call stands in what is decoded.
-func (g *Gateway) blueskyFront(at string) front {
-	return front{dialect: "bluesky", who: g.byXRPC(scopeAccess), fail: func(w http.ResponseWriter, f *failure) { failXRPC(w, f, at) }}
+// blueskyProtocol is Bluesky's chat service, in which a failure is an XRPC error. at is
+// the path of the call's input within the decoded document.
+func (g *Gateway) blueskyProtocol(at string) protocol {
+	return protocol{dialect: "bluesky", who: g.byXRPC(scopeAccess), fail: func(w http.ResponseWriter, f *failure) { failXRPC(w, f, at) }}
 }
 
 // bluesky registers the calls that send, the login before them, and the answer to
 // every other call of XRPC.
 func (g *Gateway) bluesky() {
-	batch, single := g.blueskyFront(""), g.blueskyFront("items[0]")
-	g.handle("POST /xrpc/"+nsidBatch, batch, func(w http.ResponseWriter, r asked) error { return g.blueskySend(w, r, nsidBatch) })
-	g.handle("POST /xrpc/"+nsidMessage, single, func(w http.ResponseWriter, r asked) error { return g.blueskySend(w, r, nsidMessage) })
+	batch, single := g.blueskyProtocol(""), g.blueskyProtocol("items[0]")
+	g.handle("POST /xrpc/"+nsidBatch, batch, func(w http.ResponseWriter, r tenantRequest) error { return g.blueskySend(w, r, nsidBatch) })
+	g.handle("POST /xrpc/"+nsidMessage, single, func(w http.ResponseWriter, r tenantRequest) error { return g.blueskySend(w, r, nsidMessage) })
 	g.blueskySessions()
 	for _, nsid := range []string{nsidBatch, nsidMessage, nsidLogin, nsidRefresh} {
 		g.wrongVerb(nsid, http.MethodPost)
@@ -52,7 +52,10 @@ func (g *Gateway) wrongVerb(nsid, verb string) {
 
 // blueskySend starts a batch and answers once it has ended. A call that has waited
 // long enough is told so, and the batch goes on.
-func (g *Gateway) blueskySend(w http.ResponseWriter, r asked, nsid string) error {
+func (g *Gateway) blueskySend(w http.ResponseWriter, r tenantRequest, nsid string) error {
+	if err := noForm(r); err != nil {
+		return err
+	}
 	s := submission{dialect: "bluesky", flags: map[string]string{"nsid": nsid}}
 	var body []byte
 	s.before = func(s *submission) (err error) {
@@ -71,12 +74,7 @@ func (g *Gateway) blueskySend(w http.ResponseWriter, r asked, nsid string) error
 	}
 	views, err := g.blueskyViews(r, started, body)
 	if err != nil {
-		f := g.failureOf(r.Request, err)
-		if f.batch == "" {
-			f.detail = "batch " + started.ID + " was accepted and goes on: " + f.detail
-			f.batch = started.ID
-		}
-		return f
+		return g.blueskyUnreported(r, started, g.failureOf(r.Request, err))
 	}
 	if nsid == nsidMessage {
 		writeJSON(w, http.StatusOK, views[0])
@@ -86,9 +84,30 @@ func (g *Gateway) blueskySend(w http.ResponseWriter, r asked, nsid string) error
 	return nil
 }
 
+// blueskyUnreported turns the failure f of a call whose batch was accepted into its
+// answer. Where f does not say what became of the messages, the client must be able to
+// repeat the call and find the batch that goes on.
+func (g *Gateway) blueskyUnreported(r tenantRequest, s *submitted, f *failure) *failure {
+	if f.batch == "" {
+		f.detail = "batch " + s.ID + " was accepted and goes on: " + f.detail
+		f.batch = s.ID
+	}
+	if f.code == codeUpstream || r.Context().Err() != nil {
+		return f
+	}
+	if f.status == http.StatusServiceUnavailable {
+		f.status = http.StatusGatewayTimeout // 503 is for what has not begun
+	}
+	if r.Header.Get(headerKey) == "" {
+		f.retryAfter = 0
+		g.o.Batches.ExpectRepeat(s.Started)
+	}
+	return f
+}
+
 // blueskyInput reads the input of a call, as JSON that is whole (AT Protocol,
 // xrpc-server: validation of the input).
-func (g *Gateway) blueskyInput(w http.ResponseWriter, r asked) ([]byte, error) {
+func (g *Gateway) blueskyInput(w http.ResponseWriter, r tenantRequest) ([]byte, error) {
 	invalid := func(detail string) error { return fail(http.StatusBadRequest, codeInvalid, detail) }
 	body, err := dialect.Read(pace(w, r.Request), g.o.Limits.BodyBytes)
 	if err != nil {
@@ -108,10 +127,10 @@ func (g *Gateway) blueskyInput(w http.ResponseWriter, r asked) ([]byte, error) {
 	return body, nil
 }
 
-// blueskyViews waits for a batch and shows its messages, all of which were sent; else
-// the error says what became of them. What they said stands in the request, which is
-// the same for a batch that was there.
-func (g *Gateway) blueskyViews(r asked, s *submitted, body []byte) ([]dialect.BlueskyView, error) {
+// blueskyViews waits for the batch and shows its messages if all were sent; otherwise
+// the error says what became of each. The contents come from the request, which is the
+// same when the batch existed before.
+func (g *Gateway) blueskyViews(r tenantRequest, s *submitted, body []byte) ([]dialect.BlueskyView, error) {
 	if err := g.blueskyWait(r, s); err != nil {
 		return nil, err
 	}
@@ -153,7 +172,7 @@ func (g *Gateway) blueskyViews(r asked, s *submitted, body []byte) ([]dialect.Bl
 }
 
 // blueskyWait returns once a batch has ended.
-func (g *Gateway) blueskyWait(r asked, s *submitted) error {
+func (g *Gateway) blueskyWait(r tenantRequest, s *submitted) error {
 	ctx, cancel := context.WithTimeout(r.Context(), g.o.BlueskyWait)
 	defer cancel()
 	go func() {
@@ -169,7 +188,7 @@ func (g *Gateway) blueskyWait(r asked, s *submitted) error {
 	}
 	f := fail(http.StatusGatewayTimeout, codeTimeout, "batch "+s.ID+" has not ended yet and goes on; ")
 	if r.Header.Get(headerKey) == "" {
-		f.detail += "a repeat of this call would send it again"
+		f.detail += "the same call within ten minutes waits for it again"
 	} else {
 		f.detail += "a repeat with the same " + headerKey + " waits for it again"
 	}

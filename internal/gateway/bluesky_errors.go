@@ -21,8 +21,8 @@ func writeXRPC(w http.ResponseWriter, status int, name, text string) {
 	writeJSON(w, status, xrpcError{name, text})
 }
 
-// failXRPC writes a failure; at is where the input of the call stands in what was
-// decoded. Of the problems of an input the first is told, as the reference server does.
+// failXRPC writes a failure; at is the path of the call's input within the decoded
+// document. Like the reference server, it reports only the first problem of an input.
 func failXRPC(w http.ResponseWriter, f *failure, at string) {
 	status, name, text := f.status, f.name, f.detail
 	switch f.code {
@@ -73,9 +73,9 @@ func xrpcName(status int) string {
 	return "InvalidRequest"
 }
 
-// blueskyOutcome is what a call is told where not all messages were sent: the error of
-// the first that was not, with the batch and what became of each item. Nil is that all
-// were.
+// blueskyOutcome is the failure of a call of which not all messages were sent: the
+// error of the first unsent one, with the batch and what became of each item. Nil means
+// that all were sent.
 func blueskyOutcome(id string, rows []message.Row) *failure {
 	var sent, not []string
 	var first *message.Row

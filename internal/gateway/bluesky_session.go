@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -30,7 +31,7 @@ const codeTokenMissing = "token_missing"
 func (g *Gateway) blueskySessions() {
 	g.plain("POST /xrpc/"+nsidLogin, g.blueskyLogin)
 	g.plain("POST /xrpc/"+nsidRefresh, g.blueskyRefresh)
-	g.handle("GET /xrpc/"+nsidSession, front{who: g.byXRPC(scopeAccess), fail: failSession}, func(w http.ResponseWriter, r asked) error {
+	g.handle("GET /xrpc/"+nsidSession, protocol{who: g.byXRPC(scopeAccess), fail: failSession}, func(w http.ResponseWriter, r tenantRequest) error {
 		writeJSON(w, http.StatusOK, g.session(r.tenant))
 		return nil
 	})
@@ -38,7 +39,7 @@ func (g *Gateway) blueskySessions() {
 
 func failSession(w http.ResponseWriter, f *failure) { failXRPC(w, f, "") }
 
-// byXRPC is byBearer with a request that has no credential told apart.
+// byXRPC is byBearer, but a request without a credential fails with a code of its own.
 func (g *Gateway) byXRPC(scope string) func(*http.Request) (*Tenant, error) {
 	who := g.byBearer(scope)
 	return func(r *http.Request) (*Tenant, error) {
@@ -85,44 +86,55 @@ func (g *Gateway) session(t *Tenant) session {
 func (g *Gateway) blueskyLogin(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r)), maxForm))
 	if err != nil {
-		front{fail: failSession}.answer(w, g.failureOf(r, err))
+		protocol{fail: failSession}.answer(w, g.failureOf(r, err))
 		return
 	}
-	var in struct {
-		Identifier *string `json:"identifier"`
-		Password   *string `json:"password"`
-	}
-	text := ""
-	switch {
-	case len(body) == 0:
-		text = "A request body is expected but none was provided"
-	case json.Unmarshal(body, &in) != nil:
-		text = "Input must be an object with texts"
-	case in.Identifier == nil:
-		text = `Input must have the property "identifier"`
-	case in.Password == nil:
-		text = `Input must have the property "password"`
-	}
+	password, text := readLogin(body)
 	if text != "" {
 		writeXRPC(w, http.StatusBadRequest, "InvalidRequest", text)
 		return
 	}
-	tenant := g.tenants.of(*in.Password)
+	tenant := g.tenants.of(password)
 	if tenant == nil {
 		writeXRPC(w, http.StatusUnauthorized, "AuthenticationRequired", "Invalid identifier or password")
 		return
 	}
 	s := g.session(tenant)
 	now := g.o.Now()
-	s.Access = issue(intake.HashKey(*in.Password), scopeAccess, s.DID, now, accessLife)
-	s.Refresh = issue(intake.HashKey(*in.Password), scopeRefresh, s.DID, now, refreshLife)
+	s.Access = issue(intake.HashKey(password), scopeAccess, s.DID, now, accessLife)
+	s.Refresh = issue(intake.HashKey(password), scopeRefresh, s.DID, now, refreshLife)
 	writeJSON(w, http.StatusOK, s)
 }
 
-// blueskyRefresh gives new tokens for one that renews. The old one stays good to its
-// end, as nothing is kept by which it could be told apart.
+// readLogin reads the input of createSession, of which only the password counts; text
+// is what is wrong with it.
+func readLogin(body []byte) (password, text string) {
+	if len(body) == 0 {
+		return "", "A request body is expected but none was provided"
+	}
+	if !json.Valid(body) {
+		return "", "The request body is not JSON"
+	}
+	var in map[string]json.RawMessage
+	if json.Unmarshal(body, &in) != nil || in == nil {
+		return "", "Input must be an object"
+	}
+	for _, key := range []string{"identifier", "password"} {
+		raw, ok := in[key]
+		if !ok {
+			return "", fmt.Sprintf("Input must have the property %q", key)
+		}
+		if raw[0] != '"' || json.Unmarshal(raw, &password) != nil {
+			return "", "Input/" + key + " must be a string"
+		}
+	}
+	return password, ""
+}
+
+// blueskyRefresh issues new tokens for a refresh token. The old one stays valid until
+// it expires, since the gateway keeps no state to revoke it by.
 func (g *Gateway) blueskyRefresh(w http.ResponseWriter, r *http.Request) {
-	f := front{fail: failSession}
+	f := protocol{fail: failSession}
 	given := bearer(r)
 	if given == "" {
 		f.answer(w, fail(http.StatusUnauthorized, codeTokenMissing, ""))

@@ -49,7 +49,7 @@ func (r reply) xrpc(status int, name string) string {
 
 func TestBlueskyAnswersWithTheViewsInTheirOrder(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	r := b.acme("POST", blueskyBatch, three, asJSON)
 	items := r.json(http.StatusOK)["items"].([]any)
 	require.Len(t, items, 3)
@@ -65,9 +65,9 @@ func TestBlueskyAnswersWithTheViewsInTheirOrder(t *testing.T) {
 
 func TestBlueskyOneMessageIsABatchOfOne(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	require.Equal(t, "p-0", b.acme("POST", blueskyMessage, " "+hello+"\n", "Content-Type: application/json; charset=utf-8").json(http.StatusOK)["id"])
-	require.Len(t, b.asked[0].Batch.Messages, 1)
+	require.Len(t, b.requests[0].Batch.Messages, 1)
 	// What would be more than one item where it is put is not JSON by itself.
 	b.acme("POST", blueskyMessage, hello+","+hello, asJSON).xrpc(http.StatusBadRequest, "InvalidRequest")
 	b.acme("POST", blueskyMessage, hello+"],\"x\":["+hello, asJSON).xrpc(http.StatusBadRequest, "InvalidRequest")
@@ -76,7 +76,7 @@ func TestBlueskyOneMessageIsABatchOfOne(t *testing.T) {
 
 func TestBlueskyRepeatsAreAnsweredByteForByte(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	first := b.acme("POST", blueskyBatch, three, asJSON, "Idempotency-Key: k")
 	again := b.acme("POST", blueskyBatch, three, asJSON, "Idempotency-Key: k")
 	require.Equal(t, http.StatusOK, first.Code)
@@ -91,7 +91,7 @@ func TestBlueskyRepeatsAreAnsweredByteForByte(t *testing.T) {
 
 func TestBlueskyALargeCallIsAnsweredToo(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		bsky(o)
 		o.Limits.BodyBytes = 8 << 20
 	})
@@ -101,7 +101,7 @@ func TestBlueskyALargeCallIsAnsweredToo(t *testing.T) {
 
 func TestBlueskyInputIsRefusedInTheWordsOfTheReferenceServer(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	for name, c := range map[string]struct{ method, target, body, mime, want string }{
 		"no body":        {"POST", blueskyBatch, "", asJSON, "A request body is expected but none was provided"},
 		"no type":        {"POST", blueskyBatch, three, "X-None: x", "Request encoding (Content-Type) required but not provided"},
@@ -130,7 +130,7 @@ func TestBlueskyInputIsRefusedInTheWordsOfTheReferenceServer(t *testing.T) {
 
 func TestBlueskyFailuresHaveItsNames(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		bsky(o)
 		o.Tenants[0].Rate = 1
 		o.Tenants[1].Dialects = []string{"bird"}
@@ -168,7 +168,7 @@ func TestBlueskyAPartialFailureNamesWhatWasSent(t *testing.T) {
 	} {
 		t.Run(c.state.String()+" "+c.code, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, bsky)
+			b := newEnv(t, bsky)
 			b.rows = func(starter.Ref) []message.Row {
 				return []message.Row{
 					{Index: 0, State: message.Delivered, SentAt: &now, Rev: 1},
@@ -181,6 +181,7 @@ func TestBlueskyAPartialFailureNamesWhatWasSent(t *testing.T) {
 			require.Contains(t, text, "item 1 of batch new-0: ")
 			require.Contains(t, text, "said so; sent: 0; not sent: 1 "+c.state.String()+", 2 failed")
 			require.Equal(t, "new-0", r.Header().Get("Volley-Batch-Id"))
+			require.Empty(t, b.expected, "the caller was told")
 		})
 	}
 }
@@ -188,7 +189,7 @@ func TestBlueskyAPartialFailureNamesWhatWasSent(t *testing.T) {
 func TestBlueskyACallThatWaitedLongEnoughIsToldSo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, bsky)
+		b := newEnv(t, bsky)
 		ended := make(chan struct{})
 		b.wait = func(ctx context.Context, ref starter.Ref) (message.Status, error) {
 			select {
@@ -220,7 +221,7 @@ func TestBlueskyACallThatWaitedLongEnoughIsToldSo(t *testing.T) {
 
 func TestBlueskyAGatewayThatLeavesLetsCallsGo(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	_, leave := listen(t, b)
 	waits := make(chan struct{})
 	b.wait = func(ctx context.Context, _ starter.Ref) (message.Status, error) {
@@ -237,19 +238,26 @@ func TestBlueskyAGatewayThatLeavesLetsCallsGo(t *testing.T) {
 
 func TestBlueskyWhatFailsAfterTheStartNamesTheBatch(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, bsky)
+	b := newEnv(t, bsky)
 	b.wait = func(context.Context, starter.Ref) (message.Status, error) {
 		return message.Status{}, starter.ErrUnreachable
 	}
 	r := b.acme("POST", blueskyMessage, hello, asJSON)
-	require.Contains(t, r.xrpc(http.StatusServiceUnavailable, "NotEnoughResources"), "batch new-0 was accepted")
+	require.Contains(t, r.xrpc(http.StatusGatewayTimeout, "UpstreamTimeout"), "batch new-0 was accepted")
 	require.Equal(t, "new-0", r.Header().Get("Volley-Batch-Id"))
+	require.Empty(t, r.Header().Get("Retry-After"))
+	require.Equal(t, []string{"new-0"}, b.expected, "a client that comes again gets the same batch")
+
+	r = b.acme("POST", blueskyMessage, hello, asJSON, "Idempotency-Key: k")
+	r.xrpc(http.StatusGatewayTimeout, "UpstreamTimeout")
+	require.Equal(t, "5", r.Header().Get("Retry-After"))
+	require.Len(t, b.expected, 1)
 }
 
 func TestBlueskyClientsLogIn(t *testing.T) {
 	t.Parallel()
 	clock := now
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		bsky(o)
 		o.Now = func() time.Time { return clock }
 	})
@@ -262,7 +270,7 @@ func TestBlueskyClientsLogIn(t *testing.T) {
 	who := b.call("GET", "/xrpc/com.atproto.server.getSession", "", access).json(http.StatusOK)
 	require.Equal(t, map[string]any{"did": s["did"], "handle": s["handle"], "active": true}, who)
 	require.Equal(t, http.StatusOK, b.call("POST", blueskyMessage, hello, asJSON, access).Code)
-	require.Equal(t, "acme", b.asked[0].Tenant)
+	require.Equal(t, "acme", b.requests[0].Tenant)
 	b.call("POST", blueskyMessage, hello, asJSON, refresh).xrpc(http.StatusBadRequest, "InvalidToken")
 
 	clock = now.Add(2 * time.Hour)

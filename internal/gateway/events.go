@@ -27,7 +27,7 @@ const (
 	sortedEvents = 1000
 )
 
-// ownEvents tells what becomes of a batch as it happens, as server-sent events:
+// v1Events tells what becomes of a batch as it happens, as server-sent events:
 //
 //	event: message   data: the row     id: its rev
 //	event: status    data: the status  id: the batch's rev
@@ -38,7 +38,7 @@ const (
 // no order and without ids, before the status that has one: after a break they may
 // come twice, which their rev tells. A batch that has ended and told everything
 // answers 204, on which an EventSource stops.
-func (g *Gateway) ownEvents(w http.ResponseWriter, r asked) error {
+func (g *Gateway) v1Events(w http.ResponseWriter, r tenantRequest) error {
 	q := queryOf(r)
 	since, rows := q.number("since"), q.text("messages")
 	switch rows {
@@ -56,7 +56,7 @@ func (g *Gateway) ownEvents(w http.ResponseWriter, r asked) error {
 	if err := q.end(); err != nil {
 		return err
 	}
-	st, known, err := g.firstLook(r.Context(), r.ref())
+	st, known, err := g.firstStatus(r.Context(), r.ref())
 	if err != nil {
 		return err
 	}
@@ -73,29 +73,29 @@ func (g *Gateway) ownEvents(w http.ResponseWriter, r asked) error {
 	return nil
 }
 
-// firstLook is how a batch stands, if that is known soon. A stream of a batch that
-// exists opens even if nobody answers for it: an EventSource does not come back after
-// a refusal.
-func (g *Gateway) firstLook(ctx context.Context, ref starter.Ref) (st message.Status, known bool, err error) {
+// firstStatus returns the batch's status if it comes within openWait. A stream opens
+// for every batch that exists, even when no worker answers: an EventSource does not
+// reconnect after a refusal.
+func (g *Gateway) firstStatus(ctx context.Context, ref starter.Ref) (st message.Status, known bool, err error) {
 	timer := time.NewTimer(openWait)
 	defer timer.Stop()
 	a := g.status.join(ctx, ref)
 	select {
 	case <-a.done:
-		if !away(a.err) {
+		if !isUnavailable(a.err) {
 			return a.value, a.err == nil, a.err
 		}
 	case <-ctx.Done():
 		return st, false, ctx.Err()
 	case <-timer.C:
 	}
-	_, err = g.there.get(ctx, ref)
+	_, err = g.exists.get(ctx, ref)
 	return st, false, err
 }
 
-// away reports whether an error means that nobody answers now, which passes.
-func away(err error) bool {
-	for _, e := range []error{starter.ErrNoWorker, starter.ErrUnreachable, starter.ErrStore, context.DeadlineExceeded} {
+// isUnavailable reports whether an error means that nobody answers at the moment, which passes.
+func isUnavailable(err error) bool {
+	for _, e := range []error{starter.ErrNoWorker, starter.ErrUnreachable, starter.ErrBusy, starter.ErrStore, context.DeadlineExceeded} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -105,13 +105,13 @@ func away(err error) bool {
 
 // events is one client that follows a batch.
 type events struct {
-	g     *Gateway
-	w     http.ResponseWriter
-	ctl   *http.ResponseController
-	ref   starter.Ref
-	rows  string // the client's choice: true, false, or empty
-	since int64
-	told  bool // a status
+	g          *Gateway
+	w          http.ResponseWriter
+	ctl        *http.ResponseController
+	ref        starter.Ref
+	rows       string // the client's choice: true, false, or empty
+	since      int64
+	sentStatus bool // a status
 	// alive fires when the client has heard nothing for keepAlive.
 	alive *time.Timer
 	buf   bytes.Buffer
@@ -128,9 +128,9 @@ func (e *events) follow(ctx context.Context, st message.Status, known bool) erro
 		return err
 	}
 	for {
-		if known && (st.Rev > e.since || !e.told) {
-			err := e.tell(ctx, st)
-			if err != nil && !away(err) {
+		if known && (st.Rev > e.since || !e.sentStatus) {
+			err := e.sendChanges(ctx, st)
+			if err != nil && !isUnavailable(err) {
 				return err
 			}
 			known = err == nil
@@ -154,8 +154,8 @@ func (e *events) follow(ctx context.Context, st message.Status, known bool) erro
 	}
 }
 
-// wait waits for what comes, and keeps the stream alive until then. The error is that
-// the stream has ended.
+// wait returns when the next status may be read and keeps the stream alive until then.
+// An error means that the stream has ended.
 func wait[T any](ctx context.Context, e *events, what <-chan T) error {
 	for {
 		select {
@@ -173,18 +173,18 @@ func wait[T any](ctx context.Context, e *events, what <-chan T) error {
 	}
 }
 
-// tell sends what has changed up to a status, and the status.
-func (e *events) tell(ctx context.Context, st message.Status) error {
+// sendChanges sends what has changed up to a status, and the status.
+func (e *events) sendChanges(ctx context.Context, st message.Status) error {
 	if e.rows == "true" || e.rows == "" && st.Total <= sortedEvents {
-		if err := e.tellRows(ctx, st); err != nil {
+		if err := e.sendRows(ctx, st); err != nil {
 			return err
 		}
 	}
-	e.since, e.told = max(st.Rev, e.since), true
+	e.since, e.sentStatus = max(st.Rev, e.since), true
 	return e.send("status", e.since, st)
 }
 
-func (e *events) tellRows(ctx context.Context, st message.Status) error {
+func (e *events) sendRows(ctx context.Context, st message.Status) error {
 	sorted := st.Total <= sortedEvents
 	var held []message.Row
 	q := message.PageQuery{Since: e.since, Limit: message.MaxPage}

@@ -18,7 +18,7 @@ import (
 // listener is a client of a stream that notes when it heard something.
 type listener struct {
 	*httptest.ResponseRecorder
-	heard []time.Time
+	receivedAt []time.Time
 }
 
 func (l *listener) WriteHeader(status int) {
@@ -31,22 +31,22 @@ func (l *listener) Write(p []byte) (int, error) {
 	return l.ResponseRecorder.Write(p)
 }
 
-func (l *listener) note() { l.heard = append(l.heard, time.Now()) }
+func (l *listener) note() { l.receivedAt = append(l.receivedAt, time.Now()) }
 
 // follow listens to the events of a batch of the tenant acme until the stream ends.
-func (b *bed) follow(target string) *listener {
+func (b *testEnv) follow(target string) *listener {
 	b.t.Helper()
 	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodGet, target, http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+acmeKey)
-	l := &listener{ResponseRecorder: httptest.NewRecorder(), heard: []time.Time{time.Now()}}
+	l := &listener{ResponseRecorder: httptest.NewRecorder(), receivedAt: []time.Time{time.Now()}}
 	b.g.ServeHTTP(l, r)
 	return l
 }
 
 // silence is the longest time in which a client heard nothing.
 func (l *listener) silence() (longest time.Duration) {
-	for i := 1; i < len(l.heard); i++ {
-		longest = max(longest, l.heard[i].Sub(l.heard[i-1]))
+	for i := 1; i < len(l.receivedAt); i++ {
+		longest = max(longest, l.receivedAt[i].Sub(l.receivedAt[i-1]))
 	}
 	return longest
 }
@@ -62,7 +62,7 @@ func TestAStreamIsNeverSilentForLong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, nil)
+				b := newEnv(t, nil)
 				b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
 				began := time.Now()
 				slow := func() { time.Sleep(12 * time.Second) } // as long as a worker that is away takes
@@ -96,7 +96,7 @@ func TestAStreamIsNeverSilentForLong(t *testing.T) {
 func TestAStreamOpensThoughNobodyAnswersYet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, nil)
+		b := newEnv(t, nil)
 		b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
 		began := time.Now()
 		b.status = func(ref starter.Ref) (message.Status, error) {
@@ -119,7 +119,7 @@ func TestAStreamOpensThoughNobodyAnswersYet(t *testing.T) {
 func TestAStreamEndsWithABatchThatIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, nil)
+		b := newEnv(t, nil)
 		b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
 		began := time.Now()
 		b.status = func(ref starter.Ref) (message.Status, error) {

@@ -26,6 +26,8 @@ type failure struct {
 	detail string
 	// problems are those of a request; there may be more of them.
 	problems message.Problems
+	// warnings are those of a request.
+	warnings message.Problems
 	// retryAfter is when to come again; 0 is not told.
 	retryAfter time.Duration
 	// batch is the one that the failure is about, if there is one.
@@ -52,7 +54,10 @@ const (
 	codeNoWorker     = "no_worker"
 	codeUnavailable  = "unavailable"
 	codeTimeout      = "timeout"
-	codeInternal     = "internal"
+	// Nobody can say whether the batch has started, or the change was taken.
+	codeMayHaveStarted = "may_have_started"
+	codeMayHaveChanged = "may_have_changed"
+	codeInternal       = "internal"
 )
 
 func fail(status int, code, detail string) *failure {
@@ -93,6 +98,7 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 	var refusal *intake.RefusalError
 	var none *starter.NoneValidError
 	var large *starter.TooLargeError
+	var limited *starter.RefusedError
 	var body *http.MaxBytesError
 	var missing *starter.MissingAttributesError
 	switch {
@@ -102,6 +108,8 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return refused(err, none.Started.Problems)
 	case errors.As(err, &refusal):
 		return refused(err, nil)
+	case errors.As(err, &limited):
+		return refused(err, limited.Problems)
 	case errors.As(err, &body):
 		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the request is larger than %d bytes", body.Limit))
 	case errors.As(err, &large), errors.Is(err, dialect.ErrTooLarge):
@@ -116,7 +124,7 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return fail(http.StatusConflict, codeConflict, err.Error())
 	case errors.Is(err, starter.ErrEnded):
 		return fail(http.StatusConflict, codeEnded, err.Error())
-	case errors.Is(err, starter.ErrRuns):
+	case errors.Is(err, starter.ErrStillRunning):
 		return fail(http.StatusConflict, codeRuns, err.Error())
 	case errors.Is(err, starter.ErrRefused):
 		return fail(http.StatusConflict, codeRefused, err.Error())
@@ -127,6 +135,9 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return fail(http.StatusServiceUnavailable, codeUnavailable, "the request was given up") // nobody reads it
 	}
 	g.o.Log.Error("a request could not be served", zap.String("route", r.Pattern), zap.Error(err))
+	if f := unanswered(err); f != nil {
+		return f
+	}
 	unavailable := func(code, detail string, wait time.Duration) *failure {
 		f := fail(http.StatusServiceUnavailable, code, detail)
 		f.retryAfter = wait
@@ -135,6 +146,8 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 	switch {
 	case errors.Is(err, starter.ErrNoWorker):
 		return unavailable(codeNoWorker, "no worker answers", waitForWorker)
+	case errors.Is(err, starter.ErrBusy):
+		return unavailable(codeUnavailable, "Temporal has too much to do", waitForServer)
 	case errors.Is(err, starter.ErrStore):
 		return unavailable(codeUnavailable, "the store of large batches does not answer", waitForServer)
 	case errors.Is(err, starter.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
@@ -145,4 +158,34 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return unavailable(codeUnavailable, err.Error(), waitForOperator)
 	}
 	return fail(http.StatusInternalServerError, codeInternal, "something went wrong inside")
+}
+
+// unanswered is the failure of a call that Temporal may have carried out; nil for any
+// other error. It sets no Retry-After for a start, which must not be repeated blindly:
+// repeatable adds it where a repetition is the same batch. A change may always be
+// repeated.
+func unanswered(err error) *failure {
+	var may *starter.MayHaveStartedError
+	switch {
+	case errors.As(err, &may):
+		f := fail(http.StatusGatewayTimeout, codeMayHaveStarted, "Temporal did not answer: batch "+may.Ref.ID+" may have started, its status says whether it has")
+		f.batch = may.Ref.ID
+		return f
+	case errors.Is(err, starter.ErrMayHaveChanged):
+		f := fail(http.StatusGatewayTimeout, codeMayHaveChanged, "Temporal did not answer: the change may have been recorded, and can be asked for again")
+		f.retryAfter = waitForServer
+		return f
+	}
+	return nil
+}
+
+// repeatable adds a Retry-After to the failure of a start whose repetition is the same
+// batch, by its id or key.
+func (g *Gateway) repeatable(r *http.Request, err error) error {
+	if !errors.Is(err, starter.ErrMayHaveStarted) {
+		return err
+	}
+	f := g.failureOf(r, err)
+	f.retryAfter = waitForServer
+	return f
 }

@@ -32,6 +32,7 @@ type Batches interface {
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
 	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
 	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+	ExpectRepeat(started starter.Started)
 }
 
 var _ Batches = (*starter.Starter)(nil)
@@ -57,9 +58,13 @@ type Options struct {
 	Ready func(context.Context) error
 	// Metrics serves GET /metrics; nil is not found.
 	Metrics http.Handler
-	// Observe is told of every answer: the pattern that it belongs to, its status, and
-	// how long it took. Nil is nobody.
+	// Observe is called for every answer with its route pattern, status and duration.
+	// The status is 499 for a server error that the client did not wait for. Nil is no
+	// call.
 	Observe func(route string, status int, took time.Duration)
+	// CountReports is called with how many delivery reports of an account had no
+	// effect, and why: "ignored" or "unreadable". Nil is no call.
+	CountReports func(account, outcome string, n int)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where odd things are noted; nil is nowhere.
@@ -70,18 +75,18 @@ type Options struct {
 type Gateway struct {
 	o       Options
 	tenants *tenants
-	status  *shared[starter.Ref, message.Status]
-	pages   *shared[pageKey, message.Page]
-	// there finds out without a worker whether a batch exists.
-	there *shared[starter.Ref, struct{}]
-	mux   *http.ServeMux
+	status  *coalescingCache[starter.Ref, message.Status]
+	pages   *coalescingCache[pageKey, message.Page]
+	// exists finds out without a worker whether a batch exists.
+	exists *coalescingCache[starter.Ref, struct{}]
+	mux    *http.ServeMux
 	// patterns are those that were registered, in their order.
 	patterns []string
-	// reading bounds the bodies of delivery reports that are being read, and waiting
-	// the reports that were read and are not durable yet.
+	// reading limits the delivery report bodies being read at once; waiting limits the
+	// reports that were read and are not durable yet.
 	reading, waiting *semaphore.Weighted
 	// controls bounds the changes of one batch that are under way.
-	controls keyed[starter.Ref]
+	controls keyedSemaphore[starter.Ref]
 	// leaving is closed when the gateway is to end, so that streams do.
 	leaving chan struct{}
 }
@@ -103,16 +108,19 @@ func New(o Options) *Gateway {
 	if o.Observe == nil {
 		o.Observe = func(string, int, time.Duration) {}
 	}
+	if o.CountReports == nil {
+		o.CountReports = func(string, string, int) {}
+	}
 	g := &Gateway{
 		o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{}),
 		reading: semaphore.NewWeighted(maxReading), waiting: semaphore.NewWeighted(maxWaiting),
 	}
-	g.status = newShared(o.Batches.Status)
+	g.status = newCoalescingCache(o.Batches.Status)
 	g.status.fresh = freshStatus
-	g.pages = newShared(func(ctx context.Context, k pageKey) (message.Page, error) {
+	g.pages = newCoalescingCache(func(ctx context.Context, k pageKey) (message.Page, error) {
 		return o.Batches.Messages(ctx, k.Ref, k.PageQuery)
 	})
-	g.there = newShared(func(ctx context.Context, ref starter.Ref) (struct{}, error) {
+	g.exists = newCoalescingCache(func(ctx context.Context, ref starter.Ref) (struct{}, error) {
 		_, err := o.Batches.Accepted(ctx, ref)
 		return struct{}{}, err
 	})
@@ -135,13 +143,21 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(rec, "internal error", http.StatusInternalServerError)
 			p = nil
 		}
-		g.o.Observe(r.Pattern, rec.status, g.o.Now().Sub(began))
+		status := rec.status
+		if status >= http.StatusInternalServerError && r.Context().Err() != nil {
+			status = statusGone
+		}
+		g.o.Observe(r.Pattern, status, g.o.Now().Sub(began))
 		if p != nil {
 			panic(http.ErrAbortHandler) // what was begun must not look complete
 		}
 	}()
 	g.mux.ServeHTTP(rec, r)
 }
+
+// statusGone is the status of an answer to a client that has hung up, as web servers
+// count it. No client gets it.
+const statusGone = 499
 
 // Patterns lists what the gateway serves, as patterns of http.ServeMux.
 func (g *Gateway) Patterns() []string { return g.patterns }

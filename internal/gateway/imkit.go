@@ -15,8 +15,8 @@ import (
 // key.
 const codeNoKey = "missing_key"
 
-// imkitFront is IMKIT's platform API.
-func (g *Gateway) imkitFront() front {
+// imkitProtocol is IMKIT's platform API.
+func (g *Gateway) imkitProtocol() protocol {
 	who := func(r *http.Request) (*Tenant, error) {
 		key := imkitKey(r)
 		if key == "" {
@@ -27,7 +27,7 @@ func (g *Gateway) imkitFront() front {
 		}
 		return nil, unauthorized()
 	}
-	return front{dialect: "imkit", key: imkitKey, who: who, fail: failIMKIT}
+	return protocol{dialect: "imkit", key: imkitKey, who: who, fail: failIMKIT}
 }
 
 // imkitKey is the key of a request. API_KEY is the header's older name.
@@ -40,11 +40,11 @@ func imkitKey(r *http.Request) string {
 
 // imkit registers the calls of IMKIT: sending a batch, and what was sent of it.
 func (g *Gateway) imkit() {
-	f := g.imkitFront()
+	f := g.imkitProtocol()
 	g.handle("POST /messages/batch", f, g.imkitSubmit)
 	g.handle("GET /messages/batch", f, g.imkitMessages)
-	g.plain("/messages/batch", f.only("GET, POST"))
-	g.plain("/messages/", f.nothing())
+	g.plain("/messages/batch", f.methodNotAllowed("GET, POST"))
+	g.plain("/messages/", f.notFound())
 }
 
 // imkitError is a failure of a request, with the HTTP status in RC.
@@ -132,7 +132,7 @@ func imkitProblem(f *failure) *message.Problem {
 
 // imkitSubmit accepts a batch. What is wrong with single paras is not told: they are
 // rejected, and never among the messages of the batch.
-func (g *Gateway) imkitSubmit(w http.ResponseWriter, r asked) error {
+func (g *Gateway) imkitSubmit(w http.ResponseWriter, r tenantRequest) error {
 	if err := jsonBody(r); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (g *Gateway) imkitSubmit(w http.ResponseWriter, r asked) error {
 }
 
 // imkitMessages answers with the messages of a batch that were sent so far.
-func (g *Gateway) imkitMessages(w http.ResponseWriter, r asked) error {
+func (g *Gateway) imkitMessages(w http.ResponseWriter, r tenantRequest) error {
 	ref := starter.Ref{Tenant: r.tenant.Tenant, ID: r.URL.Query().Get("batchID")}
 	if ref.ID == "" {
 		f := fail(http.StatusBadRequest, codeInvalid, "the query is invalid")

@@ -16,7 +16,7 @@ import (
 )
 
 // imkit calls as the tenant acme.
-func (b *bed) imkit(method, target, body string, headers ...string) reply {
+func (b *testEnv) imkit(method, target, body string, headers ...string) reply {
 	b.t.Helper()
 	return b.call(method, target, body, append(headers, "IM-API-KEY: "+acmeKey)...)
 }
@@ -36,7 +36,7 @@ func imkitResult(t *testing.T, r reply) map[string]any {
 
 func TestAnIMKITBatchIsAnsweredWithItsCount(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	r := b.imkit("POST", "/messages/batch", imkitTwo, "Content-Type: application/json; charset=utf-8")
 	require.Equal(t, map[string]any{"batchID": "new-0", "count": 2.0}, imkitResult(t, r))
 	require.Equal(t, "new-0", r.Header().Get("Volley-Batch-Id"))
@@ -47,7 +47,7 @@ func TestAnIMKITBatchIsAnsweredWithItsCount(t *testing.T) {
 
 func TestTheMessagesOfAnIMKITBatchAreThoseThatWereSent(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		o.Accounts = append(o.Accounts, provider.Account{Name: "hook", Provider: "imkit", Sender: "support"})
 	})
 	imkitResult(t, b.imkit("POST", "/messages/batch", imkitTwo))
@@ -75,7 +75,7 @@ func TestTheMessagesOfAnIMKITBatchAreThoseThatWereSent(t *testing.T) {
 
 func TestParasWithProblemsAreNotToldAndNotSent(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	for i, c := range []struct {
 		paras       string
 		count, sent float64
@@ -93,7 +93,7 @@ func TestParasWithProblemsAreNotToldAndNotSent(t *testing.T) {
 
 func TestTheMessagesOfALargeIMKITBatchAreOnOnePage(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Limits.IMKITParas = 1200 })
+	b := newEnv(t, func(o *gateway.Options) { o.Limits.IMKITParas = 1200 })
 	body := strings.Replace(imkitTwo, `"paras":[`, `"paras":[`+strings.Repeat(`{"receiver":"ann"},`, 1198), 1)
 	require.EqualValues(t, 1200, imkitResult(t, b.imkit("POST", "/messages/batch", body))["count"])
 	result := imkitResult(t, b.imkit("GET", "/messages/batch?batchID=new-0", ""))
@@ -103,7 +103,7 @@ func TestTheMessagesOfALargeIMKITBatchAreOnOnePage(t *testing.T) {
 
 func TestARepeatedIMKITBatchHasTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	first := b.imkit("POST", "/messages/batch", imkitTwo, "Idempotency-Key: k1")
 	again := b.imkit("POST", "/messages/batch", imkitTwo, "Idempotency-Key: k1")
 	imkitResult(t, first)
@@ -116,7 +116,7 @@ func TestARepeatedIMKITBatchHasTheSameAnswer(t *testing.T) {
 
 func TestABatchOfAnotherTenantOrDialectIsNotThereForIMKIT(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	imkitResult(t, b.imkit("POST", "/messages/batch", imkitTwo))
 	b.acme("POST", "/v1/batches?id=own", one).json(http.StatusAccepted)
 	for _, c := range [][2]string{{otherKey, "new-0"}, {acmeKey, "own"}, {acmeKey, "nobody"}, {acmeKey, "no%20id"}} {
@@ -152,7 +152,7 @@ func TestIMKITsFailuresHaveIMKITsShape(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, func(o *gateway.Options) { o.Limits.IMKITParas = 2 })
+			b := newEnv(t, func(o *gateway.Options) { o.Limits.IMKITParas = 2 })
 			if c.method == "" {
 				c.method = "POST"
 			}
@@ -172,7 +172,7 @@ func TestIMKITsFailuresHaveIMKITsShape(t *testing.T) {
 
 func TestWhatConcernsAnIMKITKeyHasAShapeOfItsOwn(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		o.Tenants[0].Rate = 1
 		o.Tenants[1].Dialects = []string{"bird"}
 	})
@@ -201,7 +201,7 @@ func TestWhatConcernsAnIMKITKeyHasAShapeOfItsOwn(t *testing.T) {
 
 func TestASenderIsForTenantsThatMayNameOne(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Tenants[0].MaySetSender = true })
+	b := newEnv(t, func(o *gateway.Options) { o.Tenants[0].MaySetSender = true })
 	imkitResult(t, b.imkit("POST", "/messages/batch", `{"messageType":"text","message":"hi","sender":"desk","paras":[{"room":"r"}]}`))
 	result := imkitResult(t, b.imkit("GET", "/messages/batch?batchID=new-0", ""))
 	require.Equal(t, map[string]any{"_id": "desk"}, result["data"].([]any)[0].(map[string]any)["sender"])
@@ -209,7 +209,7 @@ func TestASenderIsForTenantsThatMayNameOne(t *testing.T) {
 
 func TestTroubleOfOursIsToldToIMKITsClients(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Batches = unreachable{o.Batches} })
+	b := newEnv(t, func(o *gateway.Options) { o.Batches = unreachable{o.Batches} })
 	r := b.imkit("GET", "/messages/batch?batchID=b1", "")
 	doc := r.json(http.StatusServiceUnavailable)
 	require.EqualValues(t, http.StatusServiceUnavailable, doc["RC"])

@@ -18,7 +18,7 @@ type query struct {
 	err    error
 }
 
-func queryOf(r asked) *query {
+func queryOf(r tenantRequest) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := &query{values: values, known: map[string]bool{}}
 	if err != nil {
@@ -84,7 +84,7 @@ func (q *query) end() error {
 // `volley start`.
 func (q *query) submission(now time.Time) submission {
 	s := submission{dialect: q.text("dialect"), id: q.text("id"), flags: map[string]string{}}
-	for _, name := range []string{"channel", "text", "priority", "metadata", "awaitReports", "callbackUrl", "callbackMessages"} {
+	for _, name := range append([]string{"channel", "text", "priority", "metadata", "awaitReports", "callbackUrl", "callbackMessages", "defaultRegion"}, columnParameters...) {
 		if q.values.Has(name) {
 			s.forCSV = append(s.forCSV, name)
 		}
@@ -104,18 +104,19 @@ func (q *query) submission(now time.Time) submission {
 		q.fail("dispatch", "is neither message nor group")
 	}
 	if v := flag("sendAfter", "send-after"); v != "" {
-		o.SendAfter = q.moment("sendAfter", v, now)
+		o.SendAfter = q.instant("sendAfter", v, now)
 	}
 	if v := flag("ttl", "ttl"); v != "" {
-		d, err := time.ParseDuration(v)
+		d, err := message.ParseDuration(v)
 		if err != nil || d <= 0 {
-			q.fail("ttl", "is no duration above zero, such as 90s or 2h")
+			q.fail("ttl", "is no duration above zero, such as 90s or 3d")
 		}
 		o.TTL = d
 	}
 	if o.Strict = q.truth("strict"); o.Strict {
 		s.flags["strict"] = "true"
 	}
+	q.columns(&s)
 	if o.Priority = int(min(q.number("priority"), 6)); o.Priority > 5 {
 		q.fail("priority", "is not 1 (first) to 5")
 	}
@@ -123,11 +124,14 @@ func (q *query) submission(now time.Time) submission {
 	s.flags["metadata"] = strings.Join(q.values["metadata"], "\x00")
 	o.Metadata = q.pairs("metadata")
 	if v := flag("awaitReports", "await-reports"); v != "" {
-		d, err := time.ParseDuration(v)
+		d, err := message.ParseDuration(v)
 		if err != nil {
 			q.fail("awaitReports", "is no duration such as 10m")
 		}
 		o.AwaitReports = d
+	}
+	if o.DefaultRegion = q.text("defaultRegion"); o.DefaultRegion != "" {
+		s.flags["default-region"] = o.DefaultRegion
 	}
 	c := message.Callbacks{URL: flag("callbackUrl", "callback-url"), Messages: q.truth("callbackMessages")}
 	if c.Messages {
@@ -139,16 +143,13 @@ func (q *query) submission(now time.Time) submission {
 	return s
 }
 
-// moment reads a time or a duration from now.
-func (q *query) moment(name, v string, now time.Time) time.Time {
-	if at, err := time.Parse(time.RFC3339, v); err == nil {
-		return at
+// instant reads a time or a duration from now.
+func (q *query) instant(name, v string, now time.Time) time.Time {
+	at, err := message.ParseTime(v, now)
+	if err != nil {
+		q.fail(name, "is "+err.Error())
 	}
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 {
-		q.fail(name, "is neither an RFC 3339 time nor a duration from now such as 10m")
-	}
-	return now.Add(d)
+	return at
 }
 
 // pairs reads key=value, any number of times, as an object; none is nil.

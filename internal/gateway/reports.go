@@ -50,47 +50,78 @@ func (g *Gateway) reports() {
 		return
 	}
 	g.plain("POST /reports/{account}", func(w http.ResponseWriter, r *http.Request) {
-		if err := g.report(w, r); err != nil {
+		said, err := g.report(w, r)
+		if err != nil {
 			hangUp(w, r)
-			front{fail: writeProblem}.answer(w, g.failureOf(r, err))
+			protocol{fail: writeProblem}.answer(w, g.failureOf(r, err))
+			return
+		}
+		if said.Unreadable > 0 {
+			writeJSON(w, http.StatusOK, unreadable{said.Unreadable, said.First})
 			return
 		}
 		w.WriteHeader(http.StatusOK)
 	})
 }
 
+// unreadable is the answer to a list of which some reports make no sense.
+type unreadable struct {
+	Count int    `json:"unreadable"`
+	First string `json:"first"`
+}
+
 // report answers once all that a provider said is durable. What it says of no batch of
-// ours is accepted too: saying it again is no use.
-func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
+// ours is accepted too, once it is sure that there is none: saying it again is no use.
+func (g *Gateway) report(w http.ResponseWriter, r *http.Request) (provider.Reports, error) {
 	account := r.PathValue("account")
 	reader, ok := g.o.Readers.Reports(account)
 	if !ok {
-		return notFound("no reports are taken here")
+		return provider.Reports{}, notFound("no reports are taken here")
 	}
 	q, reports, err := g.readReports(w, r, reader)
 	switch {
 	case errors.Is(err, provider.ErrUnreadable):
-		return fail(http.StatusBadRequest, codeInvalid, err.Error())
+		return reports, fail(http.StatusBadRequest, codeInvalid, err.Error())
 	case errors.Is(err, provider.ErrSignature), errors.Is(err, provider.ErrClock):
 		g.o.Log.Warn("a delivery report was refused", zap.String("account", account), zap.Error(err))
-		return fail(http.StatusUnauthorized, codeUnauthorized, err.Error())
+		return reports, fail(http.StatusUnauthorized, codeUnauthorized, err.Error())
 	case err != nil:
-		return err
-	case len(reports) == 0:
-		return nil
+		return reports, err
 	}
+	if len(reports.Ended) > 0 {
+		if err := g.keepReports(r.Context(), account, reader, q, reports.Ended); err != nil {
+			return reports, err
+		}
+	}
+	if reports.Ignored > 0 {
+		g.o.CountReports(account, "ignored", reports.Ignored)
+	}
+	if reports.Unreadable > 0 {
+		g.o.CountReports(account, "unreadable", reports.Unreadable)
+		g.o.Log.Warn("some delivery reports of a list make no sense", zap.String("account", account),
+			zap.Int("reports", reports.Unreadable), zap.String("first", reports.First))
+	}
+	return reports, nil
+}
+
+// keepReports returns once reports are durable.
+func (g *Gateway) keepReports(ctx context.Context, account string, reader provider.ReportReader, q provider.Callback, reports []message.Report) error {
 	weight := int64(min(max(len(reports), 1+len(q.Body)/keptBytes), maxWaiting))
 	if !g.waiting.TryAcquire(weight) {
 		reader.Forget(q)
 		return busy("too many delivery reports wait to be kept")
 	}
 	defer g.waiting.Release(weight)
-	out, err := g.o.Reporter.Add(r.Context(), reports)
+	out, err := g.o.Reporter.Add(ctx, reports)
 	if err != nil {
 		reader.Forget(q)
 		if errors.Is(err, starter.ErrNoStore) {
 			g.o.Log.Error("a delivery report came after its batch had ended, and there is no store to keep it in", zap.String("account", account))
 			return fail(http.StatusServiceUnavailable, codeUnavailable, "there is no store for reports that come after the end of their batch")
+		}
+		if errors.Is(err, starter.ErrReportAgain) {
+			g.o.Log.Info("delivery reports are to come again", zap.String("account", account), zap.Error(err))
+			return busy("the batch of a report is not known yet, or has too many of them to keep")
 		}
 		return err
 	}
@@ -102,23 +133,23 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) error {
 
 // readReports reads a callback of which it is not known who sent it. Only so many are
 // read at once.
-func (g *Gateway) readReports(w http.ResponseWriter, r *http.Request, reader provider.ReportReader) (provider.Callback, []message.Report, error) {
+func (g *Gateway) readReports(w http.ResponseWriter, r *http.Request, reader provider.ReportReader) (provider.Callback, provider.Reports, error) {
 	var none provider.Callback
 	if r.ContentLength > maxReport {
-		return none, nil, &http.MaxBytesError{Limit: maxReport}
+		return none, provider.Reports{}, &http.MaxBytesError{Limit: maxReport}
 	}
 	// That a client has gone is not seen while its body is unread.
 	ctx, cancel := context.WithTimeout(r.Context(), turnWait)
 	defer cancel()
 	if g.reading.Acquire(ctx, 1) != nil {
-		return none, nil, busy("too many callbacks wait to be read")
+		return none, provider.Reports{}, busy("too many callbacks wait to be read")
 	}
 	defer g.reading.Release(1)
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
 	if err != nil {
-		return none, nil, readFault(err)
+		return none, provider.Reports{}, readFault(err)
 	}
 	_ = ctl.SetReadDeadline(time.Time{}) // an answer may take longer
 	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}

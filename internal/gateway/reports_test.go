@@ -30,6 +30,8 @@ const reportKey = "report-secret"
 type reporter struct {
 	err    error
 	gather time.Duration
+	// counted are the reports that came to nothing, by account and outcome.
+	counted map[string]int
 
 	mu      sync.Mutex
 	got     []message.Report
@@ -65,8 +67,8 @@ func (r *reporter) take(reports []message.Report) chan struct{} {
 	return r.left
 }
 
-// reportBed takes reports at a Sinch account, and a Bird account behind a proxy.
-func reportBed(t *testing.T, public string) (*bed, *reporter) {
+// reportEnv takes reports at a Sinch account, and a Bird account behind a proxy.
+func reportEnv(t *testing.T, public string) (*testEnv, *reporter) {
 	t.Helper()
 	readers, err := provider.Open([]provider.Account{
 		{
@@ -77,12 +79,20 @@ func reportBed(t *testing.T, public string) (*bed, *reporter) {
 			Name: "bird-main", Provider: "bird", BaseURL: "https://bird.example.com", Workspace: workspace, Channel: channel, AccessKey: "k",
 			ReportSecret: reportKey,
 		},
+		{Name: "hook", Provider: "webhook", URL: "https://hook.example.com", Secret: "s3cret", ReportSecret: reportKey},
 		{Name: "silent", Provider: "bird", BaseURL: "https://bird.example.com", Workspace: workspace, Channel: channel, AccessKey: "k"},
 	}, provider.Options{Now: func() time.Time { return now }})
 	require.NoError(t, err)
 	t.Cleanup(readers.Close)
-	rep := &reporter{}
-	return newBed(t, func(o *gateway.Options) { o.Readers, o.Reporter, o.PublicURL = readers, rep, public }), rep
+	rep := &reporter{counted: map[string]int{}}
+	return newEnv(t, func(o *gateway.Options) {
+		o.Readers, o.Reporter, o.PublicURL = readers, rep, public
+		o.CountReports = func(account, outcome string, n int) {
+			rep.mu.Lock()
+			defer rep.mu.Unlock()
+			rep.counted[account+" "+outcome] += n
+		}
+	}), rep
 }
 
 // sinch signs a body as Sinch does.
@@ -102,13 +112,17 @@ func delivered(id string) string {
 
 func TestADeliveryReportIsTakenOnceItIsDurable(t *testing.T) {
 	t.Parallel()
-	b, rep := reportBed(t, "")
+	b, rep := reportEnv(t, "")
 	id := message.KeyOf("batch-a").MessageID(3)
 	body := delivered(id)
 	rep.err = fmt.Errorf("away: %w", starter.ErrUnreachable)
 	r := b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "n1")...)
 	r.json(http.StatusServiceUnavailable)
 	require.NotEmpty(t, r.Header().Get("Retry-After"))
+	rep.err = fmt.Errorf("full: %w", starter.ErrReportAgain)
+	r = b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "n1")...)
+	r.json(http.StatusServiceUnavailable)
+	require.Equal(t, "5", r.Header().Get("Retry-After"))
 	rep.err = nil
 	require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "n1")...).Code, "the same callback may come again after that")
 	require.Len(t, rep.got, 1)
@@ -120,7 +134,7 @@ func TestADeliveryReportIsTakenOnceItIsDurable(t *testing.T) {
 
 func TestAReportThatNobodySignedIsRefused(t *testing.T) {
 	t.Parallel()
-	b, rep := reportBed(t, "")
+	b, rep := reportEnv(t, "")
 	body := delivered(message.KeyOf("batch-a").MessageID(3))
 	b.call("POST", "/reports/sinch-eu", body).json(http.StatusUnauthorized)
 	b.call("POST", "/reports/sinch-eu", body, sinchSigned(body+" ", "n1")...).json(http.StatusUnauthorized)
@@ -130,7 +144,7 @@ func TestAReportThatNobodySignedIsRefused(t *testing.T) {
 
 func TestAccountsThatTakeNoReportsAreNotThere(t *testing.T) {
 	t.Parallel()
-	b, _ := reportBed(t, "")
+	b, _ := reportEnv(t, "")
 	for _, account := range []string{"silent", "nobody"} {
 		b.call("POST", "/reports/"+account, "{}").json(http.StatusNotFound)
 	}
@@ -138,7 +152,7 @@ func TestAccountsThatTakeNoReportsAreNotThere(t *testing.T) {
 
 func TestWithoutAStoreALateReportIsToBeRepeated(t *testing.T) {
 	t.Parallel()
-	b, rep := reportBed(t, "")
+	b, rep := reportEnv(t, "")
 	rep.err = fmt.Errorf("late: %w", starter.ErrNoStore)
 	body := delivered(message.KeyOf("batch-a").MessageID(3))
 	b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "n1")...).json(http.StatusServiceUnavailable)
@@ -167,7 +181,7 @@ func TestBirdSignsTheAddressThatItKnows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, rep := reportBed(t, c.public)
+			b, rep := reportEnv(t, c.public)
 			r := b.call("POST", "/reports/bird-main?a=1", body, append(sign(c.signed), c.headers...)...)
 			require.Equal(t, http.StatusOK, r.Code, r.Body.String())
 			require.Len(t, rep.got, 1)
@@ -180,7 +194,7 @@ func TestBirdSignsTheAddressThatItKnows(t *testing.T) {
 func TestReportsThatComeAtOnceAreGathered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, rep := reportBed(t, "")
+		b, rep := reportEnv(t, "")
 		rep.gather = time.Second
 		began := time.Now()
 		var all sync.WaitGroup
@@ -201,7 +215,7 @@ func TestReportsThatComeAtOnceAreGathered(t *testing.T) {
 func TestACallbackThatHasNoTurnIsToBeRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, rep := reportBed(t, "")
+		b, rep := reportEnv(t, "")
 		var slow sync.WaitGroup
 		body, rest := io.Pipe()
 		for range 32 {
@@ -226,7 +240,7 @@ func TestACallbackThatHasNoTurnIsToBeRepeated(t *testing.T) {
 func TestOnlySoManyReportsWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b, rep := reportBed(t, "")
+		b, rep := reportEnv(t, "")
 		rep.gather = time.Minute
 		id := message.KeyOf("batch-a").MessageID(3)
 		large := delivered(id) + strings.Repeat(" ", 2<<20-len(delivered(id)))
@@ -244,4 +258,41 @@ func TestOnlySoManyReportsWaitAtOnce(t *testing.T) {
 		require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", large, sinchSigned(large, "again")...).Code, "the same callback may come again after that")
 		require.Len(t, rep.got, 20)
 	})
+}
+
+// webhookSigned signs a body as a webhook's receiver does.
+func webhookSigned(t *testing.T, body string) []string {
+	t.Helper()
+	signer, err := provider.NewWebhookSigner(reportKey, "")
+	require.NoError(t, err)
+	h, err := signer.Header("r-1", now, []byte(body))
+	require.NoError(t, err)
+	var all []string
+	for name := range h {
+		all = append(all, name+": "+h.Get(name))
+	}
+	return all
+}
+
+func TestAReportThatMakesNoSenseKeepsNoOtherFromCounting(t *testing.T) {
+	t.Parallel()
+	b, rep := reportEnv(t, "")
+	key := message.KeyOf("batch-a")
+	body := fmt.Sprintf(`{"type":"report","data":[{"id":%q,"state":"delivered"},{"id":%q,"state":"sent"},{"id":%q,"state":"undelivered","code":30008},{"id":"x","state":7}]}`,
+		key.MessageID(0), key.MessageID(1), key.MessageID(2))
+	r := b.call("POST", "/reports/hook", body, webhookSigned(t, body)...)
+	require.Equal(t, map[string]any{"unreadable": 1.0, "first": "data[3].state must be a string"}, r.json(http.StatusOK))
+	require.Len(t, rep.got, 2)
+	require.Equal(t, message.Report{ID: key.MessageID(2), State: message.Undelivered, Account: "hook", Code: "30008"}, rep.got[1])
+	require.Equal(t, map[string]int{"hook ignored": 1, "hook unreadable": 1}, rep.counted)
+
+	body = `{"type":"report","data":{"id":"x","state":"read"}}`
+	r = b.call("POST", "/reports/hook", body, webhookSigned(t, body)...)
+	require.Equal(t, http.StatusOK, r.Code)
+	require.Empty(t, r.Body.String())
+	require.Equal(t, 2, rep.counted["hook ignored"])
+	body = `{"type":"report","data":[{"id":"x","state":"delivered","code":{}}]}`
+	r = b.call("POST", "/reports/hook", body, webhookSigned(t, body)...)
+	require.Contains(t, r.json(http.StatusBadRequest)["detail"], "data[0].code must be a string or a number")
+	require.Len(t, rep.got, 2)
 }

@@ -14,11 +14,12 @@ import (
 // resultsBuffer is how much of the results is gathered before it goes out.
 const resultsBuffer = 32 << 10
 
-// ownResults streams one row per message. An answer that breaks off is cut without
+// v1Results streams one row per message. An answer that breaks off is cut without
 // its end, so that no client takes it for whole.
-func (g *Gateway) ownResults(w http.ResponseWriter, r asked) error {
+func (g *Gateway) v1Results(w http.ResponseWriter, r tenantRequest) error {
 	q := queryOf(r)
-	format, state := q.text("format"), q.text("state")
+	format := q.text("format")
+	selects := starter.ResultQuery{State: q.text("state"), Code: q.text("code")}
 	switch format {
 	case "", "jsonl", "csv":
 	default:
@@ -27,7 +28,7 @@ func (g *Gateway) ownResults(w http.ResponseWriter, r asked) error {
 	if err := q.end(); err != nil {
 		return err
 	}
-	next, stop := iter.Pull2(g.o.Batches.Results(r.Context(), r.ref(), starter.ResultQuery{State: state}))
+	next, stop := iter.Pull2(g.o.Batches.Results(r.Context(), r.ref(), selects))
 	defer stop()
 	row, err, ok := next()
 	if err != nil {

@@ -19,7 +19,7 @@ const readyWait = 3 * time.Second
 // routes registers all that the gateway serves.
 func (g *Gateway) routes() {
 	g.operations()
-	g.own()
+	g.v1()
 	g.reports()
 	g.bird()
 	g.imkit()

@@ -1,10 +1,9 @@
 package gateway_test
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -12,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// listen serves a bed's gateway until leave is called or the test ends, and returns
+// listen serves the gateway of a testEnv until leave is called or the test ends, and returns
 // its address.
-func listen(t *testing.T, b *bed) (address string, leave func()) {
+func listen(t *testing.T, b *testEnv) (address string, leave func()) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -30,7 +29,7 @@ func listen(t *testing.T, b *bed) (address string, leave func()) {
 
 func TestARequestThatBreaksOffStartsNothing(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	address, _ := listen(t, b)
 	line := `{"to":"+15550001111","reference":"` + strings.Repeat("r", 60) + `"}` + "\n"
 	for name, rows := range map[string]int{"in its first bytes": 3, "where it is read bit by bit": 60_000} {
@@ -44,9 +43,9 @@ func TestARequestThatBreaksOffStartsNothing(t *testing.T) {
 			_, err = fmt.Fprintf(conn, "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n%s", acmeKey, encoding, body)
 			require.NoError(t, err)
 			require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-			answer, err := io.ReadAll(conn)
+			answer, err := bufio.NewReader(conn).ReadString('\n')
 			require.NoError(t, err)
-			require.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")), "%s, %s: %s", name, encoding, answer)
+			require.True(t, strings.HasPrefix(answer, "HTTP/1.1 400 "), "%s, %s: %s", name, encoding, answer)
 			require.NoError(t, conn.Close())
 		}
 	}
@@ -55,7 +54,7 @@ func TestARequestThatBreaksOffStartsNothing(t *testing.T) {
 
 func TestABodyThatIsFramedWronglyIsTheClientsFault(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	b.acme("POST", "/v1/batches?id=b1", one)
 	address, _ := listen(t, b)
 	for _, target := range []string{"/v1/batches", "/v1/batches/b1:cancel", "/messages/batch", sinchMessages} {
@@ -64,9 +63,9 @@ func TestABodyThatIsFramedWronglyIsTheClientsFault(t *testing.T) {
 		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIM-API-KEY: %[2]s\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", target, acmeKey)
 		require.NoError(t, err)
 		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-		answer, err := io.ReadAll(conn)
+		answer, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
-		require.True(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 400 ")), "%s: %s", target, answer)
+		require.True(t, strings.HasPrefix(answer, "HTTP/1.1 400 "), "%s: %s", target, answer)
 		require.NoError(t, conn.Close())
 	}
 	require.Len(t, b.batches, 1)

@@ -12,16 +12,16 @@ import (
 	"volley/internal/provider"
 )
 
-// sinchFront is Sinch's Batch API, in which a failure is a flat google.rpc.Status
+// sinchProtocol is Sinch's Batch API, in which a failure is a flat google.rpc.Status
 // (Sinch, batch: responses 400, 403 and 500).
-func (g *Gateway) sinchFront() front {
-	return front{dialect: "sinch", who: g.byBearer(scopeSinch), fail: failSinch}
+func (g *Gateway) sinchProtocol() protocol {
+	return protocol{dialect: "sinch", who: g.byBearer(scopeSinch), fail: failSinch}
 }
 
 // sinch registers the Batch API as its clients know it, and the login before it.
 func (g *Gateway) sinch() {
 	const messages = "/v1/projects/{project_id}/messages"
-	f := g.sinchFront()
+	f := g.sinchProtocol()
 	g.handle("POST "+messages, f, g.sinchSubmit)
 	g.handle("GET "+messages, f, g.sinchList)
 	g.handle("DELETE "+messages, f, g.sinchCancel)
@@ -81,7 +81,7 @@ func sinchName(status int) string {
 		return "NOT_FOUND"
 	case http.StatusMethodNotAllowed:
 		return "UNIMPLEMENTED"
-	case http.StatusRequestTimeout:
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return "DEADLINE_EXCEEDED"
 	case http.StatusConflict:
 		return "ALREADY_EXISTS"
@@ -139,10 +139,13 @@ func (g *Gateway) sinchAccounts(t *Tenant, project string) ([]provider.Account, 
 
 // sinchSubmit starts a batch. A malformed recipient refuses the whole call, as Sinch
 // validates a call; one without a parameter or a way out is rejected alone.
-func (g *Gateway) sinchSubmit(w http.ResponseWriter, r asked) error {
+func (g *Gateway) sinchSubmit(w http.ResponseWriter, r tenantRequest) error {
 	project := r.PathValue("project_id")
 	accounts, err := g.sinchAccounts(r.tenant, project)
 	if err != nil {
+		return err
+	}
+	if err := noForm(r); err != nil {
 		return err
 	}
 	s := submission{dialect: "sinch", flags: map[string]string{"project": project}, keepInvalid: true}

@@ -23,7 +23,7 @@ import (
 const maxSinchList = 1000
 
 // sinchGet shows a batch. It may be one of another project of the tenant.
-func (g *Gateway) sinchGet(w http.ResponseWriter, r asked) error {
+func (g *Gateway) sinchGet(w http.ResponseWriter, r tenantRequest) error {
 	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (g *Gateway) sinchGet(w http.ResponseWriter, r asked) error {
 }
 
 // sinchBatch is a batch that came in Sinch's format; one of another is not there.
-func (g *Gateway) sinchBatch(r asked, id string) (message.Status, error) {
+func (g *Gateway) sinchBatch(r tenantRequest, id string) (message.Status, error) {
 	missing := notFound("the project has no batch " + strconv.Quote(id))
 	if !starter.ValidID(id) {
 		return message.Status{}, missing
@@ -48,7 +48,7 @@ func (g *Gateway) sinchBatch(r asked, id string) (message.Status, error) {
 	return st, err
 }
 
-func (g *Gateway) sinchList(w http.ResponseWriter, r asked) error {
+func (g *Gateway) sinchList(w http.ResponseWriter, r tenantRequest) error {
 	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *sinchSelector) byID() bool {
 }
 
 // sinchFind finds the batches that a selector means; none is no error.
-func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) {
+func (g *Gateway) sinchFind(r tenantRequest, s sinchSelector) ([]message.Status, error) {
 	if s.byID() {
 		st, err := g.sinchBatch(r, s.BatchID)
 		var f *failure
@@ -129,7 +129,7 @@ func (g *Gateway) sinchFind(r asked, s sinchSelector) ([]message.Status, error) 
 // sinchMatches drops batches that the index takes for the ones asked for: it knows the
 // beginning of a long value, and not where a key ends. Where the list does not have the
 // value, as of an open batch with much metadata, the batch as it was accepted does.
-func (g *Gateway) sinchMatches(r asked, s sinchSelector, st message.Status) (bool, error) {
+func (g *Gateway) sinchMatches(r tenantRequest, s sinchSelector, st message.Status) (bool, error) {
 	value, ok := member(st.Metadata, s.MetadataKey)
 	if !ok {
 		b, err := g.o.Batches.Accepted(r.Context(), starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID})
@@ -162,7 +162,7 @@ func member(object json.RawMessage, key string) (json.RawMessage, bool) {
 // sinchCancel cancels what has not begun of the batches that are named. It answers 200
 // whatever became of that, as Sinch does; only a request that names nothing, and a
 // server that cannot take it, are told.
-func (g *Gateway) sinchCancel(w http.ResponseWriter, r asked) error {
+func (g *Gateway) sinchCancel(w http.ResponseWriter, r tenantRequest) error {
 	if _, err := g.sinchAccounts(r.tenant, r.PathValue("project_id")); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ const sideBySide = 8
 
 // sinchCancelAll cancels the batches with a value in their metadata. One that cannot be
 // cancelled keeps none of the others from it, and the answer tells of the first such.
-func (g *Gateway) sinchCancelAll(r asked, s sinchSelector) error {
+func (g *Gateway) sinchCancelAll(r tenantRequest, s sinchSelector) error {
 	found, err := g.sinchFind(r, s)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (g *Gateway) sinchCancelAll(r asked, s sinchSelector) error {
 			continue
 		}
 		group.Go(func() error {
-			return g.sinchCancelOne(r, st.ID, func(asked, starter.Ref) (message.Status, error) {
+			return g.sinchCancelOne(r, st.ID, func(tenantRequest, starter.Ref) (message.Status, error) {
 				if st.NextDueAt != nil && !st.NextDueAt.After(g.o.Now()) {
 					st.State = message.BatchRunning
 				}
@@ -216,7 +216,7 @@ func (g *Gateway) sinchCancelAll(r asked, s sinchSelector) error {
 
 // sinchCancelOne cancels a batch that has not begun. Where no worker can say whether it
 // has, otherwise does.
-func (g *Gateway) sinchCancelOne(r asked, id string, otherwise func(asked, starter.Ref) (message.Status, error)) error {
+func (g *Gateway) sinchCancelOne(r tenantRequest, id string, otherwise func(tenantRequest, starter.Ref) (message.Status, error)) error {
 	if !starter.ValidID(id) {
 		return nil // there is none
 	}
@@ -249,7 +249,7 @@ func (g *Gateway) sinchCancelOne(r asked, id string, otherwise func(asked, start
 
 // sinchAccepted is how a batch stands by what it was accepted with: before the time
 // that it was to be sent at, it has not begun.
-func (g *Gateway) sinchAccepted(r asked, ref starter.Ref) (message.Status, error) {
+func (g *Gateway) sinchAccepted(r tenantRequest, ref starter.Ref) (message.Status, error) {
 	b, err := g.o.Batches.Accepted(r.Context(), ref)
 	if err != nil {
 		return message.Status{}, err
@@ -264,7 +264,7 @@ func (g *Gateway) sinchAccepted(r asked, ref starter.Ref) (message.Status, error
 // readSinchSelector reads what to cancel, from the body or from the query. Sinch names
 // the key batch_id; how it writes those of the metadata is not documented, so the ways
 // of its other calls are taken.
-func readSinchSelector(w http.ResponseWriter, r asked) (s sinchSelector, err error) {
+func readSinchSelector(w http.ResponseWriter, r tenantRequest) (s sinchSelector, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r.Request)), maxControl))
 	if err != nil {
 		return s, err

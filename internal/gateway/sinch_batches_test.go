@@ -19,7 +19,7 @@ import (
 
 func TestSinchShowsABatch(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	b.acme("POST", sinchMessages, sinchBody(`"send_after":"2026-11-27T09:31:00Z","batch_metadata":{"campaign":"spring"},`))
 	b.states[starter.Ref{Tenant: "acme", ID: "new-0"}] = message.BatchScheduled
 	require.Equal(t, map[string]any{
@@ -47,7 +47,7 @@ func (r reply) ids() []string {
 
 func TestSinchListsByMetadataThroughAllPages(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	var asked []starter.ListQuery
 	b.list = func(q starter.ListQuery) (starter.Batches, error) {
 		asked = append(asked, q)
@@ -86,7 +86,7 @@ func TestSinchCancelsOnlyWhatHasNotBegun(t *testing.T) {
 		} {
 			t.Run(string(state)+" "+how, func(t *testing.T) {
 				t.Parallel()
-				b := newBed(t, nil)
+				b := newEnv(t, nil)
 				b.acme("POST", sinchMessages, sinchBody(`"batch_metadata":{"k":"v"},`))
 				b.states[starter.Ref{Tenant: "acme", ID: "new-0"}] = state
 				var asked []string
@@ -104,7 +104,7 @@ func TestSinchCancelsOnlyWhatHasNotBegun(t *testing.T) {
 
 func TestSinchACancelIsAlwaysTaken(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	b.acme("POST", sinchMessages, sinchBody(""))
 	b.states[starter.Ref{Tenant: "acme", ID: "new-0"}] = message.BatchScheduled
 	b.cancel = func(ref starter.Ref, _ message.CancelRequest) (message.CancelResult, error) {
@@ -138,7 +138,7 @@ func (c *cancels) add(id string) {
 
 func TestSinchACancelIsLeftWhereNoWorkerAnswers(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	b.acme("POST", sinchMessages, sinchBody(`"send_after":"2026-11-27T09:31:00Z",`)) // new-0
 	b.acme("POST", sinchMessages, sinchBody(""))
 	b.acme("POST", "/v1/batches?id=own", one)
@@ -171,7 +171,7 @@ func TestSinchACancelIsLeftWhereNoWorkerAnswers(t *testing.T) {
 
 func TestSinchABatchThatCannotBeCanceledKeepsNoneFromIt(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	var all []message.Status
 	for i := range 20 {
 		b.acme("POST", sinchMessages, sinchBody(`"batch_metadata":{"k":"v"},`))
@@ -196,7 +196,7 @@ func TestSinchABatchThatCannotBeCanceledKeepsNoneFromIt(t *testing.T) {
 func TestSinchCancelsOfOneBatchWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, nil)
+		b := newEnv(t, nil)
 		b.acme("POST", sinchMessages, sinchBody(""))
 		b.states[starter.Ref{Tenant: "acme", ID: "new-0"}] = message.BatchScheduled
 		var inside atomic.Int32

@@ -51,20 +51,20 @@ func (r reply) sinch(status int, name string) []string {
 
 func TestSinchAnswersWithTheFinalTime(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	r := b.acme("POST", sinchMessages, sinchBody(`"send_after":"2026-11-27T09:31:00Z",`))
 	require.Equal(t, map[string]any{"batch_id": "new-0", "send_after": "2026-11-27T09:35:00Z"}, r.json(http.StatusOK))
 	require.Equal(t, "new-0", r.Header().Get("Volley-Batch-Id"))
 	r = b.acme("POST", sinchMessages, sinchBody(""))
 	require.Equal(t, "2026-11-27T09:00:00Z", r.json(http.StatusOK)["send_after"])
-	require.Equal(t, "acme", b.asked[0].Tenant)
-	require.Equal(t, project, b.asked[0].Flags["project"])
+	require.Equal(t, "acme", b.requests[0].Tenant)
+	require.Equal(t, project, b.requests[0].Flags["project"])
 }
 
 func TestSinchRepeatsAreAnsweredByteForByte(t *testing.T) {
 	t.Parallel()
 	clock := now
-	b := newBed(t, func(o *gateway.Options) { o.Now = func() time.Time { return clock } })
+	b := newEnv(t, func(o *gateway.Options) { o.Now = func() time.Time { return clock } })
 	for _, fields := range []string{"", `"send_after":"2026-11-27T09:31:00Z",`} {
 		clock = now
 		key := fmt.Sprintf("Idempotency-Key: k%d", len(fields))
@@ -81,14 +81,14 @@ func TestSinchRepeatsAreAnsweredByteForByte(t *testing.T) {
 
 func TestSinchOneKeyForTwoProjectsIsAConflict(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Tenants[0].SinchProjects = []string{"p1", "p2"} })
+	b := newEnv(t, func(o *gateway.Options) { o.Tenants[0].SinchProjects = []string{"p1", "p2"} })
 	require.Equal(t, http.StatusOK, b.acme("POST", "/v1/projects/p1/messages", sinchBody(""), "Idempotency-Key: k").Code)
 	b.acme("POST", "/v1/projects/p2/messages", sinchBody(""), "Idempotency-Key: k").sinch(http.StatusConflict, "ALREADY_EXISTS")
 }
 
 func TestSinchTellsEveryViolation(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	body := `{"message":{"text_message":{"text":""}},"ttl":"2s","recipient_and_params":[{"recipient":{}},{"recipient":{"contact_id":"c"},"x":1},` +
 		`{"recipient":{"contact_id":"c"},"parameters":{"n":1}}]}`
 	require.Equal(t, []string{
@@ -103,7 +103,7 @@ func TestSinchTellsEveryViolation(t *testing.T) {
 
 func TestSinchAMalformedRecipientRefusesAll(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Limits.BodyBytes = 8 << 20 })
+	b := newEnv(t, func(o *gateway.Options) { o.Limits.BodyBytes = 8 << 20 })
 	body := strings.Replace(sinchBody(""), `"recipient_and_params":[`, `"recipient_and_params":[{"recipient":{},"parameters":{"name":"x"}},`, 1)
 	require.Equal(t, []string{"recipient_and_params[0].recipient"}, b.acme("POST", sinchMessages, body).sinch(http.StatusBadRequest, "INVALID_ARGUMENT"))
 	body += strings.Repeat(" ", 5<<20) // too large to be decoded at once
@@ -114,14 +114,37 @@ func TestSinchAMalformedRecipientRefusesAll(t *testing.T) {
 
 func TestSinchARecipientWithoutAParameterOrAWayIsRejectedAlone(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		o.Tenants[0].SinchProjects = []string{"p1"}
 		o.Tenants[0].Router = &message.Router{}
 	})
 	require.Equal(t, http.StatusOK, b.acme("POST", "/v1/projects/p1/messages", sinchBody("")).Code)
-	require.Equal(t, message.CodeUnroutable, b.asked[0].Batch.Messages[0].Problems[0].Code)
+	require.Equal(t, message.CodeUnroutable, b.requests[0].Batch.Messages[0].Problems[0].Code)
 	require.Equal(t, http.StatusOK, b.call("POST", sinchMessages, strings.Replace(sinchBody(""), `{"name":"Ann"}`, `{}`, 1), "Authorization: Bearer "+otherKey).Code)
-	require.Equal(t, message.CodeParameter, b.asked[1].Batch.Messages[0].Problems[0].Code)
+	require.Equal(t, message.CodeParameter, b.requests[1].Batch.Messages[0].Problems[0].Code)
+}
+
+func TestSinchARecipientThatIsNoNumberIsRejectedAlone(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, func(o *gateway.Options) {
+		o.Tenants[0].SinchProjects = []string{"p1"}
+		o.Tenants[0].Region = "DE"
+		o.Tenants[0].Router = &message.Router{
+			Routes: []message.Route{{Hops: []string{"s"}}}, Accounts: map[string]message.Policy{"s": {Provider: "sinch"}},
+		}
+	})
+	for identity, phone := range map[string]string{"0151 23456789": "+4915123456789", "2026-11-28": ""} {
+		body := fmt.Sprintf(`{"app_id":"a","message":{"text_message":{"text":"Hi"}},"recipient_and_params":[
+			{"recipient":{"identified_by":{"channel_identities":[{"channel":"SMS","identity":%q}]}}}]}`, identity)
+		require.Equal(t, http.StatusOK, b.acme("POST", "/v1/projects/p1/messages", body).Code)
+		m := b.requests[len(b.requests)-1].Batch.Messages[0]
+		require.Equal(t, identity, m.To)
+		require.Equal(t, phone, m.Phone)
+		if phone == "" {
+			require.Equal(t, message.CodeRecipient, m.Problems[0].Code)
+			require.Equal(t, "recipient_and_params[0].recipient.identified_by.channel_identities[0].identity", m.Problems[0].Path)
+		}
+	}
 }
 
 func TestSinchProjectsAndAppsAreTheTenants(t *testing.T) {
@@ -149,7 +172,7 @@ func TestSinchProjectsAndAppsAreTheTenants(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, func(o *gateway.Options) {
+			b := newEnv(t, func(o *gateway.Options) {
 				o.Accounts = accounts
 				router := hook()
 				router.Routes = []message.Route{{Hops: c.hops}}
@@ -163,8 +186,8 @@ func TestSinchProjectsAndAppsAreTheTenants(t *testing.T) {
 			switch c.status {
 			case http.StatusOK:
 				r.json(http.StatusOK)
-				require.Equal(t, c.account, b.asked[0].Batch.Account)
-				require.NotEmpty(t, b.asked[0].Batch.Hops)
+				require.Equal(t, c.account, b.requests[0].Batch.Account)
+				require.NotEmpty(t, b.requests[0].Batch.Hops)
 			case http.StatusForbidden:
 				for _, r := range []reply{r, read, gone, list} {
 					r.sinch(http.StatusForbidden, "PERMISSION_DENIED")
@@ -178,7 +201,7 @@ func TestSinchProjectsAndAppsAreTheTenants(t *testing.T) {
 
 func TestSinchAnotherAppIsToldWithTheOtherViolations(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) { o.Limits.BodyBytes = 8 << 20 })
+	b := newEnv(t, func(o *gateway.Options) { o.Limits.BodyBytes = 8 << 20 })
 	body := strings.Replace(sinchBody(`"ttl":"2s",`), app, "another", 1)
 	for _, pad := range []int{0, 5 << 20} {
 		r := b.acme("POST", sinchMessages, body+strings.Repeat(" ", pad))
@@ -188,7 +211,7 @@ func TestSinchAnotherAppIsToldWithTheOtherViolations(t *testing.T) {
 
 func TestSinchFailuresHaveItsShape(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, func(o *gateway.Options) {
+	b := newEnv(t, func(o *gateway.Options) {
 		o.Tenants[0].Rate = 1
 		o.Tenants[1].Dialects = []string{"bird"}
 	})
@@ -217,7 +240,7 @@ func TestSinchFailuresHaveItsShape(t *testing.T) {
 func TestASinchSecretIsTakenAsItIsAndEncoded(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"a+b", "a%2Bb", "100%", "a b", "a%zz+"} {
-		b := newBed(t, func(o *gateway.Options) { o.Tenants[0].Keys[0] = intake.HashKey(secret) })
+		b := newEnv(t, func(o *gateway.Options) { o.Tenants[0].Keys[0] = intake.HashKey(secret) })
 		for _, given := range []string{secret, url.QueryEscape(secret)} {
 			login := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+given))
 			doc := b.call("POST", "/oauth2/token", "grant_type=client_credentials", login).json(http.StatusOK)
@@ -232,7 +255,7 @@ func TestASinchSecretIsTakenAsItIsAndEncoded(t *testing.T) {
 // Whoever has a key can sign a token that says nothing.
 func TestATokenOfNothingButItsHeaderIsInvalid(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil)
+	b := newEnv(t, nil)
 	const header = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 	key := intake.HashKey(acmeKey)
 	mac := hmac.New(sha256.New, key[:])
@@ -244,7 +267,7 @@ func TestATokenOfNothingButItsHeaderIsInvalid(t *testing.T) {
 func TestSinchClientsLogInFirst(t *testing.T) {
 	t.Parallel()
 	clock := now
-	b := newBed(t, func(o *gateway.Options) { o.Now = func() time.Time { return clock } })
+	b := newEnv(t, func(o *gateway.Options) { o.Now = func() time.Time { return clock } })
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	basic := b.call("POST", "/oauth2/token", "grant_type=client_credentials", form, "Authorization: Basic aWQ6YWNtZS1rZXk=").json(http.StatusOK)
 	posted := b.call("POST", "/oauth2/token", "grant_type=client_credentials&client_id=x&client_secret="+acmeKey, form).json(http.StatusOK)
@@ -255,7 +278,7 @@ func TestSinchClientsLogInFirst(t *testing.T) {
 		token := fmt.Sprint(doc["access_token"])
 		require.NotContains(t, token, acmeKey)
 		require.Equal(t, http.StatusOK, b.call("POST", sinchMessages, sinchBody(""), "Authorization: Bearer "+token).Code)
-		require.Equal(t, "acme", b.asked[len(b.asked)-1].Tenant)
+		require.Equal(t, "acme", b.requests[len(b.requests)-1].Tenant)
 		require.Equal(t, http.StatusUnauthorized, b.call("GET", "/v1/batches", "", "Authorization: Bearer "+token).Code)
 		at := strings.LastIndexByte(token, '.') + 1
 		forged := token[:at] + strings.Map(func(r rune) rune { return 'A' + (r+1)%2 }, token[at:])

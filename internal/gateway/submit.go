@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"volley/internal/dialect"
@@ -23,6 +25,11 @@ const (
 	// startWait bounds the start of a batch once its request has been read, which goes
 	// on when the client has gone.
 	startWait = 30 * time.Second
+	// headerSame names the batch with the same content that went out before, in an
+	// answer to a submit of many messages. It is looked for beside the start, for at
+	// most sameWithin, and left out when it is not known by then.
+	headerSame = "Volley-Same-As"
+	sameWithin = 300 * time.Millisecond
 )
 
 // submission is a request for a batch.
@@ -52,6 +59,10 @@ type submitted struct {
 	ref starter.Ref
 	// batch is what was decoded; without messages where it was read bit by bit.
 	batch *message.Batch
+	// excluded is how many messages are left out as asked, and warnings are what stops
+	// nothing.
+	excluded int
+	warnings message.Problems
 }
 
 // messageID is the id of the message at i.
@@ -60,10 +71,10 @@ func (s *submitted) messageID(i int) string {
 }
 
 // submit starts a batch. Once it returns without an error Temporal has the batch.
-func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitted, error) {
-	key := r.Header.Get(headerKey)
-	if len(key) > maxKey {
-		return nil, fail(http.StatusBadRequest, codeInvalid, "Idempotency-Key has more than 255 bytes")
+func (g *Gateway) submit(w http.ResponseWriter, r tenantRequest, s submission) (*submitted, error) {
+	key, err := idempotencyKey(r.Header)
+	if err != nil {
+		return nil, err
 	}
 	if key != "" && s.id != "" {
 		return nil, fail(http.StatusBadRequest, codeInvalid, "a submit has an id or an Idempotency-Key: either makes a repetition the same one")
@@ -83,26 +94,47 @@ func (g *Gateway) submit(w http.ResponseWriter, r asked, s submission) (*submitt
 	if err != nil {
 		return nil, err
 	}
-	ask := starter.Request{Ref: starter.Ref{Tenant: r.tenant.Tenant, ID: s.id}, IdempotencyKey: key, Flags: s.flags}
+	ask := starter.Request{Ref: starter.Ref{Tenant: r.tenant.Tenant, ID: s.id}, IdempotencyKey: key, Flags: s.flags, SameWithin: sameWithin}
 	out := &submitted{}
-	if q.Small() {
-		err = g.startWhole(r.Context(), q, ask, s, out)
+	if q.IsBuffered() {
+		err = g.startBuffered(r.Context(), q, ask, s, out)
 	} else {
-		err = g.startIncoming(r.Context(), q, ask, s, out)
+		err = g.startStreamed(r.Context(), q, ask, s, out)
 	}
 	if out.ID != "" {
 		w.Header().Set(headerBatch, out.ID) // also that of a batch that another request has
 	}
-	if err != nil {
-		return nil, err
+	if out.Same != nil {
+		w.Header().Set(headerSame, out.Same.ID)
 	}
 	out.ref = starter.Ref{Tenant: r.tenant.Tenant, ID: out.ID}
 	g.status.forget(out.ref) // that it was not there, or had another batch's end
+	switch {
+	case err != nil && (key != "" || s.id != ""):
+		return nil, g.repeatable(r.Request, err)
+	case err != nil:
+		return nil, err
+	case r.Context().Err() != nil && key == "" && s.id == "":
+		g.o.Batches.ExpectRepeat(out.Started) // its client has gone without the answer
+	}
 	return out, nil
 }
 
+// idempotencyKey is the key of a request; empty is none. A header without a value is a
+// client that wants a safe repetition and has lost the key.
+func idempotencyKey(h http.Header) (string, error) {
+	key := h.Get(headerKey)
+	switch {
+	case len(key) > maxKey:
+		return "", fail(http.StatusBadRequest, codeInvalid, "the Idempotency-Key has more than 255 bytes")
+	case len(h.Values(headerKey)) > 0 && strings.TrimSpace(key) == "":
+		return "", fail(http.StatusBadRequest, codeInvalid, "the Idempotency-Key is empty")
+	}
+	return key, nil
+}
+
 // admit counts a submit against the tenant's rate.
-func (g *Gateway) admit(r asked) error {
+func (g *Gateway) admit(r tenantRequest) error {
 	wait := r.tenant.admit(g.o.Now())
 	if wait == 0 {
 		return nil
@@ -113,7 +145,7 @@ func (g *Gateway) admit(r asked) error {
 }
 
 // open reads the first bytes of a request.
-func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.Request, error) {
+func (g *Gateway) open(w http.ResponseWriter, r tenantRequest, s *submission) (*intake.Request, error) {
 	if r.Body == nil && s.body == nil {
 		r.Body = http.NoBody
 	}
@@ -121,7 +153,7 @@ func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.R
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, codeInvalid, err.Error())
 	}
-	s.options.Dialect, s.options.Now = d, g.o.Now()
+	s.options.Dialect, s.options.Now, s.options.OverHTTP = d, g.o.Now(), true
 	body := s.body
 	if body == nil {
 		body = pace(w, r.Request)
@@ -137,13 +169,15 @@ func (g *Gateway) open(w http.ResponseWriter, r asked, s *submission) (*intake.R
 	return q, nil
 }
 
-func (g *Gateway) startWhole(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
-	whole := q.Whole()
+func (g *Gateway) startBuffered(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+	whole := q.Buffered()
 	if len(s.problems) > 0 {
 		return refused(errRefused, append(s.problems, whole.Problems...))
 	}
 	if err := whole.Refusal(); err != nil && (whole.None || s.options.Strict || !s.keepInvalid) {
-		return refused(err, whole.Problems)
+		f := refused(err, whole.Problems)
+		f.warnings = whole.Warnings
+		return f
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startWait)
 	defer cancel()
@@ -152,34 +186,68 @@ func (g *Gateway) startWhole(ctx context.Context, q *intake.Request, ask starter
 	if out.Started, err = g.o.Batches.Start(ctx, ask); err != nil {
 		return err
 	}
-	out.batch = whole.Batch
+	out.batch, out.excluded, out.warnings = whole.Batch, whole.Excluded, whole.Warnings
+	out.Problems = slices.DeleteFunc(out.Problems, s.options.LeftOut)
 	return nil
 }
 
-// startIncoming starts a batch of which only a part is in memory.
-func (g *Gateway) startIncoming(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+// startStreamed starts a batch of which only a part is in memory.
+func (g *Gateway) startStreamed(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
 	log := firstProblems{list: s.problems}
-	in, err := q.Incoming(&log)
+	in, err := q.Streamed(&log)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	if in.Header() == nil || len(s.problems) > 0 {
-		return g.refusedIncoming(in, &log)
+		return g.refuseStreamed(in, &log)
 	}
-	out.Started, err = g.o.Batches.StartLarge(ctx, ask, in)
+	ctx, read, cancel := untilRead(ctx, in)
+	defer cancel()
+	out.Started, err = g.o.Batches.StartLarge(ctx, ask, read)
 	var none *starter.NoneValidError
 	switch {
 	case err != nil && (in.Refused() || errors.As(err, &none)):
-		return g.refusedIncoming(in, &log)
+		return g.refuseStreamed(in, &log)
 	case err != nil:
 		return err
 	}
-	out.batch = in.Header()
+	out.batch, out.excluded, out.warnings = in.Header(), in.Excluded(), in.Warnings()
+	if out.Problems = slices.DeleteFunc(out.Problems, s.options.LeftOut); !out.Existing {
+		out.Problems = append(message.Problems{}, log.list...) // the first ones, not counting those
+	}
 	return nil
 }
 
-func (g *Gateway) refusedIncoming(in *intake.Incoming, log *firstProblems) error {
+// untilRead returns a context that a client which leaves ends only while its request is
+// read: the start that follows goes on, as that of a request in memory does.
+func untilRead(ctx context.Context, in *intake.Streamed) (context.Context, *trackedRequest, context.CancelFunc) {
+	read := &trackedRequest{Streamed: in}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if !read.ended.Load() {
+			cancel()
+		}
+	})
+	return own, read, func() {
+		stop()
+		cancel()
+	}
+}
+
+// trackedRequest knows whether its end was reached.
+type trackedRequest struct {
+	*intake.Streamed
+	ended atomic.Bool
+}
+
+// End ends the request.
+func (r *trackedRequest) End() ([]byte, error) {
+	r.ended.Store(true)
+	return r.Streamed.End()
+}
+
+func (g *Gateway) refuseStreamed(in *intake.Streamed, log *firstProblems) error {
 	if err := in.Rest(); err != nil {
 		return err
 	}
@@ -187,7 +255,9 @@ func (g *Gateway) refusedIncoming(in *intake.Incoming, log *firstProblems) error
 	if why == nil {
 		why = errRefused
 	}
-	return refused(why, log.list)
+	f := refused(why, log.list)
+	f.warnings = in.Warnings()
+	return f
 }
 
 // errRefused says no more than that a request has problems.

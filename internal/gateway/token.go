@@ -79,22 +79,23 @@ func (ts *tenants) token(s, scope string, now time.Time) (*Tenant, [sha256.Size]
 			}
 		}
 	}
-	if found == nil {
-		return nil, none, invalid
-	}
 	var c claims
 	raw, err := base64.RawURLEncoding.DecodeString(s[len(tokenHeader)+1 : at])
-	if err != nil || json.Unmarshal(raw, &c) != nil || c.Scope != scope {
+	switch {
+	case err != nil || json.Unmarshal(raw, &c) != nil || c.Scope != scope:
 		return nil, none, invalid
-	}
-	if now.Unix() >= c.Expires {
+	case found == nil && scope == scopeRefresh:
+		return nil, none, invalid
+	case found == nil || now.Unix() >= c.Expires:
+		// A token ends with its key, too: told so, its client fetches another, and
+		// learns from the refusal that it is out.
 		return nil, none, fail(http.StatusUnauthorized, codeTokenExpired, "the token expired")
 	}
 	return found, key, nil
 }
 
 // byBearer finds the caller of a request with Authorization: Bearer and either a key or
-// a token of a scope. It is a front's who.
+// a token of a scope. It is a protocol's who.
 func (g *Gateway) byBearer(scope string) func(*http.Request) (*Tenant, error) {
 	return func(r *http.Request) (*Tenant, error) {
 		given := bearer(r)

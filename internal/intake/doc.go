@@ -3,5 +3,5 @@
 // the tenant's settings over the batch. The commands and the gateway both go
 // through it, so that a request means the same whichever way it comes.
 //
-// It starts nothing; a Whole or an Incoming is what a starter starts.
+// It starts nothing; a Buffered or a Streamed is what a starter starts.
 package intake

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -18,14 +17,17 @@ type Caller struct {
 	Router *message.Router
 	// Priority is that of batches which give none, 1 (first) to 5; 0 is the default.
 	Priority int
+	// Region is where phone numbers without a country code are written, unless a
+	// request says otherwise, as phone.Region returns it; empty is nowhere.
+	Region string
 	// MaySetSender allows imkit requests to name a sender.
 	MaySetSender bool
 	// Callbacks is where events of the caller's batches go, unless a request says
 	// otherwise; nil is nowhere.
 	Callbacks *message.Callbacks
-	// Signs is true where there is a secret to sign callbacks with. Without one a
+	// HasCallbackSecret is true where there is a secret to sign callbacks with. Without one a
 	// request cannot ask for any.
-	Signs bool
+	HasCallbackSecret bool
 
 	// The rest is what the gateway lets it do.
 
@@ -64,15 +66,19 @@ type Options struct {
 	// Strict refuses the whole request for one message with a problem.
 	Strict bool
 	// WellFormed does the same for one that is malformed. A message that lacks a
-	// parameter, or has no way out, is rejected alone.
+	// parameter, has no way out or a recipient that cannot be reached is rejected alone.
 	WellFormed bool
+	// Exclude are recipients whose messages are left out; nil is none.
+	Exclude *Exclusion
+	// Unique says which messages count as the same, and whether later ones are dropped.
+	Unique Unique
 	// Size is how many bytes the request has, where that is known; 0 is that it is not.
 	Size int64
 }
 
-// wholeBytes is the largest request that is decoded as a whole, whatever its
+// bufferBytes is the largest request that is decoded as a whole, whatever its
 // format.
-const wholeBytes = 4 << 20
+const bufferBytes = 4 << 20
 
 // Request is a request of which the first bytes have been read.
 type Request struct {
@@ -85,9 +91,9 @@ type Request struct {
 // Open reads the first bytes of a request. The error is that of r.
 func Open(r io.Reader, c Caller, l Limits, o Options) (*Request, error) {
 	o.MaySetSender, o.IMKITParas, o.MaxMessages = c.MaySetSender, l.IMKITParas, l.Messages
-	o.TakeCallbacks = c.Signs
+	o.TakeCallbacks = c.HasCallbackSecret
 	q := &Request{o: o, caller: c, limits: l, source: newSource(r)}
-	limit := min(wholeBytes, l.BodyBytes)
+	limit := min(bufferBytes, l.BodyBytes)
 	if o.Size > limit {
 		limit = min(limit, firstHead) // it is not whole anyway
 	}
@@ -97,23 +103,21 @@ func Open(r io.Reader, c Caller, l Limits, o Options) (*Request, error) {
 // Dialect is the request's.
 func (q *Request) Dialect() dialect.Dialect { return q.o.Dialect }
 
-// Small reports whether the request is in memory as a whole: then Whole decodes
-// it, else Incoming does.
-func (q *Request) Small() bool { return q.source.whole }
+// IsBuffered reports whether the whole request is in memory: then Buffered decodes it,
+// else Streamed does.
+func (q *Request) IsBuffered() bool { return q.source.whole }
 
 // IsCSV reports whether the request is in the one format that has no header of its
 // own, so that flags stand for it.
 func (q *Request) IsCSV() bool {
-	text := q.begins()
-	return q.o.Dialect.Name == "volley" && len(text) > 0 && text[0] != '{' && text[0] != '['
+	c, ok := dialect.FirstByte(q.source.head)
+	return q.o.Dialect.Name == "volley" && ok && c != '{' && c != '['
 }
 
 // IsEmpty reports whether there is nothing in the request but space.
-func (q *Request) IsEmpty() bool { return len(q.begins()) == 0 }
-
-// begins is the first text of the request.
-func (q *Request) begins() []byte {
-	return bytes.TrimSpace(bytes.TrimPrefix(q.source.head, []byte("\ufeff")))
+func (q *Request) IsEmpty() bool {
+	_, ok := dialect.FirstByte(q.source.head)
+	return !ok
 }
 
 // allOrNothing is true for a bluesky call: it is refused also where an item has
@@ -123,21 +127,44 @@ func (q *Request) allOrNothing() bool { return q.o.Dialect.Name == "bluesky" }
 // refuses reports whether the problems of one message refuse the whole request.
 func (o Options) refuses(problems message.Problems) bool {
 	malformed := func(p message.Problem) bool {
-		return p.Code != message.CodeParameter && p.Code != message.CodeUnroutable
+		return p.Code != message.CodeParameter && p.Code != message.CodeUnroutable && p.Code != message.CodeRecipient && !o.LeftOut(p)
 	}
 	return o.WellFormed && slices.ContainsFunc(problems, malformed)
 }
 
-// complete lays what was asked for beside the request, and the tenant's settings,
-// over a batch. It returns what is wrong with the two together.
-func (q *Request) complete(b *message.Batch) message.Problems {
+// LeftOut reports whether a problem only says that its message is left out, because
+// that was asked for. Such a message is rejected, and nothing is wrong with it.
+func (o Options) LeftOut(p message.Problem) bool {
+	return p.Code == message.CodeExcluded || p.Code == message.CodeDuplicate && o.Unique.Drop
+}
+
+// leavesOut reports whether the message with these problems is left out as asked.
+func (o Options) leavesOut(problems message.Problems) bool {
+	return len(problems) == 1 && o.LeftOut(problems[0])
+}
+
+// complete applies the options given beside the request, and the tenant's settings, to
+// a batch. It returns the problems of the combination.
+func (q *Request) complete(b *message.Batch) (problems message.Problems) {
 	if b.Priority == 0 {
 		b.Priority = q.caller.Priority
+	}
+	if b.Region == "" {
+		b.Region = q.caller.Region
 	}
 	if q.o.Dispatch != "" {
 		b.Dispatch = q.o.Dispatch
 	}
-	return q.completeCallbacks(b)
+	if q.caller.Router != nil && b.Account != "" {
+		if err := q.caller.Router.Known(b.Account); err != nil {
+			problems.Add(message.WholeBatch, "account", message.CodeUnroutable, err.Error())
+		}
+	}
+	if e := q.o.Exclude; e != nil && e.regional && e.Region != b.Region {
+		problems.Add(message.WholeBatch, "defaultRegion", message.CodeConflict,
+			"the exclusion list has numbers without a country code, and they were read as those of %q; write them with +, or give the region beside the request", e.Region)
+	}
+	return append(problems, q.completeCallbacks(b)...)
 }
 
 // completeCallbacks decides where the events of a batch go, and in which form.
@@ -146,7 +173,7 @@ func (q *Request) completeCallbacks(b *message.Batch) (problems message.Problems
 	switch {
 	case own == nil && tenant == nil:
 		return nil
-	case own != nil && q.caller.Router != nil && !q.caller.Signs:
+	case own != nil && q.caller.Router != nil && !q.caller.HasCallbackSecret:
 		problems.Add(message.WholeBatch, own.Path, message.CodeConflict,
 			"callbacks are signed, and tenant %s has no secret for them in the configuration", q.caller.Tenant)
 		return problems
@@ -178,18 +205,23 @@ type RefusalError struct{ why string }
 
 func (e *RefusalError) Error() string { return e.why + ", nothing was started" }
 
-func refusal(whole, strict bool, total, valid int) error {
+// refusal decides on a request of total messages, of which some are valid and some
+// left out as asked.
+func refusal(whole, strict bool, total, valid, excluded int) error {
+	wrong := total - valid - excluded
 	switch {
 	case whole:
 		return &RefusalError{"the request is refused"}
+	case total > 0 && excluded == total:
+		return &RefusalError{"every message is left out"}
 	case total > 0 && valid == 0:
 		return &RefusalError{"no message is valid"}
-	case strict && valid < total:
+	case strict && wrong > 0:
 		is := "messages are"
-		if total-valid == 1 {
+		if wrong == 1 {
 			is = "message is"
 		}
-		return &RefusalError{fmt.Sprintf("%d %s rejected and the request is strict", total-valid, is)}
+		return &RefusalError{fmt.Sprintf("%d %s rejected and the request is strict", wrong, is)}
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ import (
 	"volley/internal/message"
 )
 
+// accepted is when requests of these tests come.
+var accepted = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+
 var router = message.Router{
 	Routes:   []message.Route{{Hops: []string{"hook"}}},
 	Accounts: map[string]message.Policy{"hook": {Provider: "webhook"}},
@@ -24,11 +27,16 @@ var router = message.Router{
 // open opens a request of Volley's own dialect.
 func open(t *testing.T, r io.Reader, c intake.Caller, o intake.Options) *intake.Request {
 	t.Helper()
+	return openTB(t, r, c, o)
+}
+
+func openTB(t testing.TB, r io.Reader, c intake.Caller, o intake.Options) *intake.Request {
+	t.Helper()
 	var err error
 	if o.Dialect, err = dialect.Named("volley"); err != nil {
 		t.Fatal(err)
 	}
-	o.Now = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	o.Now = accepted
 	if c.Tenant == "" {
 		c.Tenant, c.Router = "acme", &router
 	}
@@ -52,14 +60,14 @@ const two = `{"text":"hi"}
 
 func TestAWholeRequestAndAStreamedOneMeanTheSame(t *testing.T) {
 	t.Parallel()
-	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Whole()
+	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Buffered()
 	require.NoError(t, w.Refusal())
 	require.Equal(t, 2, w.Total())
 	require.Equal(t, 1, w.Valid())
 	require.Len(t, w.Problems, 1)
 
 	var log problemList
-	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Incoming(&log)
+	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{}).Streamed(&log)
 	require.NoError(t, err)
 	defer in.Close()
 	var all []message.Message
@@ -77,10 +85,10 @@ func TestAWholeRequestAndAStreamedOneMeanTheSame(t *testing.T) {
 
 func TestAStrictRequestStartsNothingForOneProblem(t *testing.T) {
 	t.Parallel()
-	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Whole()
+	w := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Buffered()
 	require.EqualError(t, w.Refusal(), "1 message is rejected and the request is strict, nothing was started")
 
-	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Incoming(&problemList{})
+	in, err := open(t, strings.NewReader(two), intake.Caller{}, intake.Options{Strict: true}).Streamed(&problemList{})
 	require.NoError(t, err)
 	defer in.Close()
 	var m message.Message
@@ -99,9 +107,9 @@ func TestAWellFormedRequestMayLackParametersAndWays(t *testing.T) {
 {"to":"+15550002222"}
 `
 	for body, refused := range map[string]bool{lacking: false, two: true} {
-		w := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Whole()
+		w := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Buffered()
 		require.Equal(t, refused, w.None)
-		in, err := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Incoming(&problemList{})
+		in, err := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{WellFormed: true}).Streamed(&problemList{})
 		require.NoError(t, err)
 		defer in.Close()
 		n := 0
@@ -114,7 +122,7 @@ func TestAWellFormedRequestMayLackParametersAndWays(t *testing.T) {
 		require.Equal(t, w.Valid(), in.Valid())
 	}
 	nowhere := intake.Caller{Tenant: "acme", Router: &message.Router{}}
-	w := open(t, strings.NewReader(`{"text":"hi","messages":[{"to":"+15550001111"}]}`), nowhere, intake.Options{WellFormed: true}).Whole()
+	w := open(t, strings.NewReader(`{"text":"hi","messages":[{"to":"+15550001111"}]}`), nowhere, intake.Options{WellFormed: true}).Buffered()
 	require.False(t, w.None)
 	require.Equal(t, 1, w.Batch.Rejected())
 }
@@ -125,9 +133,9 @@ func TestALargeRequestIsNotReadAsAWhole(t *testing.T) {
 	body := io.MultiReader(strings.NewReader(`{"text":"hi"}`+"\n"), strings.NewReader(strings.Repeat(row, 300_000)))
 	seen := &counted{r: body}
 	q := open(t, seen, intake.Caller{}, intake.Options{Size: 300_000 * int64(len(row))})
-	require.False(t, q.Small())
+	require.False(t, q.IsBuffered())
 	require.Less(t, seen.n, 100<<10, "of a large request only the first bytes are read at once")
-	in, err := q.Incoming(&problemList{})
+	in, err := q.Streamed(&problemList{})
 	require.NoError(t, err)
 	defer in.Close()
 	require.NoError(t, in.Rest())
@@ -161,8 +169,13 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 
 func TestOnlyACSVFileHasNoHeader(t *testing.T) {
 	t.Parallel()
-	for body, is := range map[string]bool{"to,name\n+15550001111,Ann\n": true, two: false, " [1]": false, "": false} {
-		require.Equal(t, is, open(t, strings.NewReader(body), intake.Caller{}, intake.Options{}).IsCSV(), "%q", body)
+	for body, is := range map[string]bool{
+		"to,name\n+15550001111,Ann\n": true, two: false, " [1]": false, "": false, "\ufeff\r\n": false,
+		"\xff\xfet\x00o\x00": true, "\xfe\xff\x00 \x00{": false, "\xff\xfe": false,
+	} {
+		q := open(t, strings.NewReader(body), intake.Caller{}, intake.Options{})
+		require.Equal(t, is, q.IsCSV(), "%q", body)
+		require.Equal(t, len(body) < 6 && !is && !strings.Contains(body, "1"), q.IsEmpty(), "%q", body)
 	}
 }
 
@@ -192,8 +205,8 @@ func TestWhereEventsGo(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			body := `{` + c.request + `"text":"hi","messages":[{"to":"+15550001111"}]}`
-			caller := intake.Caller{Tenant: "acme", Router: &router, Callbacks: c.tenant, Signs: c.signs}
-			w := open(t, strings.NewReader(body), caller, intake.Options{}).Whole()
+			caller := intake.Caller{Tenant: "acme", Router: &router, Callbacks: c.tenant, HasCallbackSecret: c.signs}
+			w := open(t, strings.NewReader(body), caller, intake.Options{}).Buffered()
 			if c.problem != "" {
 				require.Len(t, w.Problems, 1)
 				require.Equal(t, c.problem, w.Problems[0].Path)

@@ -11,13 +11,13 @@ import (
 type source struct {
 	head []byte
 	// whole means that head is all there is.
-	whole bool
-	rest  io.Reader
-	sum   hash.Hash
-	read  int64
+	whole     bool
+	remaining io.Reader
+	sum       hash.Hash
+	read      int64
 }
 
-func newSource(r io.Reader) *source { return &source{rest: r, sum: sha256.New()} }
+func newSource(r io.Reader) *source { return &source{remaining: r, sum: sha256.New()} }
 
 // firstHead is how much is read of a request before it is known to have more.
 const firstHead = 64 << 10
@@ -29,7 +29,7 @@ func (s *source) begin(limit int64) error {
 		have := len(s.head)
 		grown := make([]byte, size)
 		copy(grown, s.head)
-		n, err := fill(s.rest, grown[have:])
+		n, err := fill(s.remaining, grown[have:])
 		s.head = grown[:have+n]
 		switch {
 		case errors.Is(err, io.EOF):
@@ -43,8 +43,8 @@ func (s *source) begin(limit int64) error {
 	}
 }
 
-// fill reads until p is full. The error is that of r: unlike io.ReadFull's it tells the
-// end of a request from a connection that broke off inside of it.
+// fill reads until p is full. It returns r's own error: unlike io.ReadFull it tells the
+// end of a request from a connection that broke.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var some int
@@ -65,7 +65,7 @@ func (s *source) Read(p []byte) (n int, err error) {
 			s.head = nil // megabytes
 		}
 	} else {
-		n, err = s.rest.Read(p)
+		n, err = s.remaining.Read(p)
 	}
 	s.read += int64(n)
 	_, _ = s.sum.Write(p[:n]) // never fails

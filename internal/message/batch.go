@@ -43,12 +43,15 @@ type Batch struct {
 	// Horizon is how far ahead of now, in ms, the dialect lets a message be
 	// scheduled, which reschedule keeps to; 0 is one year.
 	Horizon int64 `json:"horizon,omitempty"`
-	// AwaitReports is how long the report of a message that a provider has taken is
-	// awaited, in ms, before it counts as sent; one that was not delivered takes the
-	// next hop. 0 is not at all.
+	// AwaitReports is how long, in ms, an accepted message waits for its delivery
+	// report before it counts as sent. A report of failure sends it on to its next hop.
+	// 0 is no waiting.
 	AwaitReports int64 `json:"awaitReports,omitempty"`
 	// Callbacks is where the batch's events go; nil is nowhere.
 	Callbacks *Callbacks `json:"callbacks,omitempty"`
+	// Region is where phone numbers without a country code are written, an ISO 3166
+	// code; empty is nowhere in particular.
+	Region string `json:"region,omitempty"`
 	// Metadata is the caller's own object, echoed in the status.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// RedriveOf is the batch that this one repeats a part of.
@@ -65,7 +68,17 @@ type Batch struct {
 	Hops [][]Hop `json:"hops,omitempty"`
 	// Policies holds, for each account in Hops, what held at acceptance.
 	Policies map[string]Policy `json:"policies,omitempty"`
+
+	// Warnings are things the caller should know that stop nothing. They are part of
+	// the answer and of no history.
+	Warnings Problems `json:"-"`
 }
+
+// Ways in which a batch's messages leave: one by one, or in groups.
+const (
+	DispatchMessage = "message"
+	DispatchGroup   = "group"
+)
 
 // Syntax is how a placeholder for a parameter is written.
 type Syntax string
@@ -97,6 +110,16 @@ type Message struct {
 	// To is the recipient for people and for other dialects' providers: a phone
 	// number, an address, a conversation, a room.
 	To string `json:"to"`
+	// Phone is To in E.164. It is set where an account of the message needs a number
+	// and the caller wrote it in another form. Providers get it, and it is what is
+	// compared and shown; empty is To.
+	Phone string `json:"phone,omitempty"`
+	// Numbers are the phone numbers in the message's own body, as its decoder found
+	// them. They are checked when the message is accepted and not kept.
+	Numbers []PhoneNumber `json:"-"`
+	// Line is the message's line in the caller's file, from 1, for problems found at
+	// acceptance; 0 where the path already says it. It is not kept.
+	Line int `json:"-"`
 	// Reference is the caller's own id, or empty.
 	Reference string `json:"reference,omitempty"`
 	// Channels is the order of channels wanted; empty is any.
@@ -113,11 +136,25 @@ type Message struct {
 	TTL int64 `json:"ttl,omitempty"`
 	// Route is an index in Batch.Hops; -1 is none.
 	Route int `json:"route,omitempty"`
-	// Twin is true when another message of the batch has the same recipient and
+	// Duplicate is true when another message of the batch has the same recipient and
 	// content, so that content alone cannot tell them apart.
-	Twin bool `json:"twin,omitempty"`
+	Duplicate bool `json:"twin,omitempty"`
 	// Problems are why the message is rejected; none means that it may go out.
 	Problems Problems `json:"problems,omitempty"`
+}
+
+// PhoneNumber is a phone number in the body of a message.
+type PhoneNumber struct {
+	// Path is its place in the caller's document, Value what stands there.
+	Path, Value string
+}
+
+// Recipient is whom the message is for, in the form in which numbers are compared.
+func (m *Message) Recipient() string {
+	if m.Phone != "" {
+		return m.Phone
+	}
+	return m.To
 }
 
 // Hop is one account to try, with the part of the channel order that the account
@@ -127,8 +164,8 @@ type Hop struct {
 	Channels []string `json:"channels,omitempty"`
 }
 
-// OnUnknown is what to do with a message of which the provider cannot tell
-// whether it arrived.
+// OnUnknown decides what happens to a message when its provider cannot tell whether it
+// arrived.
 type OnUnknown string
 
 // Hold gives at most once, Resend at least once. The empty value is Hold.
@@ -143,7 +180,8 @@ type Policy struct {
 	Provider string `json:"provider"`
 	// OnUnknown is Hold when empty.
 	OnUnknown OnUnknown `json:"onUnknown,omitempty"`
-	// Settle is how long after a doubtful attempt "absent" counts, in ms.
+	// Settle is how long, in ms, after an ambiguous attempt the provider's answer
+	// "absent" starts to count.
 	Settle int64 `json:"settle,omitempty"`
 	// Reconciles is false when the provider can never tell.
 	Reconciles bool `json:"reconciles,omitempty"`
@@ -154,8 +192,8 @@ type Policy struct {
 	Attempts int `json:"attempts,omitempty"`
 	// Group is how many messages one group sends at most; 0 is 1,000.
 	Group int `json:"group,omitempty"`
-	// NoReports means that no report comes of what goes through the account, so that
-	// none is awaited.
+	// NoReports means that the account never gets delivery reports, so no message waits
+	// for one.
 	NoReports bool `json:"noReports,omitempty"`
 	// TwoFactor shortens the default validity to TwoFactorTTL.
 	TwoFactor bool `json:"twoFactor,omitempty"`
@@ -181,19 +219,20 @@ func (b *Batch) Problems() Problems {
 	return out
 }
 
-// Way is the hops of the message at i; none if it has no route.
-func (b *Batch) Way(i int) []Hop {
-	if r := b.Messages[i].Route; r >= 0 && r < len(b.Hops) {
-		return b.Hops[r]
+// HopsOf are the hops of a message of the batch, which need not be in it: they follow
+// from the header, as do DueAt and Validity. There are none if it has no route.
+func (b *Batch) HopsOf(m *Message) []Hop {
+	if m.Route >= 0 && m.Route < len(b.Hops) {
+		return b.Hops[m.Route]
 	}
 	return nil
 }
 
-// DueAt is when the message at i may go out, in Unix ms: its own time, the
+// DueAt is when a message of the batch may go out, in Unix ms: its own time, the
 // batch's, or the moment of acceptance.
-func (b *Batch) DueAt(i int) int64 {
-	if d := b.Messages[i].Due; d != 0 {
-		return d
+func (b *Batch) DueAt(m *Message) int64 {
+	if m.Due != 0 {
+		return m.Due
 	}
 	if b.SendAfter != 0 {
 		return b.SendAfter
@@ -201,16 +240,16 @@ func (b *Batch) DueAt(i int) int64 {
 	return b.CreatedAt.UnixMilli()
 }
 
-// Validity is the time to live of the message at i in ms, counted from its due
+// Validity is the time to live of a message of the batch in ms, counted from its due
 // time and never above MaxTTL.
-func (b *Batch) Validity(i int) int64 {
-	ttl := b.Messages[i].TTL
+func (b *Batch) Validity(m *Message) int64 {
+	ttl := m.TTL
 	if ttl == 0 {
 		ttl = b.TTL
 	}
 	if ttl == 0 {
 		ttl = DefaultTTL.Milliseconds()
-		if way := b.Way(i); len(way) > 0 && b.Policies[way[0].Account].TwoFactor {
+		if way := b.HopsOf(m); len(way) > 0 && b.Policies[way[0].Account].TwoFactor {
 			ttl = TwoFactorTTL.Milliseconds()
 		}
 	}

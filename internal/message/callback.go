@@ -23,8 +23,8 @@ const (
 	CallbackBird = "bird"
 )
 
-// CallbackFormat is the shape of callbacks for a dialect where nothing else is
-// asked for: the dialect's own if it has one.
+// CallbackFormat returns the callback format for a dialect where the caller chose none:
+// the dialect's own, if it has one.
 func CallbackFormat(dialect string) string {
 	switch dialect {
 	case CallbackSinch, CallbackBird:

@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// column is one number for each of many rows. As JSON it is a list of numbers and
-// of pairs [step, times]: each row's number is the one before plus the step, so a
-// column of equal numbers, or of one that counts up, is a handful of bytes. No
-// column at all means that every number is 0.
+// column holds one number per row. Its JSON is a list of numbers and of pairs [step,
+// times]: each row's number is the previous one plus the step, so a column of equal or
+// of counting numbers takes a handful of bytes. No column at all means that every
+// number is 0.
 type column struct {
 	steps []step
 	// at, left and value are where next stands.
@@ -43,7 +43,7 @@ func columnOf(n int, value func(i int) int64) column {
 func (c column) IsZero() bool { return len(c.steps) == 0 }
 
 // next is the number of row i; rows are asked for in order.
-func (c *column) next(bad *damage, i int) int64 {
+func (c *column) next(bad *decodeErr, i int) int64 {
 	if len(c.steps) == 0 {
 		return 0
 	}
@@ -125,10 +125,10 @@ func (c *column) UnmarshalJSON(b []byte) error {
 
 var errDamaged = errors.New("a packed column is damaged")
 
-// damage notes that packed data does not fit together.
-type damage struct{ found bool }
+// decodeErr notes that packed data does not fit together.
+type decodeErr struct{ found bool }
 
-func (d *damage) err() error {
+func (d *decodeErr) err() error {
 	if d.found {
 		return errDamaged
 	}
@@ -136,7 +136,7 @@ func (d *damage) err() error {
 }
 
 // text is the text with a number; 0 is the empty one.
-func (d *damage) text(list []string, n int64) string {
+func (d *decodeErr) text(list []string, n int64) string {
 	if n == 0 {
 		return ""
 	}
@@ -147,13 +147,13 @@ func (d *damage) text(list []string, n int64) string {
 	return list[n-1]
 }
 
-// texts numbers distinct texts from 1; the empty one is 0.
-type texts struct {
+// stringTable numbers distinct texts from 1; the empty one is 0.
+type stringTable struct {
 	list []string
 	at   map[string]int64
 }
 
-func (t *texts) number(s string) int64 {
+func (t *stringTable) number(s string) int64 {
 	if s == "" {
 		return 0
 	}

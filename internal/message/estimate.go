@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Estimate foretells what a batch will take.
+// Estimate says what a batch will take.
 type Estimate struct {
 	// Messages are those that may go out, rejected ones left out.
 	Messages int `json:"messages"`
@@ -19,8 +19,8 @@ type Estimate struct {
 	// they would cost. Retries are not among them.
 	Actions int     `json:"actions"`
 	Dollars float64 `json:"dollars"`
-	// EndsAt is when the last message has had its turn, as far as due times and the
-	// accounts' rates tell; nil when there is none.
+	// EndsAt is when the last message leaves, as far as due times and the accounts'
+	// rates tell; nil when there is no message.
 	EndsAt *time.Time `json:"endsAt"`
 	// Expiring is about how many messages expire before their turn.
 	Expiring int `json:"expiring"`
@@ -32,7 +32,7 @@ type Estimator struct {
 	rates  map[string]float64
 	price  float64
 	now    int64
-	queues map[string]*turns
+	queues map[string]*arrivals
 	n      int
 }
 
@@ -40,7 +40,7 @@ type Estimator struct {
 // messages a second by account; one that is not there, or has 0, has no limit.
 // pricePerMillion is what a million actions cost, in dollars.
 func NewEstimator(rates map[string]float64, pricePerMillion float64, now time.Time) *Estimator {
-	return &Estimator{rates: rates, price: pricePerMillion, now: now.UnixMilli(), queues: map[string]*turns{}}
+	return &Estimator{rates: rates, price: pricePerMillion, now: now.UnixMilli(), queues: map[string]*arrivals{}}
 }
 
 // Add takes in a message that is not rejected: the account of its first hop, its
@@ -48,7 +48,7 @@ func NewEstimator(rates map[string]float64, pricePerMillion float64, now time.Ti
 func (e *Estimator) Add(account string, due, expires int64) {
 	q := e.queues[account]
 	if q == nil {
-		q = &turns{width: firstWidth, waiting: map[turn]int{}}
+		q = &arrivals{width: firstWidth, waiting: map[bucket]int{}}
 		e.queues[account] = q
 	}
 	due = max(due, e.now)
@@ -56,7 +56,7 @@ func (e *Estimator) Add(account string, due, expires int64) {
 	e.n++
 }
 
-// Estimate foretells the batch of the messages that were added. segments is 0 for
+// Estimate estimates the batch of the messages that were added. segments is 0 for
 // one that runs without the store; dispatch is "message", also when empty, or "group".
 func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
 	out := Estimate{Messages: e.n, Segments: segments, Actions: smallActions + e.n}
@@ -75,7 +75,7 @@ func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
 	}
 	end := int64(0)
 	for _, account := range slices.Sorted(maps.Keys(e.queues)) {
-		last, expiring := e.queues[account].run(e.rates[account])
+		last, expiring := e.queues[account].simulate(e.rates[account])
 		end = max(end, last)
 		out.Expiring += expiring
 	}
@@ -102,8 +102,9 @@ const (
 	beatMessages = 100
 )
 
-// groupActions are those of the groups, and their heartbeats, that send n messages
-// of one account, spread over segments; a group has at most size messages.
+// groupActions counts the actions of groups that send n messages of one account,
+// heartbeats included. The messages are spread over segments, and a group has at most
+// size of them.
 func groupActions(n, segments, size int) int {
 	each := (n + segments - 1) / segments
 	size = max(min(size, each), 1)
@@ -115,14 +116,14 @@ func groupActions(n, segments, size int) int {
 const (
 	// LargestGroup is how many messages one group has at most.
 	LargestGroup = 1000
-	// groupSpan is how long a group may take at the account's rate. Of several workers
-	// each takes as many times longer as there are; the shorter, the more evenly are
-	// groups spread, and the sooner a small batch has its turn behind a large one.
+	// groupSpan is how long a group may take at the account's rate; with several
+	// workers it takes as many times longer. A short span spreads groups more evenly
+	// and lets a small batch start sooner behind a large one.
 	groupSpan = 500 * time.Millisecond
 )
 
-// GroupSize is how many messages a group of an account has at most that may send so
-// many messages a second; 0 is no limit.
+// GroupSize is the most messages in one group of an account that may send rate messages
+// a second; 0 is no limit.
 func GroupSize(rate float64) int {
 	if rate <= 0 {
 		return LargestGroup
@@ -133,34 +134,34 @@ func GroupSize(rate float64) int {
 // Bounds of what an Estimator holds for an account.
 const (
 	firstWidth = int64(1000) // ms
-	maxTurns   = 4096
+	maxBuckets = 4096
 	// maxTTLs is from how many validities on they are rounded, to keptBits bits.
 	maxTTLs  = 64
 	keptBits = 6
 )
 
-// turns are the messages of one account by due time and validity. Due times count
+// arrivals counts the messages of one account by due time and validity. Due times are
 // in ms from the batch's beginning, in steps of width, which grows as needed.
-type turns struct {
+type arrivals struct {
 	width   int64
 	rough   bool // validities are rounded
-	waiting map[turn]int
+	waiting map[bucket]int
 	n       int
 	last    int64
 }
 
-type turn struct{ step, ttl int64 }
+type bucket struct{ step, ttl int64 }
 
-func (q *turns) add(due, ttl int64) {
+func (q *arrivals) add(due, ttl int64) {
 	q.last = max(q.last, due)
 	q.n++
-	q.waiting[turn{due / q.width, q.round(ttl)}]++
-	for len(q.waiting) > maxTurns {
+	q.waiting[bucket{due / q.width, q.round(ttl)}]++
+	for len(q.waiting) > maxBuckets {
 		q.coarsen()
 	}
 }
 
-func (q *turns) round(ttl int64) int64 {
+func (q *arrivals) round(ttl int64) int64 {
 	if !q.rough || ttl <= 0 {
 		return max(ttl, 0)
 	}
@@ -170,7 +171,7 @@ func (q *turns) round(ttl int64) int64 {
 
 // coarsen halves how finely due times are told apart, or rounds validities when
 // there are many.
-func (q *turns) coarsen() {
+func (q *arrivals) coarsen() {
 	ttls := map[int64]bool{}
 	for t := range q.waiting {
 		ttls[t.ttl] = true
@@ -183,17 +184,17 @@ func (q *turns) coarsen() {
 	}
 	q.width *= by
 	old := q.waiting
-	q.waiting = make(map[turn]int, len(old))
+	q.waiting = make(map[bucket]int, len(old))
 	for t, n := range old {
-		q.waiting[turn{t.step / by, q.round(t.ttl)}] += n
+		q.waiting[bucket{t.step / by, q.round(t.ttl)}] += n
 	}
 }
 
-// run lets the messages have their turns in the order of their due times. It
-// returns when the last has had it, in ms from the beginning, and how many expire
-// before. Messages that are due in the same step take turns evenly.
-func (q *turns) run(rate float64) (end int64, expiring int) {
-	order := slices.SortedFunc(maps.Keys(q.waiting), func(a, b turn) int {
+// simulate sends the messages in the order of their due times at the given rate. It
+// returns when the last one leaves, in ms from the beginning, and how many expire
+// before they can. Messages due in the same step share the rate evenly.
+func (q *arrivals) simulate(rate float64) (end int64, expiring int) {
+	order := slices.SortedFunc(maps.Keys(q.waiting), func(a, b bucket) int {
 		return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.ttl, b.ttl))
 	})
 	free, last := 0.0, float64(q.last)
@@ -224,8 +225,8 @@ func (q *turns) run(rate float64) (end int64, expiring int) {
 	return int64(math.Ceil(max(free, last))), expiring
 }
 
-// expired is how many of n messages, whose turns are spread evenly over the time
-// from start on, have a validity that ends before.
+// expired returns how many of n messages expire before they are sent, when sending them
+// takes the given time from start and is spread evenly over it.
 func expired(n int, start, took, expires float64) int {
 	switch {
 	case expires <= start:

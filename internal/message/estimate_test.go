@@ -15,7 +15,7 @@ var began = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 func in(d time.Duration) int64 { return began.Add(d).UnixMilli() }
 
-// estimated foretells what add puts in, over an account of ten messages a second
+// estimated estimates what add puts in, over an account of ten messages a second
 // and one without a limit.
 func estimated(add func(e *message.Estimator)) message.Estimate {
 	e := message.NewEstimator(map[string]float64{"ten": 10}, 50, began)

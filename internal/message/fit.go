@@ -1,6 +1,10 @@
 package message
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
 
 // maxPayload is what a payload of ours may have, in bytes of JSON. The server
 // refuses more than 2 MiB, and a workflow that cannot hand on or return its state
@@ -22,28 +26,30 @@ const shortDetail = 40
 // states, times and ids never are.
 func FitRecords(records []Record, used int) ([]Record, Trails) {
 	out := make([]Record, len(records))
-	trails := make(Trails, len(records))
 	details := make([]*string, len(records))
 	for i := range records {
-		out[i], trails[i] = records[i], records[i].Trail
+		out[i] = records[i]
 		details[i] = &out[i].Detail
 		used += recordSize + jsonSize(out[i].Code) + jsonSize(out[i].ProviderID)
-		if k := out[i].Kept; k != nil {
+		if k := out[i].Early; k != nil {
 			used += entrySize + jsonSize(k.Code) + jsonSize(k.ProviderID) + jsonSize(k.Detail)
 		}
 	}
-	return out, fit(used, details, trails)
+	return out, fit(used, details, TrailsOf(records))
 }
 
-// FitRows does for a result's rows what FitRecords does for records. It changes
-// the rows.
-func FitRows(rows Rows, trails Trails) Trails {
+// FitRows does for a result's rows what FitRecords does for records, beside the status,
+// which has the caller's metadata. It changes the rows.
+func FitRows(st *Status, rows Rows, trails Trails) Trails {
 	used := 0
+	if raw, err := json.Marshal(st); err == nil { // else the result has no JSON either
+		used = len(raw)
+	}
 	details := make([]*string, len(rows))
 	for i := range rows {
 		r := &rows[i]
 		details[i] = &r.Detail
-		used += rowSize + jsonSize(r.To) + jsonSize(r.Channel) + jsonSize(r.Account) + jsonSize(r.ProviderID) + jsonSize(r.Code)
+		used += rowSize + jsonSize(r.To) + jsonSize(r.Given) + jsonSize(r.Channel) + jsonSize(r.Account) + jsonSize(r.ProviderID) + jsonSize(r.Code)
 		if r.Reference != nil {
 			used += jsonSize(*r.Reference)
 		}
@@ -141,4 +147,31 @@ func jsonSize(s string) int {
 		i += size
 	}
 	return n
+}
+
+// ClipObject returns the leading members of a JSON object that fit into room
+// bytes; nil when there are none or raw is no object.
+func ClipObject(raw json.RawMessage, room int) json.RawMessage {
+	// Marshalling escapes as the data converter will, so that sizes agree.
+	plain, _ := json.Marshal(raw)
+	dec := json.NewDecoder(bytes.NewReader(plain))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return nil
+	}
+	end := 0
+	for dec.More() {
+		var value json.RawMessage
+		if _, err := dec.Token(); err != nil || dec.Decode(&value) != nil {
+			return nil
+		}
+		next := int(dec.InputOffset())
+		if next+1 > room {
+			break
+		}
+		end = next
+	}
+	if end == 0 {
+		return nil
+	}
+	return append(plain[:end], '}')
 }

@@ -50,8 +50,12 @@ func TestTheWorstStateAndResultOfAThousandMessagesFitIntoOnePayload(t *testing.T
 	require.NotEmpty(t, cut[0])
 	require.Len(t, records[0].Detail, message.MaxDetail, "the records themselves stay as they are")
 
-	cut = message.FitRows(rows, trails)
-	result, err := json.Marshal(message.Result{Rows: rows, Trails: cut})
+	for i := range rows { // what is left of the input's size is the batch's metadata
+		rows[i].To = strings.Repeat("t", input/2000-300)
+	}
+	st := message.Status{Metadata: json.RawMessage(`"` + strings.Repeat("m", input/2) + `"`)}
+	cut = message.FitRows(&st, rows, trails)
+	result, err := json.Marshal(message.Result{Status: st, Rows: rows, Trails: cut})
 	require.NoError(t, err)
 	require.Less(t, len(result), payloadLimit-100_000)
 	require.Equal(t, trails[0][len(trails[0])-1].At, cut[0][len(cut[0])-1].At, "the end of a trail is kept")
@@ -69,6 +73,6 @@ func TestOrdinaryTrailsAreKeptWhole(t *testing.T) {
 	kept, trails := message.FitRecords(records, 300_000)
 	require.Equal(t, "slow down", kept[7].Detail)
 	require.Len(t, trails[7], 20)
-	trails = message.FitRows(make(message.Rows, 1000), trails)
+	trails = message.FitRows(new(message.Status), make(message.Rows, 1000), trails)
 	require.Len(t, trails[7], 20)
 }

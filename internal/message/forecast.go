@@ -63,3 +63,22 @@ func (s *Status) observed() float64 {
 	done := c[Sent] + c[Delivered] + c[Undelivered] + c[Failed] + c[Unknown]
 	return math.Round(float64(done)/ran.Seconds()*100) / 100
 }
+
+// RateLimit is how many messages a second the first accounts of a batch's ways may send
+// together, given the rates of accounts; 0 is no limit.
+func (b *Batch) RateLimit(rates map[string]float64) float64 {
+	sum := 0.0
+	counted := map[string]bool{}
+	for _, way := range b.Hops {
+		if len(way) == 0 || counted[way[0].Account] {
+			continue
+		}
+		rate := rates[way[0].Account]
+		if rate <= 0 {
+			return 0
+		}
+		counted[way[0].Account] = true
+		sum += rate
+	}
+	return sum
+}

@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/oklog/ulid/v2"
 )
 
 const (
@@ -100,4 +102,24 @@ func ParseID(id string) (Key, int, bool) {
 	binary.BigEndian.PutUint32(k[8:12], uint32(lo>>32))
 	k[12] = byte(lo>>24) & 0xc0
 	return k, int(lo >> 6 & MaxIndex), true
+}
+
+// NewBatchID makes up the id of a batch in the form in which the dialect's own provider does: a
+// ULID for sinch, a UUID for all others.
+func NewBatchID(dialect string, now time.Time) string {
+	if dialect == "sinch" {
+		return ulid.MustNew(ulid.Timestamp(now), ulid.DefaultEntropy()).String()
+	}
+	return uuid.NewString()
+}
+
+// BatchIDFrom shapes the first 128 bits of a digest as an id of the same form.
+func BatchIDFrom(dialect string, sum [sha256.Size]byte) string {
+	if dialect == "sinch" {
+		return ulid.ULID(sum[:16]).String()
+	}
+	u := uuid.UUID(sum[:16])
+	u[6] = u[6]&0x0f | 0x80
+	u[8] = u[8]&0x3f | 0x80
+	return u.String()
 }

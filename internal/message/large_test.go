@@ -15,14 +15,13 @@ func TestLinesAndLedgersComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, 2, 7, 1000} {
-		lines := make(message.Lines, n)
-		ledger := message.Ledger{V: 1, Records: make([]message.Record, n), Spots: make([]message.Spot, n)}
+		lines := make(message.MessageMetas, n)
+		ledger := message.Ledger{V: 1, Records: make([]message.Record, n)}
 		for i := range n {
-			lines[i] = message.Line{
-				Spot: message.Spot{Segment: 1 + i/300, Pos: i % 300}, Index: rnd.IntN(1 << 20), Due: rnd.Int64N(1 << 41), TTL: rnd.Int64N(1 << 30),
+			lines[i] = message.MessageMeta{
+				Index: rnd.IntN(1 << 20), Due: rnd.Int64N(1 << 41), TTL: rnd.Int64N(1 << 30),
 				Route: rnd.IntN(3) - 1, Code: []string{"", "required"}[rnd.IntN(2)], Detail: []string{"", "x", "y"}[rnd.IntN(3)],
 			}
-			ledger.Spots[i] = lines[i].Spot
 			r := &ledger.Records[i]
 			*r = message.Record{
 				State: message.State(rnd.IntN(12)), Hop: rnd.IntN(2), Attempts: rnd.IntN(5), HopAttempts: rnd.IntN(3), Asked: rnd.IntN(2),
@@ -34,7 +33,7 @@ func TestLinesAndLedgersComeBackAsTheyWere(t *testing.T) {
 				r.Trail = []message.Entry{{At: 5, Attempt: 1, Event: message.EventSent}}
 			}
 		}
-		var gotLines message.Lines
+		var gotLines message.MessageMetas
 		again(t, lines, &gotLines)
 		require.Equal(t, lines, gotLines)
 		var got message.Ledger
@@ -80,7 +79,7 @@ func TestDamagedPacksAreErrors(t *testing.T) {
 	for _, bad := range []string{
 		`{"n":2,"i":[1]}`, `{"n":1,"i":[[1,0]]}`, `{"n":1,"k":[3]}`, `{"n":-1}`, `{"n":1,"i":[[1,2,3]]}`, `{"n":1,"i":["x"]}`, `{"n":99999999999}`,
 	} {
-		require.Error(t, json.Unmarshal([]byte(bad), new(message.Lines)), bad)
+		require.Error(t, json.Unmarshal([]byte(bad), new(message.MessageMetas)), bad)
 	}
 	for _, bad := range []string{`{"n":1,"whole":true,"s":[77]}`, `{"n":1,"p":[]}`, `{"n":2,"p":["a"]}`, `{"n":1,"s":[[1,2]],"x":[1.5]}`} {
 		require.Error(t, json.Unmarshal([]byte(bad), new(message.Ledger)), bad)

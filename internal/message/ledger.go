@@ -2,17 +2,13 @@ package message
 
 import (
 	"encoding/json"
-	"fmt"
 )
 
 // Ledger is what is known of the messages of one segment, by position, as its
 // workflow hands it on, keeps it in the store and takes it over again. Records
 // hold their trails.
 type Ledger struct {
-	V int
-	// Spots say where the messages lie; nil means that they are a whole segment, in
-	// its order.
-	Spots   []Spot
+	V       int
 	Records []Record
 }
 
@@ -20,53 +16,55 @@ type packedLedger struct {
 	V int `json:"v"`
 	N int `json:"n"`
 
-	Segment column `json:"sg,omitzero"`
-	Pos     column `json:"ps,omitzero"`
-	Whole   bool   `json:"whole,omitempty"`
-
-	State       column       `json:"s,omitzero"`
-	Hop         column       `json:"h,omitzero"`
-	Attempts    column       `json:"a,omitzero"`
-	HopAttempts column       `json:"ha,omitzero"`
-	Asked       column       `json:"q,omitzero"`
-	Next        column       `json:"nx,omitzero"`
-	Due         column       `json:"d,omitzero"`
-	Validity    column       `json:"x,omitzero"`
-	Began       column       `json:"b,omitzero"`
-	Doubt       column       `json:"u,omitzero"`
-	Stop        column       `json:"c,omitzero"`
-	Sent        column       `json:"t,omitzero"`
-	Finished    column       `json:"f,omitzero"`
-	Rev         column       `json:"r,omitzero"`
-	Await       column       `json:"w,omitzero"`
-	Code        column       `json:"k,omitzero"`
-	Detail      column       `json:"e,omitzero"`
-	Provider    []string     `json:"p,omitempty"`
-	Kept        []packedKept `json:"o,omitempty"`
-	Texts       []string     `json:"texts,omitempty"`
-	Trails      Trails       `json:"trails,omitempty"`
+	State       column        `json:"s,omitzero"`
+	Hop         column        `json:"h,omitzero"`
+	Attempts    column        `json:"a,omitzero"`
+	HopAttempts column        `json:"ha,omitzero"`
+	Asked       column        `json:"q,omitzero"`
+	Next        column        `json:"nx,omitzero"`
+	Due         column        `json:"d,omitzero"`
+	Validity    column        `json:"x,omitzero"`
+	Began       column        `json:"b,omitzero"`
+	Doubt       column        `json:"u,omitzero"`
+	Stop        column        `json:"c,omitzero"`
+	Sent        column        `json:"t,omitzero"`
+	Finished    column        `json:"f,omitzero"`
+	Rev         column        `json:"r,omitzero"`
+	Await       column        `json:"w,omitzero"`
+	Code        column        `json:"k,omitzero"`
+	Detail      column        `json:"e,omitzero"`
+	Provider    []string      `json:"p,omitempty"`
+	Kept        []packedEarly `json:"o,omitempty"`
+	Texts       []string      `json:"texts,omitempty"`
+	Trails      Trails        `json:"trails,omitempty"`
 }
 
-// packedKept is a kept report and its message's position.
-type packedKept struct {
+// packedEarly is a kept report and its message's position.
+type packedEarly struct {
 	I int `json:"i"`
-	*Kept
+	*EarlyReport
 }
+
+// maxLedger is what a ledger has at most as JSON, in bytes: a payload of Temporal's
+// holds 2 MiB.
+const maxLedger = 1900 << 10
 
 // MarshalJSON packs the ledger. Details and the middles of trails are left out
-// where it would become larger than MaxLarge.
+// where it would become larger than MaxLarge, and the texts of early reports where
+// provider ids alone make it larger than a payload of Temporal's. A thousand
+// messages always fit.
 func (l Ledger) MarshalJSON() ([]byte, error) {
-	b, err := l.pack(l.trails())
+	b, err := l.pack(TrailsOf(l.Records))
 	if err != nil || len(b) <= MaxLarge {
 		return b, err
 	}
-	t := l.trails()
+	t := TrailsOf(l.Records)
 	b, err = l.pack(nil)
 	if err != nil {
 		return nil, err
 	}
 	if len(b) > MaxLarge {
-		short := Ledger{V: l.V, Spots: l.Spots, Records: append([]Record(nil), l.Records...)}
+		short := Ledger{V: l.V, Records: append([]Record(nil), l.Records...)}
 		for i := range short.Records {
 			short.Records[i].Detail = Clip(short.Records[i].Detail, shortDetail)
 		}
@@ -75,23 +73,26 @@ func (l Ledger) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 	}
+	if len(b) > maxLedger {
+		l.dropEarlyTexts()
+		return l.pack(nil)
+	}
 	return l.pack(t.within(max(MaxLarge-len(b), 0)))
 }
 
-func (l *Ledger) trails() Trails {
-	t := make(Trails, len(l.Records))
+// dropEarlyTexts leaves of early reports what decides about their messages. The
+// records are the ledger's own; their reports may not be.
+func (l *Ledger) dropEarlyTexts() {
 	for i := range l.Records {
-		t[i] = l.Records[i].Trail
+		if k := l.Records[i].Early; k != nil {
+			l.Records[i].Early = &EarlyReport{State: k.State, Hop: k.Hop, At: k.At}
+		}
 	}
-	return t
 }
 
 func (l *Ledger) pack(trails Trails) ([]byte, error) {
 	n, r := len(l.Records), l.Records
-	if l.Spots != nil && len(l.Spots) != n {
-		return nil, fmt.Errorf("a ledger has %d spots for %d records", len(l.Spots), n)
-	}
-	var t texts
+	var t stringTable
 	col := func(value func(r *Record) int64) column {
 		return columnOf(n, func(i int) int64 { return value(&r[i]) })
 	}
@@ -102,7 +103,7 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		return 0
 	}
 	p := packedLedger{
-		V: l.V, N: n, Whole: l.Spots == nil, Trails: trails,
+		V: l.V, N: n, Trails: trails,
 		State:       col(func(r *Record) int64 { return int64(r.State) }),
 		Hop:         col(func(r *Record) int64 { return int64(r.Hop) }),
 		Attempts:    col(func(r *Record) int64 { return int64(r.Attempts) }),
@@ -121,10 +122,6 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		Code:        col(func(r *Record) int64 { return t.number(r.Code) }),
 		Detail:      col(func(r *Record) int64 { return t.number(r.Detail) }),
 	}
-	if l.Spots != nil {
-		p.Segment = columnOf(n, func(i int) int64 { return int64(l.Spots[i].Segment) })
-		p.Pos = columnOf(n, func(i int) int64 { return int64(l.Spots[i].Pos) })
-	}
 	for i := range r {
 		if r[i].ProviderID != "" && p.Provider == nil {
 			p.Provider = make([]string, n)
@@ -132,8 +129,8 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		if p.Provider != nil {
 			p.Provider[i] = r[i].ProviderID
 		}
-		if r[i].Kept != nil {
-			p.Kept = append(p.Kept, packedKept{i, r[i].Kept})
+		if r[i].Early != nil {
+			p.Kept = append(p.Kept, packedEarly{i, r[i].Early})
 		}
 	}
 	p.Texts = t.list
@@ -150,15 +147,9 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		return errDamaged
 	}
 	*l = Ledger{V: p.V, Records: make([]Record, p.N)}
-	if !p.Whole {
-		l.Spots = make([]Spot, p.N)
-	}
-	var bad damage
+	var bad decodeErr
 	for i := range l.Records {
 		r := &l.Records[i]
-		if l.Spots != nil {
-			l.Spots[i] = Spot{Segment: int(p.Segment.next(&bad, i)), Pos: int(p.Pos.next(&bad, i))}
-		}
 		state := p.State.next(&bad, i)
 		if !within(state, int(numStates)) {
 			return errDamaged
@@ -180,10 +171,10 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		}
 	}
 	for _, k := range p.Kept {
-		if !within(int64(k.I), p.N) || k.Kept == nil {
+		if !within(int64(k.I), p.N) || k.EarlyReport == nil {
 			return errDamaged
 		}
-		l.Records[k.I].Kept = k.Kept
+		l.Records[k.I].Early = k.EarlyReport
 	}
 	return bad.err()
 }

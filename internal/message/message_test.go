@@ -136,7 +136,7 @@ func TestRowsComeBackFromAResultAsTheyWere(t *testing.T) {
 	key, ref := message.KeyOf("batch-b"), "r"
 	rows := message.Rows{
 		{Index: 0, ID: key.MessageID(0), To: "a", State: message.Sent, DueAt: message.At(5), ExpiresAt: message.At(9), SentAt: message.At(6), FinishedAt: message.At(7), Attempts: 1, Rev: 3, ProviderID: "p", Reference: &ref},
-		{Index: 1, ID: key.MessageID(1), To: "b", Channel: "SMS", Account: "x", State: message.Rejected, DueAt: message.At(5), ExpiresAt: message.At(5), FinishedAt: message.At(1), Code: "format", Detail: "bad", Rev: 4},
+		{Index: 1, ID: key.MessageID(1), To: "+15550001001", Given: "+1 (555) 000-1001", Channel: "SMS", Account: "x", State: message.Rejected, DueAt: message.At(5), ExpiresAt: message.At(5), FinishedAt: message.At(1), Code: "format", Detail: "bad", Rev: 4},
 	}
 	b, err := json.Marshal(message.Result{V: 1, Rows: rows})
 	require.NoError(t, err)
@@ -195,11 +195,11 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 				require.Equal(t, message.CodeUnroutable, b.Messages[0].Problems[0].Code)
 				require.Equal(t, "to[0]", b.Messages[0].Problems[0].Path)
 				require.Contains(t, b.Messages[0].Problems[0].Detail, c.problem)
-				require.Nil(t, b.Way(0))
+				require.Nil(t, b.HopsOf(&b.Messages[0]))
 				return
 			}
 			require.Empty(t, b.Messages[0].Problems)
-			require.Equal(t, c.want, b.Way(0))
+			require.Equal(t, c.want, b.HopsOf(&b.Messages[0]))
 			if c.account == "" {
 				require.Equal(t, c.want[0].Account, router.First(c.dialect, c.channels))
 			}
@@ -213,6 +213,20 @@ func TestHopsFollowTheFirstRouteOfEachChannel(t *testing.T) {
 	require.Equal(t, message.CodeUnroutable, b.Messages[0].Problems[0].Code)
 }
 
+func TestARowShowsANumberInItsNormalFormAndAsItWasGiven(t *testing.T) {
+	t.Parallel()
+	b := message.Batch{Messages: []message.Message{{To: "(555) 000-1001", Phone: "+15550001001"}, {To: "ann"}}}
+	row := b.RowOf(message.KeyOf("batch-b"), 0, &b.Messages[0], &message.Record{})
+	require.Equal(t, "+15550001001", row.To)
+	require.Equal(t, "(555) 000-1001", row.Given)
+	require.Equal(t, "(555) 000-1001", row.Written())
+	columns := row.Columns()
+	require.Len(t, columns, len(message.RowColumns()))
+	require.Equal(t, "(555) 000-1001", columns[len(columns)-1])
+	row = b.RowOf(message.KeyOf("batch-b"), 1, &b.Messages[1], &message.Record{})
+	require.Equal(t, []string{"ann", "", "ann"}, []string{row.To, row.Given, row.Written()})
+}
+
 func TestTwinsAreMessagesThatNothingButTheirIDTellsApart(t *testing.T) {
 	t.Parallel()
 	b := &message.Batch{Account: "a", Messages: []message.Message{
@@ -220,9 +234,13 @@ func TestTwinsAreMessagesThatNothingButTheirIDTellsApart(t *testing.T) {
 		{To: "x", Body: []byte(`{"text":"2","n":[1]}`)},
 		{To: "x", Body: []byte(`{"n":[1], "text":"\u0031 "}`)},
 		{To: "y", Body: []byte(`{"text":"1"}`)},
+		{To: "(555) 1", Phone: "+1555", Body: []byte(`{"to":"(555) 1","text":"1"}`)},
+		{To: "+1555", Body: []byte(`{"to":"+1555","text":"1"}`)},
 	}}
 	message.Router{Accounts: map[string]message.Policy{"a": {}}}.Accept(b, func(int) string { return "" })
-	require.Equal(t, []bool{true, false, true, false}, []bool{b.Messages[0].Twin, b.Messages[1].Twin, b.Messages[2].Twin, b.Messages[3].Twin})
+	for i, duplicate := range []bool{true, false, true, false, true, true} {
+		require.Equal(t, duplicate, b.Messages[i].Duplicate, i)
+	}
 }
 
 func TestValidityCountsFromTheDueTimeAndIsCapped(t *testing.T) {
@@ -233,24 +251,24 @@ func TestValidityCountsFromTheDueTimeAndIsCapped(t *testing.T) {
 		Policies: map[string]message.Policy{"plain": {}, "codes": {TwoFactor: true}},
 		Messages: []message.Message{{}, {Route: 1}, {TTL: 1000, Due: 5}, {TTL: 315_576_000_000_000}},
 	}
-	require.Equal(t, now.UnixMilli(), b.DueAt(0))
-	require.Equal(t, message.DefaultTTL.Milliseconds(), b.Validity(0))
-	require.Equal(t, message.TwoFactorTTL.Milliseconds(), b.Validity(1))
-	require.EqualValues(t, 1000, b.Validity(2))
-	require.EqualValues(t, 5, b.DueAt(2))
-	require.Equal(t, message.MaxTTL.Milliseconds(), b.Validity(3))
+	require.Equal(t, now.UnixMilli(), b.DueAt(&b.Messages[0]))
+	require.Equal(t, message.DefaultTTL.Milliseconds(), b.Validity(&b.Messages[0]))
+	require.Equal(t, message.TwoFactorTTL.Milliseconds(), b.Validity(&b.Messages[1]))
+	require.EqualValues(t, 1000, b.Validity(&b.Messages[2]))
+	require.EqualValues(t, 5, b.DueAt(&b.Messages[2]))
+	require.Equal(t, message.MaxTTL.Milliseconds(), b.Validity(&b.Messages[3]))
 	b.SendAfter, b.TTL = 77, 88
-	require.EqualValues(t, 77, b.DueAt(0))
-	require.EqualValues(t, 88, b.Validity(1))
+	require.EqualValues(t, 77, b.DueAt(&b.Messages[0]))
+	require.EqualValues(t, 88, b.Validity(&b.Messages[1]))
 }
 
-// Two bodies that say the same are twins however they are written, and the short
+// Two bodies that say the same are duplicates however they are written, and the short
 // way for plain ones agrees with the long one.
 func TestTwinsSayTheSame(t *testing.T) {
 	t.Parallel()
 	hash := func(body string) uint64 {
 		m := message.Message{To: "+1", Body: json.RawMessage(body)}
-		return m.TwinHash()
+		return m.ContentHash()
 	}
 	for _, same := range [][]string{
 		{`{"text":"Hi <b> & \u003e"}`, `{"text":"Hi \u003cb> & >"}`, `{ "text" : "Hi <b> & > " }`},

@@ -12,7 +12,7 @@ const (
 )
 
 // Pages cuts pages from a batch of total messages. at tells the state and the
-// rev of a message, row shows it; row is called for the messages of the page
+// rev of a message, row shows it; row is called for messages of those states
 // only. It fails when the query names no known state or has a cursor that no
 // page gave.
 func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int) Row) (Page, error) {
@@ -25,13 +25,9 @@ func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int
 		}
 		from = n
 	}
-	var want State
-	if q.State != "" {
-		s, err := ParseState(q.State)
-		if err != nil {
-			return page, err
-		}
-		want = s
+	want, err := ParseStates(q.State)
+	if err != nil {
+		return page, err
 	}
 	limit := q.Limit
 	if limit <= 0 {
@@ -40,14 +36,18 @@ func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int
 	limit = min(limit, MaxPage)
 	for i := from; i < total; i++ {
 		state, rev := at(i)
-		if q.State != "" && state != want || rev <= q.Since {
+		if !want.Has(state) || rev <= q.Since {
+			continue
+		}
+		shown := row(i)
+		if q.Code != "" && shown.Code != q.Code {
 			continue
 		}
 		if len(page.Messages) == limit {
 			page.Next = strconv.Itoa(i)
 			break
 		}
-		page.Messages = append(page.Messages, row(i))
+		page.Messages = append(page.Messages, shown)
 	}
 	return page, nil
 }

@@ -21,6 +21,16 @@ const (
 	CodeHorizon      = "horizon"
 	CodeParameter    = "parameter"
 	CodeUnroutable   = "unroutable"
+	// CodeRecipient: the recipient cannot be an address of the kind that the accounts
+	// of its message need.
+	CodeRecipient = "recipient"
+	// CodeExcluded is that of a message which the caller asked to leave out.
+	CodeExcluded = "excluded"
+	// CodeDuplicate is that of a message which repeats an earlier one, and of the
+	// warning that there are such.
+	CodeDuplicate = "duplicate"
+	// CodeUnused is that of a warning: something was given that nothing uses.
+	CodeUnused = "unused"
 )
 
 // WholeBatch is the Index of a problem that concerns the request and not one of
@@ -80,4 +90,12 @@ func (p Problems) Error() string {
 		lines[i] = q.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// AtLine is what a problem of the message begins with: its line, where it has one.
+func (m *Message) AtLine() string {
+	if m.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", m.Line)
 }

@@ -37,8 +37,8 @@ type Record struct {
 	// Await is until when a report is awaited of a message that a provider has taken;
 	// its state is then Sending.
 	Await int64 `json:"w,omitempty"`
-	// Kept is a report that came before it was known what had become of the attempt.
-	Kept *Kept `json:"o,omitempty"`
+	// Early is a report that came before it was known what had become of the attempt.
+	Early *EarlyReport `json:"o,omitempty"`
 	// Rev is the batch's change counter at the last change.
 	Rev int64 `json:"r"`
 	// Trail is the story of its attempts; Trails stores it apart.
@@ -134,6 +134,15 @@ func Clip(s string, n int) string {
 // payload.
 type Trails [][]Entry
 
+// TrailsOf are those of records.
+func TrailsOf(records []Record) Trails {
+	t := make(Trails, len(records))
+	for i := range records {
+		t[i] = records[i].Trail
+	}
+	return t
+}
+
 type packedTrails struct {
 	Texts   []string    `json:"texts"`
 	Entries [][][]int64 `json:"entries"`
@@ -199,4 +208,16 @@ func eventNumber(e Event) int64 {
 		}
 	}
 	return 0
+}
+
+// Size is about how many bytes the record takes in a ledger's JSON, generously.
+func (r *Record) Size() int {
+	n := recordSize + jsonSize(r.Code) + jsonSize(r.Detail) + jsonSize(r.ProviderID)
+	if k := r.Early; k != nil {
+		n += entrySize + jsonSize(k.Code) + jsonSize(k.ProviderID) + jsonSize(k.Detail)
+	}
+	for _, e := range r.Trail {
+		n += entrySize + jsonSize(e.Code) + jsonSize(e.Detail)
+	}
+	return n
 }

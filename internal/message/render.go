@@ -16,7 +16,12 @@ type Outgoing struct {
 	Dialect string
 	Index   int
 	// To, Reference and Metadata are the caller's.
-	To        string
+	To string
+	// Phone is To as a phone number in E.164, where that was found when the message was
+	// accepted and differs; empty is To. Region is where the numbers of the message that
+	// have no country code are written.
+	Phone     string
+	Region    string
 	Reference string
 	Metadata  json.RawMessage
 	// Channels is the hop's part of the channel order.
@@ -28,9 +33,9 @@ type Outgoing struct {
 	// Due and ExpiresAt bound when it may go out.
 	Due       time.Time
 	ExpiresAt time.Time
-	// Twin is true when another message of the batch has the same recipient and
+	// Duplicate is true when another message of the batch has the same recipient and
 	// content.
-	Twin bool
+	Duplicate bool
 }
 
 // Receipt is a provider's acceptance.
@@ -68,8 +73,8 @@ func (e *SizeError) Error() string {
 // Render lays the message's body over the template's and fills in the
 // parameters, in every string of the scope however deep; the text that it puts
 // in is not searched again, and keys are never touched. Whatever holds no
-// placeholder leaves as the same bytes, fields that nobody knows included. It
-// returns the content and its plain text, a *ParameterError for a ${name} without value, and a
+// placeholder leaves as the same bytes, fields that nobody knows included, without
+// the escapes that PlainJSON takes out. It returns the content and its plain text, a *ParameterError for a ${name} without value, and a
 // *SizeError where parameters make it too large.
 func (t *Template) Render(m *Message) (content json.RawMessage, text string, err error) {
 	top, err := overlay(t.Body, m.Body)
@@ -86,7 +91,7 @@ func (t *Template) Render(m *Message) (content json.RawMessage, text string, err
 			}
 		}
 	}
-	content = top.encode()
+	content = PlainJSON(top.encode())
 	for _, path := range t.TextPaths {
 		if text = textAt(content, path); text != "" {
 			break

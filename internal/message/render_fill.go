@@ -41,37 +41,43 @@ func (t *Template) filler(params map[string]string) fill {
 	}
 }
 
-// fillBraces replaces every ${name}, from left to right. A name is one or more
-// characters other than $, { and }; anything else that looks like a placeholder
-// is text.
+// fillBraces replaces every ${name}, from left to right.
 func fillBraces(s string, value func(name string) (string, bool)) (out, missing string) {
-	start := strings.Index(s, "${")
-	if start < 0 {
+	before, name, rest, found := cutPlaceholder(s)
+	if !found {
 		return s, ""
 	}
 	var b strings.Builder
-	for start >= 0 {
-		b.WriteString(s[:start])
-		s = s[start:]
-		end := strings.IndexAny(s[2:], "${}")
-		if end <= 0 || s[2+end] != '}' {
-			b.WriteString(s[:2])
-			s = s[2:]
-		} else {
-			v, ok := value(s[2 : 2+end])
-			if !ok {
-				return "", s[2 : 2+end]
-			}
-			if b.Len()+len(v) > MaxContent {
-				return "", tooLarge
-			}
-			b.WriteString(v)
-			s = s[2+end+1:]
+	for ; found; before, name, rest, found = cutPlaceholder(rest) {
+		b.WriteString(before)
+		v, ok := value(name)
+		if !ok {
+			return "", name
 		}
-		start = strings.Index(s, "${")
+		if b.Len()+len(v) > MaxContent {
+			return "", tooLarge
+		}
+		b.WriteString(v)
 	}
-	b.WriteString(s)
+	b.WriteString(before)
 	return b.String(), ""
+}
+
+// cutPlaceholder cuts a text around its first ${name}; without one, before is all of
+// it. A name is one or more characters other than $, { and }; anything else that looks
+// like a placeholder is text.
+func cutPlaceholder(s string) (before, name, rest string, found bool) {
+	for from := 0; ; {
+		start := strings.Index(s[from:], "${")
+		if start < 0 {
+			return s, "", "", false
+		}
+		from += start + len("${")
+		end := strings.IndexAny(s[from:], "${}")
+		if end > 0 && s[from+end] == '}' {
+			return s[:from-len("${")], s[from : from+end], s[from+end+1:], true
+		}
+	}
 }
 
 // bounded is a text that takes no more than there is room for.
@@ -123,23 +129,23 @@ func substitute(raw json.RawMessage, path string, f fill) (json.RawMessage, erro
 	}
 	w := rewriter{raw: raw, fill: f}
 	w.out.Grow(len(raw) + len(raw)/4)
-	if err := w.value(&place{key: path}); err != nil {
+	if err := w.value(&jsonPath{key: path}); err != nil {
 		return nil, err
 	}
 	w.out.Write(raw[w.i:])
 	return w.out.Bytes(), nil
 }
 
-// place is where in the content a value stands; it becomes text only when
+// jsonPath is where in the content a value stands; it becomes text only when
 // something is wrong there.
-type place struct {
-	in    *place
+type jsonPath struct {
+	in    *jsonPath
 	key   string
 	index int // in an array; then key is empty
 	item  bool
 }
 
-func (p *place) String() string {
+func (p *jsonPath) String() string {
 	switch {
 	case p.in == nil:
 		return p.key
@@ -166,7 +172,7 @@ func (w *rewriter) copyTo(i int) {
 
 func (w *rewriter) space() { w.copyTo(skipSpace(w.raw, w.i)) }
 
-func (w *rewriter) value(at *place) error {
+func (w *rewriter) value(at *jsonPath) error {
 	w.space()
 	switch w.raw[w.i] {
 	case '"':
@@ -178,10 +184,10 @@ func (w *rewriter) value(at *place) error {
 			w.copyTo(end)
 			w.space()
 			w.copyTo(w.i + 1) // the colon
-			return w.value(&place{in: at, key: key})
+			return w.value(&jsonPath{in: at, key: key})
 		})
 	case '[':
-		return w.elements(']', func(n int) error { return w.value(&place{in: at, index: n, item: true}) })
+		return w.elements(']', func(n int) error { return w.value(&jsonPath{in: at, index: n, item: true}) })
 	default:
 		w.copyTo(EndOfValue(w.raw, w.i))
 		return nil
@@ -206,7 +212,7 @@ func (w *rewriter) elements(closing byte, each func(n int) error) error {
 	return nil
 }
 
-func (w *rewriter) text(at *place) error {
+func (w *rewriter) text(at *jsonPath) error {
 	end := EndOfString(w.raw, w.i)
 	s := unquote(w.raw[w.i:end])
 	out, missing := w.fill(s)
@@ -220,12 +226,6 @@ func (w *rewriter) text(at *place) error {
 		return nil
 	}
 	w.i = end
-	// An encoder, since it can leave <, > and & as they are.
-	enc := json.NewEncoder(&w.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
-		return err
-	}
-	w.out.Truncate(w.out.Len() - 1) // its newline
+	w.out.Write(AppendJSON(w.out.AvailableBuffer(), out))
 	return nil
 }

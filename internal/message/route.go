@@ -32,50 +32,50 @@ type Router struct {
 }
 
 // Accept fixes which way every message takes, with the policies that hold now,
-// and marks twins. A message without a way gets the problem unroutable. path
+// and marks duplicates. A message without a way gets the problem unroutable. path
 // names the place of a message's recipient in the caller's document.
 func (r Router) Accept(b *Batch, path func(i int) string) {
 	a := r.Acceptance(b, path)
 	for i := range b.Messages {
 		a.Accept(i, &b.Messages[i])
 	}
-	b.markTwins()
+	b.MarkDuplicates()
 }
 
-// Acceptance does what Accept does for messages that come one by one and stand in
-// no batch: it adds their hops and policies to b, and marks no twins.
+// Acceptance does what Accept does for messages that come one by one: it adds their
+// hops and policies to b, and marks no duplicates.
 func (r Router) Acceptance(b *Batch, path func(i int) string) *Acceptance {
 	b.Hops, b.Policies = nil, map[string]Policy{}
-	return &Acceptance{router: r, batch: b, path: path, ways: map[string]int{}, uses: b.Template.uses()}
+	return &Acceptance{router: r, batch: b, path: path, hopIndex: map[string]int{}, uses: b.Template.uses()}
 }
 
 // Acceptance finds the ways of the messages of one batch.
 type Acceptance struct {
-	router Router
-	batch  *Batch
-	path   func(i int) string
-	ways   map[string]int
-	uses   map[string]int // of each parameter in the template
+	router   Router
+	batch    *Batch
+	path     func(i int) string
+	hopIndex map[string]int
+	uses     map[string]int // of each parameter in the template
 }
 
 // Accept fixes the way of the message with index i.
 func (a *Acceptance) Accept(i int, m *Message) {
 	if len(m.Problems) == 0 && a.tooLarge(m) {
-		m.Problems.Add(i, a.path(i), CodeTooLong, "with its parameters the content has more than %d bytes", MaxContent)
+		m.Problems.Add(i, a.path(i), CodeTooLong, m.AtLine()+"with its parameters the content has more than %d bytes", MaxContent)
 	}
 	if len(m.Problems) > 0 {
 		m.Route = -1
 		return
 	}
 	wanted := strings.Join(m.Channels, "\x00")
-	if at, ok := a.ways[wanted]; ok {
+	if at, ok := a.hopIndex[wanted]; ok {
 		m.Route = at
 		return
 	}
-	way, err := a.router.way(a.batch.Dialect, a.batch.Account, m.Channels)
+	way, err := a.router.hops(a.batch.Dialect, a.batch.Account, m.Channels)
 	if err != nil {
 		m.Route = -1
-		m.Problems.Add(i, a.path(i), CodeUnroutable, err.Error())
+		m.Problems.Add(i, a.path(i), CodeUnroutable, m.AtLine()+err.Error())
 		return
 	}
 	at := slices.IndexFunc(a.batch.Hops, func(h []Hop) bool { return fmt.Sprint(h) == fmt.Sprint(way) })
@@ -86,8 +86,8 @@ func (a *Acceptance) Accept(i int, m *Message) {
 			a.batch.Policies[h.Account] = a.router.Accounts[h.Account]
 		}
 	}
-	if len(a.ways) < maxWays {
-		a.ways[wanted] = at
+	if len(a.hopIndex) < maxHopLists {
+		a.hopIndex[wanted] = at
 	}
 	m.Route = at
 }
@@ -104,12 +104,12 @@ func (a *Acceptance) tooLarge(m *Message) bool {
 	return false
 }
 
-// maxWays bounds how many orders of channels are remembered.
-const maxWays = 10_000
+// maxHopLists bounds how many orders of channels are remembered.
+const maxHopLists = 10_000
 
-func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
+func (r Router) hops(dialect, account string, channels []string) ([]Hop, error) {
 	if account != "" {
-		if err := r.known(account); err != nil {
+		if err := r.Known(account); err != nil {
 			return nil, err
 		}
 		return []Hop{{Account: account, Channels: channels}}, nil
@@ -127,7 +127,7 @@ func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
 			continue
 		}
 		for _, name := range r.Routes[i].Hops {
-			if err := r.known(name); err != nil {
+			if err := r.Known(name); err != nil {
 				return nil, err
 			}
 			way = r.extend(way, name, ch)
@@ -145,7 +145,7 @@ func (r Router) way(dialect, account string, channels []string) ([]Hop, error) {
 // First is the account on which a message with an order of channels goes out first
 // when its request names none; it is empty where no way leads out.
 func (r Router) First(dialect string, channels []string) string {
-	way, err := r.way(dialect, "", channels)
+	way, err := r.hops(dialect, "", channels)
 	if err != nil {
 		return ""
 	}
@@ -168,7 +168,8 @@ func (r Router) extend(way []Hop, account, channel string) []Hop {
 	return append(way, h)
 }
 
-func (r Router) known(account string) error {
+// Known says why an account cannot be used; nil is that it can.
+func (r Router) Known(account string) error {
 	if _, ok := r.Accounts[account]; !ok {
 		return fmt.Errorf("account %q is not in the configuration", account)
 	}
@@ -178,39 +179,60 @@ func (r Router) known(account string) error {
 	return nil
 }
 
-// markTwins finds messages that nothing but their ids tells apart.
-func (b *Batch) markTwins() {
+// MarkDuplicates finds messages that nothing but their ids tells apart. Rejected ones
+// are left out: they are never sent.
+func (b *Batch) MarkDuplicates() {
 	first := make(map[uint64]int, len(b.Messages))
 	for i := range b.Messages {
 		m := &b.Messages[i]
-		m.Twin = false
-		k := m.TwinHash()
+		m.Duplicate = false
+		if len(m.Problems) > 0 {
+			continue
+		}
+		k := m.ContentHash()
 		if j, ok := first[k]; ok {
-			m.Twin, b.Messages[j].Twin = true, true
+			m.Duplicate, b.Messages[j].Duplicate = true, true
 			continue
 		}
 		first[k] = i
 	}
 }
 
-// TwinHash is the same for messages that have the same recipient and say the
+// ContentHash is the same for messages that have the same recipient and say the
 // same. Two others have the same by accident once in millions of the largest batches, and are
-// then taken for twins, which is the careful side.
-func (m *Message) TwinHash() uint64 {
-	d := xxhash.New()
+// then taken for duplicates, which is the careful side.
+func (m *Message) ContentHash() uint64 { return m.HashFor(m.Recipient()) }
+
+// HashFor is ContentHash with the recipient in another form, in which two ways to
+// write the same one are the same.
+func (m *Message) HashFor(to string) uint64 {
+	var d xxhash.Digest
+	d.Reset()
 	part := func(s string) {
 		var n [8]byte
 		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
 		_, _ = d.Write(n[:]) // never fails
 		_, _ = d.WriteString(s)
 	}
-	part(m.To)
-	part(meaning(m.Body))
-	for _, k := range slices.Sorted(maps.Keys(m.Params)) {
+	part(to)
+	part(meaning(m.plainBody()))
+	var few [8]string
+	keys := slices.AppendSeq(few[:0], maps.Keys(m.Params))
+	slices.Sort(keys)
+	for _, k := range keys {
 		part(k)
 		part(m.Params[k])
 	}
 	return d.Sum64()
+}
+
+// plainBody is the body with the recipient's number in its normal form, so that two
+// ways to write it are the same.
+func (m *Message) plainBody() json.RawMessage {
+	if m.Phone == "" || len(m.Body) == 0 {
+		return m.Body
+	}
+	return bytes.ReplaceAll(m.Body, []byte(`"`+m.To+`"`), []byte(`"`+m.Phone+`"`))
 }
 
 // meaning is the same for two bodies that say the same: the order of keys, the
@@ -225,13 +247,11 @@ func meaning(body json.RawMessage) string {
 	if dec.Decode(&v) != nil {
 		return string(body)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // as a plain body has them
-	if enc.Encode(trimmed(v)) != nil {
+	same, err := EncodeJSON(trimmed(v)) // a plain body has no escapes
+	if err != nil {
 		return string(body)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return string(same)
 }
 
 // isPlain reports whether a body is {"key":"text"} with nothing in it that could be

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -51,10 +52,12 @@ type Status struct {
 
 // Row is what is known of one message.
 type Row struct {
-	Index      int        `json:"index"`
-	ID         string     `json:"id"`
-	Reference  *string    `json:"reference"`
-	To         string     `json:"to"`
+	Index     int     `json:"index"`
+	ID        string  `json:"id"`
+	Reference *string `json:"reference"`
+	To        string  `json:"to"`
+	// Given is the recipient as the caller wrote it, where To is its normal form.
+	Given      string     `json:"given,omitempty"`
 	Channel    string     `json:"channel"`
 	Account    string     `json:"account"`
 	State      State      `json:"state"`
@@ -90,8 +93,10 @@ type Page struct {
 
 // PageQuery asks for a page. The zero value asks for the first 100 messages.
 type PageQuery struct {
-	// State keeps only messages in this state; empty keeps all.
+	// State keeps only messages in these states (ParseStates); empty keeps all.
 	State string `json:"state,omitempty"`
+	// Code keeps only messages with this code; empty keeps all.
+	Code string `json:"code,omitempty"`
 	// Limit is at most 500; 0 is 100.
 	Limit int `json:"limit,omitempty"`
 	// Cursor is Next of the page before.
@@ -107,26 +112,6 @@ type CancelRequest struct {
 	Messages []string `json:"messages,omitzero"`
 }
 
-// CancelResult says what became of each message that a cancel meant. The four
-// lists are disjoint and together are all of them.
-type CancelResult struct {
-	Batch     string       `json:"batch"`
-	Canceled  []string     `json:"canceled"`
-	Sent      []string     `json:"sent"`
-	InFlight  []string     `json:"inFlight"`
-	Ended     []string     `json:"ended"`
-	Counts    CancelCounts `json:"counts"`
-	Confirmed bool         `json:"confirmed"`
-}
-
-// CancelCounts are the lengths of a CancelResult's lists.
-type CancelCounts struct {
-	Canceled int `json:"canceled"`
-	Sent     int `json:"sent"`
-	InFlight int `json:"inFlight"`
-	Ended    int `json:"ended"`
-}
-
 // PauseResult names the messages whose attempt had left when the batch paused.
 type PauseResult struct {
 	Batch    string   `json:"batch"`
@@ -139,7 +124,7 @@ type ResumeResult struct {
 }
 
 // RescheduleRequest moves every message without an attempt to SendAfter, an
-// RFC 3339 time or a Go duration from now.
+// RFC 3339 time or a duration from now (ParseTime).
 type RescheduleRequest struct {
 	SendAfter string `json:"sendAfter"`
 }
@@ -175,6 +160,7 @@ type packedRows struct {
 type packedRow struct {
 	Reference  string `json:"reference,omitempty"`
 	To         string `json:"to"`
+	Given      string `json:"given,omitempty"`
 	Channel    string `json:"channel,omitempty"`
 	Account    string `json:"account,omitempty"`
 	State      State  `json:"state"`
@@ -198,7 +184,7 @@ func (rows Rows) MarshalJSON() ([]byte, error) {
 			p.Key = k.String()
 		}
 		p.List[i] = packedRow{
-			To: r.To, Channel: r.Channel, Account: r.Account, State: r.State,
+			To: r.To, Given: r.Given, Channel: r.Channel, Account: r.Account, State: r.State,
 			Due: millis(r.DueAt), TTL: millis(r.ExpiresAt) - millis(r.DueAt), Sent: millis(r.SentAt), Finished: millis(r.FinishedAt),
 			ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
 		}
@@ -223,7 +209,7 @@ func (rows *Rows) UnmarshalJSON(b []byte) error {
 	for i := range p.List {
 		r := &p.List[i]
 		(*rows)[i] = Row{
-			Index: i, ID: key.MessageID(i), To: r.To, Channel: r.Channel, Account: r.Account, State: r.State,
+			Index: i, ID: key.MessageID(i), To: r.To, Given: r.Given, Channel: r.Channel, Account: r.Account, State: r.State,
 			DueAt: At(r.Due), ExpiresAt: At(r.Due + r.TTL), SentAt: At(r.Sent), FinishedAt: At(r.Finished),
 			ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
 		}
@@ -251,21 +237,41 @@ func At(ms int64) *time.Time {
 	return &t
 }
 
-// RowOf shows the message at i of a batch, as its record has it.
-func (b *Batch) RowOf(key Key, i int, r *Record) Row {
-	m := &b.Messages[i]
+// Status is what is known of the batch at a time, apart from when it started and ended.
+// accounts are the names in Policies.
+func (b *Batch) Status(state BatchState, accounts []string, counts Counts, now time.Time, rev int64) Status {
+	s := Status{
+		ID: b.ID, Dialect: b.Dialect, Tenant: b.Tenant, Account: b.Account,
+		State: state, Dispatch: cmp.Or(b.Dispatch, DispatchMessage), CreatedAt: b.CreatedAt, SendAfter: At(b.SendAfter),
+		Total: counts.Total(), Counts: &counts, Metadata: b.Metadata, AsOf: now.UTC(), Rev: rev,
+	}
+	if s.Account == "" && len(accounts) == 1 {
+		s.Account = accounts[0]
+	}
+	if len(s.Metadata) == 0 {
+		s.Metadata = json.RawMessage("{}")
+	}
+	if b.RedriveOf != "" {
+		s.RedriveOf = &b.RedriveOf
+	}
+	return s
+}
+
+// RowOf shows a message of the batch, which has the index i, as its record has it.
+func (b *Batch) RowOf(key Key, i int, m *Message, r *Record) Row {
 	row := Row{
-		Index: i, ID: key.MessageID(i), To: m.To, State: r.State,
+		Index: i, ID: key.MessageID(i), State: r.State,
 		DueAt: At(r.Due), ExpiresAt: At(r.Expires), SentAt: At(r.Sent), FinishedAt: At(r.Finished),
 		ProviderID: r.ProviderID, Attempts: r.Attempts, Code: r.Code, Detail: r.Detail, Rev: r.Rev,
 	}
+	row.Address(m)
 	if m.Reference != "" {
 		row.Reference = &m.Reference
 	}
 	if len(m.Channels) > 0 {
 		row.Channel = m.Channels[0]
 	}
-	if way := b.Way(i); r.Hop < len(way) {
+	if way := b.HopsOf(m); r.Hop < len(way) {
 		row.Account = way[r.Hop].Account
 		if len(way[r.Hop].Channels) > 0 {
 			row.Channel = way[r.Hop].Channels[0]
@@ -274,9 +280,26 @@ func (b *Batch) RowOf(key Key, i int, r *Record) Row {
 	return row
 }
 
-// TrailOf shows a trail with the accounts that its hops took.
-func (b *Batch) TrailOf(i int, trail []Entry) []TrailRow {
-	way := b.Way(i)
+// Address fills in whom the message is for.
+func (r *Row) Address(m *Message) {
+	r.To, r.Given = m.Recipient(), ""
+	if m.Phone != "" {
+		r.Given = m.To
+	}
+}
+
+// Written is the recipient as the caller wrote it, for answers in the caller's own
+// format.
+func (r *Row) Written() string {
+	if r.Given != "" {
+		return r.Given
+	}
+	return r.To
+}
+
+// TrailOf shows a message's trail with the accounts that its hops took.
+func (b *Batch) TrailOf(m *Message, trail []Entry) []TrailRow {
+	way := b.HopsOf(m)
 	rows := make([]TrailRow, len(trail))
 	for j, e := range trail {
 		rows[j] = TrailRow{At: *At(max(e.At, 1)), Hop: e.Hop, Attempt: e.Attempt, Event: e.Event, Code: e.Code, Detail: e.Detail}

@@ -9,7 +9,7 @@ import (
 func RowColumns() []string {
 	return []string{
 		"index", "id", "reference", "to", "channel", "account", "state", "dueAt", "expiresAt", "sentAt", "finishedAt",
-		"providerId", "attempts", "code", "detail", "rev",
+		"providerId", "attempts", "code", "detail", "rev", "given",
 	}
 }
 
@@ -22,7 +22,7 @@ func (r *Row) Columns() []string {
 	return []string{
 		strconv.Itoa(r.Index), r.ID, reference, r.To, r.Channel, r.Account, r.State.String(),
 		stamp(r.DueAt), stamp(r.ExpiresAt), stamp(r.SentAt), stamp(r.FinishedAt),
-		r.ProviderID, strconv.Itoa(r.Attempts), r.Code, r.Detail, strconv.FormatInt(r.Rev, 10),
+		r.ProviderID, strconv.Itoa(r.Attempts), r.Code, r.Detail, strconv.FormatInt(r.Rev, 10), r.Given,
 	}
 }
 

@@ -75,6 +75,15 @@ func (s State) String() string {
 	return fmt.Sprintf("state(%d)", uint8(s))
 }
 
+// Text is what texts for people call the state. A message that waits for its turn is
+// waiting there, as accepted reads like an answer of the provider's.
+func (s State) Text() string {
+	if s == Accepted {
+		return "waiting"
+	}
+	return s.String()
+}
+
 // Final reports whether the message has ended; only a delivery report changes a
 // final state.
 func (s State) Final() bool { return s >= Sent && s < numStates }
@@ -109,6 +118,13 @@ func (c Counts) Total() int {
 		n += v
 	}
 	return n
+}
+
+// Add adds other counts.
+func (c *Counts) Add(other Counts) {
+	for s, n := range other {
+		c[s] += n
+	}
 }
 
 // Open is the number of messages that have not ended.

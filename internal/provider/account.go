@@ -26,9 +26,10 @@ type Account struct {
 	APIKey, Sender string
 	// Identifier and Password are Bluesky's.
 	Identifier, Password string
-	// URL, Secret and Reconcile are the webhook's.
-	URL, Secret string
-	Reconcile   bool
+	// URL, Secret and Reconcile are the webhook's. PreviousSecret signs too, so that the
+	// receiver may change to Secret when it likes; empty is none.
+	URL, Secret, PreviousSecret string
+	Reconcile                   bool
 
 	// ReportSecret is the key by which the provider signs its delivery reports; empty
 	// means that the account takes none. IMKIT and Bluesky report nothing.

@@ -65,6 +65,9 @@ func (b *bird) body(m message.Outgoing) ([]byte, *Error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := birdNumbers(m, o); err != nil {
+		return nil, err
+	}
 	delete(o, "scheduledFor")
 	if o.has("validity") {
 		o.set("validity", max(int64(m.ExpiresAt.Sub(b.now())/time.Second), 1))
@@ -90,14 +93,14 @@ func birdText(m message.Outgoing) ([]byte, *Error) {
 	if m.Text == "" {
 		return nil, unsupportedContent(m)
 	}
-	kind := "phonenumber"
-	switch {
-	case strings.Contains(m.To, "@"):
-		kind = "emailaddress"
-	case !isPhone(m.To):
-		return nil, unsupportedRecipient("bird", "a phone number or an email address")
+	contact := map[string]string{"identifierKey": "emailaddress", "identifierValue": m.To}
+	if !strings.Contains(m.To, "@") {
+		number, err := numberOf(m)
+		if err != nil {
+			return nil, unsupportedRecipient("bird", "a phone number or an email address", err)
+		}
+		contact = map[string]string{"identifierKey": birdPhone, "identifierValue": number}
 	}
-	contact := map[string]string{"identifierKey": kind, "identifierValue": plainPhone(m.To)}
 	return encode(map[string]any{
 		"receiver":  map[string]any{"contacts": []any{contact}},
 		"body":      map[string]any{"type": "text", "text": map[string]string{"text": m.Text}},
@@ -105,12 +108,62 @@ func birdText(m message.Outgoing) ([]byte, *Error) {
 	}), nil
 }
 
+// birdPhone is the identifierKey of phone numbers (Bird, contacts and identifiers).
+const birdPhone = "phonenumber"
+
+// birdNumbers writes the phone numbers among the receiver's contacts in their normal
+// form. The rest of the receiver stays as it is.
+func birdNumbers(m message.Outgoing, o object) *Error {
+	receiver, ok := o.sub("receiver")
+	if !ok {
+		return nil
+	}
+	contacts := objects(receiver["contacts"])
+	changed := false
+	number := func(identifier object) (bool, error) {
+		if identifier.text("identifierKey") != birdPhone {
+			return false, nil
+		}
+		return setNumber(m, identifier, "identifierValue")
+	}
+	for _, contact := range contacts {
+		own, err := number(contact)
+		if err != nil {
+			return badNumber("bird", err)
+		}
+		others := objects(contact["identifiers"])
+		within := false
+		for _, identifier := range others {
+			one, err := number(identifier)
+			if err != nil {
+				return badNumber("bird", err)
+			}
+			within = within || one
+		}
+		if within {
+			contact.set("identifiers", others)
+		}
+		changed = changed || own || within
+	}
+	if changed {
+		receiver.set("contacts", contacts)
+		o.set("receiver", receiver)
+	}
+	return nil
+}
+
 func unsupportedContent(m message.Outgoing) *Error {
 	return &Error{Kind: Invalid, Code: CodeContent, Detail: "the content is " + m.Dialect + "'s and has no plain text that this account could send"}
 }
 
-func unsupportedRecipient(provider, expected string) *Error {
-	return &Error{Kind: Invalid, Code: CodeRecipient, Detail: provider + " reaches " + expected + ", which the recipient is not"}
+// unsupportedRecipient says what a provider reaches; why is what is wrong with the
+// recipient, or nil.
+func unsupportedRecipient(provider, expected string, why error) *Error {
+	e := &Error{Kind: Invalid, Code: CodeRecipient, Detail: provider + " reaches " + expected + ", which the recipient is not"}
+	if why != nil {
+		e.Detail += ": it " + why.Error()
+	}
+	return e
 }
 
 // birdFault is RequestError and ValidationError (Bird, batch messages), and the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"volley/internal/message"
@@ -50,7 +51,7 @@ func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 		own = o
 	}
 	var exact string
-	var seen sightings
+	var seen contentMatches
 	complete, err := b.pages(ctx, func(ctx context.Context, token string) (page, error) {
 		reply, err := b.roundTrip(ctx, b.list(q, token))
 		return page{reply: reply}, err
@@ -72,7 +73,7 @@ func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	case exact != "":
 		return found(exact), nil
 	}
-	return seen.verdict(m.Twin, complete), nil
+	return seen.verdict(m.Duplicate, complete), nil
 }
 
 func found(id string) Answer {
@@ -128,29 +129,40 @@ func (e birdEntry) ours(m message.Outgoing, own object) bool {
 }
 
 // count adds an entry that may be the message although it does not carry its id.
-func (e birdEntry) count(q Query, own object, s *sightings) {
+func (e birdEntry) count(q Query, own object, s *contentMatches) {
 	reference := own.text("reference")
-	if reference == "" || e.Reference != reference || q.taken(e.ID) || q.excludes(e.CreatedAt) {
+	if reference == "" || e.Reference != reference || q.isTaken(e.ID) || q.excludes(e.CreatedAt) {
 		return
 	}
 	if id := e.id(); id != "" && id != callersID(own) {
 		return // it is another message of ours
 	}
-	to := e.reached(q.Message.To)
+	to := e.reached(birdRecipient(q.Message))
 	if to == otherRecipient {
 		return
 	}
 	if to != theRecipient || own.has("body") && !holds(e.Body, own["body"]) || own.has("template") && !holds(e.Template, own["template"]) {
-		s.doubts++
+		s.ambiguous++
 		return
 	}
 	s.matches++
 	s.found = e.ID
 }
 
+// birdRecipient is whom a message is for, a phone number in its normal form.
+func birdRecipient(m message.Outgoing) string {
+	if strings.Contains(m.To, "@") {
+		return m.To
+	}
+	if number, err := numberOf(m); err == nil {
+		return number
+	}
+	return m.To
+}
+
 // reached says whether an entry went to a recipient: to it when one of the
 // contacts is the same, to others when every one is certainly another.
-func (e birdEntry) reached(to string) likeness {
+func (e birdEntry) reached(to string) recipientMatch {
 	others := 0
 	for _, c := range e.Receiver.Contacts {
 		switch c.like(to) {
@@ -169,7 +181,7 @@ func (e birdEntry) reached(to string) likeness {
 // like compares all that a listing shows of a contact. Bird may show another of a
 // contact's addresses than the one it was given, so a contact is another one only
 // by an address of the same kind.
-func (c birdContact) like(to string) likeness {
+func (c birdContact) like(to string) recipientMatch {
 	addresses := []string{c.ID, c.IdentifierValue, c.PlatformAddress}
 	for _, i := range c.Identifiers {
 		addresses = append(addresses, i.IdentifierValue)

@@ -79,7 +79,7 @@ func TestBirdSendsTheTextOfOtherDialects(t *testing.T) {
 	t.Parallel()
 	for to, want := range map[string]struct{ key, value string }{
 		"+1 (555) 000-1111": {"phonenumber", "+15550001111"},
-		"555 000-1111":      {"phonenumber", "5550001111"},
+		"1 555 000-1111":    {"phonenumber", "+15550001111"},
 		"ann@example.com":   {"emailaddress", "ann@example.com"},
 	} {
 		srv := record(t, answer(202, `{"id":"bird-1"}`))
@@ -152,24 +152,24 @@ func TestBirdReconciles(t *testing.T) {
 	const to = "+15550001111"
 	mine := entry("p-1", "mine", "+1 555 000 1111", "Hi", "")
 	tests := map[string]struct {
-		content string
-		to      string
-		twin    bool
-		taken   []string
-		pages   []string
-		verdict provider.Verdict
-		id      string
+		content   string
+		to        string
+		duplicate bool
+		taken     []string
+		pages     []string
+		verdict   provider.Verdict
+		id        string
 	}{
 		"our reference is there":             {content: plain, pages: []string{entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
 		"our reference is on a later page":   {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
 		"our reference is nowhere":           {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), ""}, verdict: provider.Absent},
-		"our id is in meta":                  {content: withRef, twin: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
+		"our id is in meta":                  {content: withRef, duplicate: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
 		"one match by content":               {content: withRef, pages: []string{mine}, verdict: provider.Found, id: "p-1"},
 		"two matches by content":             {content: withRef, pages: []string{mine, strings.Replace(mine, "p-1", "p-2", 1)}},
 		"a match beside one in doubt":        {content: withRef, pages: []string{mine + "," + entry("p-0", "mine", to, "Bye", "")}},
 		"one of two matches is taken":        {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}, verdict: provider.Found, id: "p-1"},
-		"a match that a twin could be":       {content: withRef, twin: true, pages: []string{mine}},
-		"nothing, and a twin":                {content: withRef, twin: true, pages: []string{""}, verdict: provider.Absent},
+		"a match that a duplicate could be":  {content: withRef, duplicate: true, pages: []string{mine}},
+		"nothing, and a duplicate":           {content: withRef, duplicate: true, pages: []string{""}, verdict: provider.Absent},
 		"the same reference to another":      {content: withRef, pages: []string{entry("p-0", "mine", "+15550002222", "Hi", "")}, verdict: provider.Absent},
 		"the same reference, other text":     {content: withRef, pages: []string{entry("p-0", "mine", to, "Bye", "")}},
 		"a receiver that is not shown":       {content: withRef, pages: []string{`{"id":"p-0","reference":"mine"}`}},
@@ -199,7 +199,7 @@ func TestBirdReconciles(t *testing.T) {
 			if tc.to != "" {
 				m.To = tc.to
 			}
-			m.Twin = tc.twin
+			m.Duplicate = tc.duplicate
 			a, err := reconciler(t, open(t, birdAccount(srv.URL))).Reconcile(t.Context(),
 				provider.Query{Message: m, Since: noon, Until: noon.Add(10 * time.Second), Taken: tc.taken})
 			require.NoError(t, err)

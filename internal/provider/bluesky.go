@@ -92,7 +92,7 @@ func (b *bluesky) body(ctx context.Context, m message.Outgoing) ([]byte, error) 
 // the same one. Handles are refused: one may change hands between two attempts.
 func (b *bluesky) convo(ctx context.Context, to string) (string, error) {
 	if !strings.HasPrefix(to, "did:") {
-		return "", b.clean(unsupportedRecipient("bluesky", "a DID, as did:plc:…"), nil)
+		return "", b.clean(unsupportedRecipient("bluesky", "a DID, as did:plc:…", nil), nil)
 	}
 	reply, s, err := b.chat(ctx, http.MethodGet, "getConvoForMembers", url.Values{"members": {to}}, nil)
 	if err != nil {

@@ -29,7 +29,7 @@ type blueskyView struct {
 
 // Reconcile reads the conversation back to before the time in question. Bluesky
 // keeps no id of ours, so a message is found by sender, text and time, and only
-// if there is exactly one and no twin. It is absent when the conversation was
+// if there is exactly one and no duplicate of the message. It is absent when the conversation was
 // read far enough and holds none with our text, nor a deleted one of ours.
 func (b *bluesky) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	body, err := b.body(ctx, q.Message)
@@ -43,7 +43,7 @@ func (b *bluesky) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	if json.Unmarshal(body, &own) != nil || own.ConvoID == "" {
 		return Answer{}, b.clean(&Error{Kind: Invalid, Code: CodeContent, Detail: "the content has no conversation"}, nil)
 	}
-	var seen sightings
+	var seen contentMatches
 	var did string
 	complete, err := b.pages(ctx, func(ctx context.Context, cursor string) (page, error) {
 		query := url.Values{"convoId": {own.ConvoID}, "limit": {"100"}}
@@ -66,7 +66,7 @@ func (b *bluesky) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return seen.verdict(q.Message.Twin, complete), nil
+	return seen.verdict(q.Message.Duplicate, complete), nil
 }
 
 // readBlueskyPage reads one page of a conversation, newest first.
@@ -92,13 +92,13 @@ func (v blueskyView) before(q Query) bool {
 }
 
 // count adds a view that is the message, or may be.
-func (v blueskyView) count(q Query, own object, did string, s *sightings) {
+func (v blueskyView) count(q Query, own object, did string, s *contentMatches) {
 	system := strings.HasSuffix(v.Type, "#systemMessageView")
-	if system || v.Sender.DID != did || q.taken(v.ID) || q.excludes(v.SentAt) {
+	if system || v.Sender.DID != did || q.isTaken(v.ID) || q.excludes(v.SentAt) {
 		return
 	}
 	if v.Text == nil {
-		s.doubts++ // deleted: it may have been ours
+		s.ambiguous++ // deleted: it may have been ours
 		return
 	}
 	if strings.TrimSpace(*v.Text) != strings.TrimSpace(own.text("text")) {
@@ -107,7 +107,7 @@ func (v blueskyView) count(q Query, own object, did string, s *sightings) {
 	at, err := time.Parse(time.RFC3339Nano, v.SentAt)
 	near := err == nil && !at.Before(q.Since.Add(-blueskySkew)) && !at.After(q.Until.Add(blueskySkew))
 	if !near || v.ID == "" || !v.alike(own) {
-		s.doubts++
+		s.ambiguous++
 		return
 	}
 	s.matches++

@@ -15,12 +15,12 @@ import (
 	"volley/internal/provider"
 )
 
-// said is a message of ours in a conversation, some seconds after the attempt.
-func said(id, text string, seconds float64, more string) string {
-	return saidBy(bskyDID, id, text, seconds, more)
+// chatMessage is a message of ours in a conversation, some seconds after the attempt.
+func chatMessage(id, text string, seconds float64, more string) string {
+	return chatMessageFrom(bskyDID, id, text, seconds, more)
 }
 
-func saidBy(did, id, text string, seconds float64, more string) string {
+func chatMessageFrom(did, id, text string, seconds float64, more string) string {
 	return fmt.Sprintf(`{"$type":"chat.bsky.convo.defs#messageView","id":%q,"rev":"r","text":%q,"sender":{"did":%q},"sentAt":%q%s}`,
 		id, text, did, attempt().Add(time.Duration(seconds*float64(time.Second))).Format(time.RFC3339Nano), more)
 }
@@ -48,14 +48,14 @@ func TestBlueskyReconciles(t *testing.T) {
 	plain := outgoing("bluesky", "c-1", bskyContent)
 	other := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","embed":{"$type":"x.y","z":1}}}`)
 	bare := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","facets":[]}}`)
-	twin := plain
-	twin.Twin = true
-	old := said("old", "Hi", -3600, "")
+	duplicate := plain
+	duplicate.Duplicate = true
+	old := chatMessage("old", "Hi", -3600, "")
 	deleted := fmt.Sprintf(`{"$type":"chat.bsky.convo.defs#deletedMessageView","id":"d","rev":"r","sender":{"did":%q},"sentAt":"2026-05-01T12:00:01Z"}`, bskyDID)
 	system := `{"$type":"chat.bsky.convo.defs#systemMessageView","id":"s","rev":"r","sentAt":"2026-05-01T12:00:01Z","data":{}}`
 	var chatter []string
 	for i := range 9 {
-		chatter = append(chatter, said(fmt.Sprint("x", i), "other", 9-float64(i), ""))
+		chatter = append(chatter, chatMessage(fmt.Sprint("x", i), "other", 9-float64(i), ""))
 	}
 	for name, c := range map[string]struct {
 		m     message.Outgoing
@@ -64,25 +64,25 @@ func TestBlueskyReconciles(t *testing.T) {
 		want  provider.Verdict
 		id    string
 	}{
-		"found by text and time":           {plain, []string{said("m-1", "Hi", 1, ""), old}, nil, provider.Found, "m-1"},
-		"found on a later page":            {plain, append(append([]string{}, chatter...), said("m-1", "Hi", 0, "")), nil, provider.Found, "m-1"},
-		"found when trimmed":               {plain, []string{said("m-1", " Hi\n", 1, "")}, nil, provider.Found, "m-1"},
-		"found with facets and references": {rich, []string{said("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.Found, "m-1"},
-		"found beside one that is taken":   {plain, []string{said("m-2", "Hi", 2, ""), said("m-1", "Hi", 1, "")}, []string{"m-2"}, provider.Found, "m-1"},
+		"found by text and time":           {plain, []string{chatMessage("m-1", "Hi", 1, ""), old}, nil, provider.Found, "m-1"},
+		"found on a later page":            {plain, append(append([]string{}, chatter...), chatMessage("m-1", "Hi", 0, "")), nil, provider.Found, "m-1"},
+		"found when trimmed":               {plain, []string{chatMessage("m-1", " Hi\n", 1, "")}, nil, provider.Found, "m-1"},
+		"found with facets and references": {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.Found, "m-1"},
+		"found beside one that is taken":   {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, []string{"m-2"}, provider.Found, "m-1"},
 		"absent from an empty one":         {plain, nil, nil, provider.Absent, ""},
 		"absent when read far enough":      {plain, append(append([]string{}, chatter...), old), nil, provider.Absent, ""},
-		"absent though another said it":    {plain, []string{saidBy("did:plc:you", "m-1", "Hi", 1, ""), system}, nil, provider.Absent, ""},
-		"absent when all are taken":        {plain, []string{said("m-1", "Hi", 1, "")}, []string{"m-1"}, provider.Absent, ""},
-		"a twin that is absent":            {twin, []string{old}, nil, provider.Absent, ""},
-		"a twin could be the other":        {twin, []string{said("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
-		"two are one too many":             {plain, []string{said("m-2", "Hi", 2, ""), said("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
-		"a minute off is in doubt":         {plain, []string{said("m-1", "Hi", 60, "")}, nil, provider.CannotTell, ""},
-		"another embed is in doubt":        {rich, []string{said("m-1", "Hi", 1, fmt.Sprintf(shown, "2"))}, nil, provider.CannotTell, ""},
-		"an embed of unknown kind":         {other, []string{said("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view","z":2}`)}, nil, provider.CannotTell, ""},
-		"an embed that is not shown":       {rich, []string{said("m-1", "Hi", 1, strings.Replace(fmt.Sprintf(shown, "1"), "embed", "bed", 1))}, nil, provider.CannotTell, ""},
-		"an embed that is not ours":        {plain, []string{said("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view"}`)}, nil, provider.CannotTell, ""},
-		"no facets and an empty list":      {bare, []string{said("m-1", "Hi", 1, "")}, nil, provider.Found, "m-1"},
-		"facets of its own are in doubt":   {plain, []string{said("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
+		"absent though another said it":    {plain, []string{chatMessageFrom("did:plc:you", "m-1", "Hi", 1, ""), system}, nil, provider.Absent, ""},
+		"absent when all are taken":        {plain, []string{chatMessage("m-1", "Hi", 1, "")}, []string{"m-1"}, provider.Absent, ""},
+		"a duplicate that is absent":       {duplicate, []string{old}, nil, provider.Absent, ""},
+		"a duplicate could be the other":   {duplicate, []string{chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
+		"two are one too many":             {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
+		"a minute off is in doubt":         {plain, []string{chatMessage("m-1", "Hi", 60, "")}, nil, provider.CannotTell, ""},
+		"another embed is in doubt":        {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "2"))}, nil, provider.CannotTell, ""},
+		"an embed of unknown kind":         {other, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view","z":2}`)}, nil, provider.CannotTell, ""},
+		"an embed that is not shown":       {rich, []string{chatMessage("m-1", "Hi", 1, strings.Replace(fmt.Sprintf(shown, "1"), "embed", "bed", 1))}, nil, provider.CannotTell, ""},
+		"an embed that is not ours":        {plain, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view"}`)}, nil, provider.CannotTell, ""},
+		"no facets and an empty list":      {bare, []string{chatMessage("m-1", "Hi", 1, "")}, nil, provider.Found, "m-1"},
+		"facets of its own are in doubt":   {plain, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
 		"a deleted one may have been ours": {plain, []string{deleted}, nil, provider.CannotTell, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,9 +101,9 @@ func TestBlueskyReconciles(t *testing.T) {
 
 func TestBlueskyStopsReadingAtOlderMessages(t *testing.T) {
 	t.Parallel()
-	views := []string{said("m-1", "Hi", 1, "")}
+	views := []string{chatMessage("m-1", "Hi", 1, "")}
 	for i := range 20 {
-		views = append(views, said(fmt.Sprint("o", i), "Hi", -3600-float64(i), ""))
+		views = append(views, chatMessage(fmt.Sprint("o", i), "Hi", -3600-float64(i), ""))
 	}
 	p := convo(views)
 	s := open(t, blueskyAccount(answering(t, p.ServeHTTP)))

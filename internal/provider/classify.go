@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -87,6 +88,9 @@ func Classify(r Reply, f Fault, o Overrides, now time.Time) *Error {
 	if e.Detail == "" {
 		e.Detail = strings.TrimSpace(fmt.Sprintf("the answer was %d %s", r.Status, http.StatusText(r.Status)))
 	}
+	if to := location(r); to != "" {
+		e.Detail += ", which leads to " + to
+	}
 	if e.Kind == Throttled || e.Kind == Unavailable {
 		e.RetryAfter = retryAfter(r.Header, f.RetryAfter, now)
 	}
@@ -130,6 +134,26 @@ func kindOf(status int) Kind {
 		return Rejected
 	}
 	return Ambiguous
+}
+
+// location is where a redirect leads, without what may be a secret in it: login,
+// query, fragment and long segments of the path. It is empty for any other answer.
+func location(r Reply) string {
+	u, err := url.Parse(r.Header.Get("Location"))
+	if r.Status/100 != 3 || err != nil {
+		return ""
+	}
+	segments := strings.Split(u.Path, "/")
+	for i, segment := range segments {
+		if len(segment) >= longSegment {
+			segments[i] = "***"
+		}
+	}
+	path := strings.Join(segments, "/")
+	if u.Host == "" {
+		return path
+	}
+	return u.Scheme + "://" + u.Host + path
 }
 
 // RetryAfter is what an answer asks to wait, at most MaxRetryAfter; 0 where it does

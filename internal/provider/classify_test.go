@@ -93,3 +93,21 @@ func TestClassifyDoubtsASuccessThatCannotBeRead(t *testing.T) {
 	broken := provider.Reply{Status: 200, Broken: errors.New("cut")}
 	require.Equal(t, provider.Ambiguous, provider.Classify(broken, provider.Fault{Code: "E1"}, nil, noon).Kind)
 }
+
+func TestADetailNamesWhereARedirectLeads(t *testing.T) {
+	t.Parallel()
+	const plain = "the answer was 302 Found"
+	for to, want := range map[string]string{
+		"":                                   plain,
+		"https://example.com/v2/hook":        plain + ", which leads to https://example.com/v2/hook",
+		"/login":                             plain + ", which leads to /login",
+		"https://u:p@example.com/a?key=k#f":  plain + ", which leads to https://example.com/a",
+		"https://x/hook/0123456789abcdef/in": plain + ", which leads to https://x/hook/***/in",
+		"http://[::1":                        plain,
+	} {
+		e := provider.Classify(provider.Reply{Status: 302, Header: http.Header{"Location": {to}}}, provider.Fault{}, nil, noon)
+		require.Equal(t, want, e.Detail)
+	}
+	e := provider.Classify(provider.Reply{Status: 404, Header: http.Header{"Location": {"/x"}}}, provider.Fault{}, nil, noon)
+	require.Equal(t, "the answer was 404 Not Found", e.Detail)
+}

@@ -212,10 +212,12 @@ func (c *client) clean(e *Error, more []string) *Error {
 	return e
 }
 
+// redact takes secrets out of a text. One below shortSecret is left: it would be taken
+// out of words.
 func redact(s string, lists ...[]string) string {
 	for _, secrets := range lists {
 		for _, secret := range secrets {
-			if secret != "" {
+			if len(secret) >= shortSecret {
 				s = strings.ReplaceAll(s, secret, "***")
 				s = strings.ReplaceAll(s, url.QueryEscape(secret), "***")
 				s = strings.ReplaceAll(s, url.PathEscape(secret), "***")

@@ -220,3 +220,15 @@ func kindOf(t *testing.T, err error) provider.Kind {
 	t.Helper()
 	return failure(t, err).Kind
 }
+
+// A secret of a few characters stands inside words.
+func TestShortSecretsAreNotTakenOutOfWords(t *testing.T) {
+	t.Parallel()
+	srv := record(t, answer(400, `{"message":"the answer has no message_id, key s3cr3t"}`))
+	for secret, want := range map[string]string{"s": "the answer has no message_id, key s3cr3t", "s3cr3t": "the answer has no message_id, key ***"} {
+		a := webhookAccount(srv.URL)
+		a.Secret = secret
+		_, err := open(t, a).Send(t.Context(), outgoing("volley", "room", `{}`))
+		require.ErrorContains(t, err, want)
+	}
+}

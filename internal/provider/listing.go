@@ -32,7 +32,7 @@ func (q Query) excludes(written string) bool {
 	return at.Before(from) || at.After(to)
 }
 
-func (q Query) taken(id string) bool { return slices.Contains(q.Taken, id) }
+func (q Query) isTaken(id string) bool { return slices.Contains(q.Taken, id) }
 
 // page is one answer of a listing.
 type page struct {
@@ -65,22 +65,22 @@ func (c *client) pages(ctx context.Context, get func(ctx context.Context, token 
 	return false, nil
 }
 
-// sightings count what a listing shows when only content can tell.
-type sightings struct {
+// contentMatches count what a listing shows when only content can tell.
+type contentMatches struct {
 	// found is the one whose recipient and content match; matches is how many do.
 	found   string
 	matches int
-	// doubts are those that can be neither matched nor ruled out.
-	doubts int
+	// ambiguous are those that can be neither matched nor ruled out.
+	ambiguous int
 }
 
 // verdict needs exactly one match that no other message of ours could be, and
 // for Absent a listing that covers the window.
-func (s sightings) verdict(twin, complete bool) Answer {
+func (s contentMatches) verdict(duplicate, complete bool) Answer {
 	switch {
-	case s.matches == 1 && s.doubts == 0 && !twin && complete:
+	case s.matches == 1 && s.ambiguous == 0 && !duplicate && complete:
 		return found(s.found)
-	case s.matches+s.doubts > 0:
+	case s.matches+s.ambiguous > 0:
 		return Answer{Detail: "the listing holds messages that could be this one or another"}
 	case complete:
 		return Answer{Verdict: Absent}

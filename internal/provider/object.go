@@ -52,15 +52,13 @@ func (o object) sub(key string) (object, bool) {
 
 func (o object) bytes() []byte { return encode(o) }
 
-// encode writes a value without escaping <, > and &.
+// encode writes texts, numbers and decoded JSON, which always encode.
 func encode(v any) json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return json.RawMessage("null") // strings and decoded JSON always encode
+	raw, err := message.EncodeJSON(v)
+	if err != nil {
+		return json.RawMessage("null")
 	}
-	return bytes.TrimRight(b.Bytes(), "\n")
+	return raw
 }
 
 // holds reports whether everything in ours is in theirs too, where theirs may
@@ -112,71 +110,6 @@ func join(base string, segments ...string) string {
 		b.WriteString(url.PathEscape(s))
 	}
 	return b.String()
-}
-
-// isPhone reports whether a recipient is written as a phone number.
-func isPhone(to string) bool {
-	digits := phoneDigits(to)
-	return len(digits) >= 3 && len(digits) <= 15 && !strings.ContainsFunc(strings.TrimPrefix(to, "+"), func(r rune) bool {
-		return !strings.ContainsRune("0123456789 ().-", r)
-	})
-}
-
-// plainPhone takes everything but digits and a leading + out of a phone number;
-// any other recipient stays as it is.
-func plainPhone(to string) string {
-	if !isPhone(to) {
-		return to
-	}
-	if strings.HasPrefix(to, "+") {
-		return "+" + phoneDigits(to)
-	}
-	return phoneDigits(to)
-}
-
-// phoneDigits reduces a phone number to its digits, so that two ways of writing
-// it compare equal.
-func phoneDigits(to string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, to)
-}
-
-// likeness is what can be said of two ways to write a recipient.
-type likeness int
-
-const (
-	// unclearRecipient is the zero value: they may or may not be the same.
-	unclearRecipient likeness = iota
-	theRecipient
-	otherRecipient
-)
-
-// compareRecipients compares numbers by their digits and all others without
-// regard to case. Two are certainly different only when both are email addresses,
-// or numbers of which neither can be the other without its country.
-func compareRecipients(a, b string) likeness {
-	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
-	switch {
-	case strings.EqualFold(a, b):
-		return theRecipient
-	case strings.Contains(a, "@") && strings.Contains(b, "@"):
-		return otherRecipient
-	case !isPhone(a) || !isPhone(b):
-		return unclearRecipient
-	}
-	x, y := phoneDigits(a), phoneDigits(b)
-	if x == y {
-		return theRecipient
-	}
-	x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
-	if strings.HasSuffix(x, y) || strings.HasSuffix(y, x) {
-		return unclearRecipient
-	}
-	return otherRecipient
 }
 
 // characters counts a text as a provider's limit does.

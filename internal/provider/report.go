@@ -32,10 +32,23 @@ type ReportReader interface {
 	// ReadReports checks that the callback is the provider's and returns what it
 	// says. Nothing that concerns us is no report and no error. Errors wrap
 	// ErrSignature, ErrClock or ErrUnreadable, and hold nothing of the callback.
-	ReadReports(q Callback) ([]message.Report, error)
+	ReadReports(q Callback) (Reports, error)
 	// Forget lets the same callback come again, as it does when it was answered with
 	// an error because its reports could not be kept.
 	Forget(q Callback)
+}
+
+// Reports are what a callback says.
+type Reports struct {
+	// Ended are the reports of how messages ended.
+	Ended []message.Report
+	// Ignored counts the others, which say that a message is on its way, or nothing
+	// that concerns us.
+	Ignored int
+	// Unreadable counts the reports of a list that make no sense, and First says why
+	// the first of them does not, naming its place. One that can be read is among them.
+	Unreadable int
+	First      string
 }
 
 // Errors of reading a callback.
@@ -77,7 +90,7 @@ type reporter struct {
 	// verify checks the signature, in constant time.
 	verify func(q Callback) (signed, error)
 	// read reads the body. Account is filled in later.
-	read func(body []byte) ([]message.Report, error)
+	read func(body []byte) (Reports, error)
 
 	mu    sync.Mutex
 	used  map[string]time.Time
@@ -85,26 +98,40 @@ type reporter struct {
 }
 
 // ReadReports checks signature and clock, in this order, and reads the body.
-func (r *reporter) ReadReports(q Callback) ([]message.Report, error) {
+func (r *reporter) ReadReports(q Callback) (Reports, error) {
 	s, err := r.verify(q)
 	if err != nil {
-		return nil, err
+		return Reports{}, err
 	}
 	if off := r.now().Sub(s.at); off > reportWindow || off < -reportWindow {
-		return nil, ErrClock
+		return Reports{}, ErrClock
 	}
 	if !r.first(s) {
-		return nil, fmt.Errorf("%w: it was used before", ErrSignature)
+		return Reports{}, fmt.Errorf("%w: it was used before", ErrSignature)
 	}
 	reports, err := r.read(q.Body)
 	if err != nil {
-		return nil, err
+		return Reports{}, err
 	}
-	for i := range reports {
-		reports[i].Account = r.account
-		reports[i] = reports[i].Bounded()
+	for i := range reports.Ended {
+		reports.Ended[i].Account = r.account
+		reports.Ended[i] = reports.Ended[i].Bounded()
 	}
 	return reports, nil
+}
+
+// single reads the callbacks of a provider that tells of one message in each.
+func single(read func(body []byte) ([]message.Report, error)) func(body []byte) (Reports, error) {
+	return func(body []byte) (Reports, error) {
+		ended, err := read(body)
+		if err != nil {
+			return Reports{}, err
+		}
+		if len(ended) == 0 {
+			return Reports{Ignored: 1}, nil
+		}
+		return Reports{Ended: ended}, nil
+	}
 }
 
 // Forget takes the callback's signature out of those that were used.
@@ -149,11 +176,11 @@ func reportsOf(a Account, now func() time.Time) (ReportReader, error) {
 	case a.ReportSecret == "":
 		return nil, nil //nolint:nilnil // most accounts have none
 	case a.Provider == "sinch":
-		r.verify, r.read = verifySinch([]byte(a.ReportSecret)), readSinchReport
+		r.verify, r.read = verifySinch([]byte(a.ReportSecret)), single(readSinchReport)
 	case a.Provider == "bird":
-		r.verify, r.read = verifyBird([]byte(a.ReportSecret)), readBirdReport
+		r.verify, r.read = verifyBird([]byte(a.ReportSecret)), single(readBirdReport)
 	case a.Provider == "webhook":
-		check, err := webhookSigner(a.ReportSecret)
+		check, err := webhookKey(a.ReportSecret)
 		if err != nil {
 			return nil, fmt.Errorf("report_%w", err)
 		}
@@ -191,7 +218,7 @@ func unixSeconds(s string) (time.Time, error) {
 
 // millisOf reads a time in RFC 3339; 0 is none that can be read.
 func millisOf(s string) int64 {
-	t, err := time.Parse(time.RFC3339, s)
+	t, err := message.ParseRFC3339(s)
 	if err != nil {
 		return 0
 	}

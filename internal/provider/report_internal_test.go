@@ -95,22 +95,40 @@ func TestACodeOfBirdsIsANumberOrAnyText(t *testing.T) {
 
 func TestWhatAWebhookSays(t *testing.T) {
 	t.Parallel()
-	got, err := readWebhookReports(fmt.Appendf(nil, ` {"type":"report","data": {"id":%q,"state":"delivered"}} `, ours))
-	require.NoError(t, err)
-	require.Equal(t, []message.Report{{ID: ours, State: message.Delivered}}, got)
-	got, err = readWebhookReports([]byte(`{"type":"other","data":5}`))
-	require.NoError(t, err)
-	require.Empty(t, got)
-	good := `{"id":"x","state":"delivered"}`
+	const good = `{"id":"x","state":"delivered"}`
+	read := message.Report{ID: "x", State: message.Delivered}
+	for body, want := range map[string]Reports{
+		` {"type":"report","data": {"id":"x","state":"delivered"}} `:  {Ended: []message.Report{read}},
+		`{"type":"other","data":5}`:                                   {Ignored: 1},
+		`{"type":"report","data":{"id":"x","state":"sent"}}`:          {Ignored: 1},
+		`{"type":"report","data":{"id":"x","state":"read","code":1}}`: {Ignored: 1},
+		`{"type":"report","data":[]}`:                                 {},
+		`{"type":"report","data":[` + good + `,{"id":"y","state":"on its way"},{"id":12345,"state":"undelivered","code":30008,"providerId":9007199254740993,"detail":"off"}]}`: {
+			Ended:   []message.Report{read, {ID: "12345", State: message.Undelivered, Code: "30008", ProviderID: "9007199254740993", Detail: "off"}},
+			Ignored: 1,
+		},
+		`{"type":"report","data":[{"id":"x","state":"delivered","code":null}]}`: {Ended: []message.Report{read}},
+		`{"type":"report","data":[7,` + good + `,{"id":"x"},{"id":"y","state":"sent"}]}`: {
+			Ended: []message.Report{read}, Ignored: 1, Unreadable: 2, First: "data[0] must be an object",
+		},
+		`{"type":"report","data":[` + good + `,{"id":"x","state":"delivered","at":"yesterday"}]}`: {
+			Ended: []message.Report{read}, Unreadable: 1, First: "data[1].at must be a time like 2026-11-20T12:00:00Z",
+		},
+	} {
+		got, err := readWebhookReports([]byte(body))
+		require.NoError(t, err, body)
+		require.Equal(t, want, got, body)
+	}
 	for body, wrong := range map[string]string{
-		`{"type":"report"}`:             "data must be an object or a list of objects",
-		`{"type":"report","data":null}`: "data must be an object or a list of objects",
-		`{"type":"report","data":[` + good + `,{"id":"x","state":"sent"}]}`:                             "data[1].state must be delivered or undelivered",
-		`{"type":"report","data":[` + good + `,7]}`:                                                     "data[1] must be an object",
-		`{"type":"report","data":[null]}`:                                                               "data[0] must be an object",
-		`{"type":"report","data":[` + good + `,` + good + `,{"id":"x","state":"delivered","code":17}]}`: "data[2].code must be a string",
-		`{"type":"report","data":{"id":5}}`:                                                             "data.id must be a string",
-		`{"type":"report","data":{"id":"x","state":"delivered","at":"yesterday"}}`:                      "data.at must be a time like 2026-11-20T12:00:00Z",
+		`{"type":"report"}`:                                                  "data must be an object or a list of objects",
+		`{"type":"report","data":null}`:                                      "data must be an object or a list of objects",
+		`{"type":"report","data":[null]}`:                                    "data[0] must be an object",
+		`{"type":"report","data":[{"id":"x","state":5},7]}`:                  "data[0].state must be a string",
+		`{"type":"report","data":{"id":5}}`:                                  "data.state is missing",
+		`{"type":"report","data":{"id":{},"state":"delivered"}}`:             "data.id must be a string or a number",
+		`{"type":"report","data":{"id":"x","state":"delivered","code":[]}}`:  "data.code must be a string or a number",
+		`{"type":"report","data":{"id":"x","state":"sent","code":true}}`:     "data.code must be a string or a number",
+		`{"type":"report","data":{"id":"x","state":"delivered","at":"now"}}`: "data.at must be a time like 2026-11-20T12:00:00Z",
 	} {
 		_, err := readWebhookReports([]byte(body))
 		require.ErrorIs(t, err, ErrUnreadable, body)
@@ -120,8 +138,8 @@ func TestWhatAWebhookSays(t *testing.T) {
 
 func TestABodyThatIsNoObjectCannotBeRead(t *testing.T) {
 	t.Parallel()
-	for name, read := range map[string]func([]byte) ([]message.Report, error){
-		"sinch": readSinchReport, "bird": readBirdReport, "webhook": readWebhookReports,
+	for name, read := range map[string]func([]byte) (Reports, error){
+		"sinch": single(readSinchReport), "bird": single(readBirdReport), "webhook": readWebhookReports,
 	} {
 		for _, body := range []string{``, `null`, `[]`, `"text"`, `{`, `{} {}`} {
 			_, err := read([]byte(body))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"volley/internal/message"
+	"volley/internal/phone"
 )
 
 func sinchFields(a Account) []field {
@@ -145,27 +146,62 @@ func (s *sinch) body(m message.Outgoing) ([]byte, *Error) {
 func (s *sinch) content(m message.Outgoing) (object, *Error) {
 	if m.Dialect == "sinch" {
 		o, err := contentOf(m)
+		if err != nil {
+			return nil, err
+		}
 		delete(o, "send_after")
-		return o, err
+		return o, sinchNumbers(m, o)
 	}
 	if m.Text == "" {
 		return nil, unsupportedContent(m)
 	}
 	channels := sinchChannels(m.Channels)
 	if len(channels) == 0 {
-		if !isPhone(m.To) {
-			return nil, unsupportedRecipient("sinch", "a phone number where no channel is named")
-		}
 		channels = []string{"SMS"}
 	}
 	identities := make([]map[string]string, len(channels))
 	for i, c := range channels {
-		identities[i] = map[string]string{"channel": c, "identity": plainPhone(m.To)}
+		identity := m.To
+		if phone.OnChannel(c) {
+			var err error
+			if identity, err = numberOf(m); err != nil {
+				return nil, unsupportedRecipient("sinch", "a phone number on "+c, err)
+			}
+		}
+		identities[i] = map[string]string{"channel": c, "identity": identity}
 	}
 	o := object{}
 	o.set("recipient", map[string]any{"identified_by": map[string]any{"channel_identities": identities}})
 	o.set("message", map[string]any{"text_message": map[string]string{"text": m.Text}})
 	return o, nil
+}
+
+// sinchNumbers writes the identities on channels that have phone numbers in their
+// normal form.
+func sinchNumbers(m message.Outgoing, o object) *Error {
+	recipient, ok := o.sub("recipient")
+	by, ok2 := recipient.sub("identified_by")
+	if !ok || !ok2 {
+		return nil
+	}
+	identities := objects(by["channel_identities"])
+	changed := false
+	for _, identity := range identities {
+		if !phone.OnChannel(identity.text("channel")) {
+			continue
+		}
+		one, err := setNumber(m, identity, "identity")
+		if err != nil {
+			return badNumber("sinch", err)
+		}
+		changed = changed || one
+	}
+	if changed {
+		by.set("channel_identities", identities)
+		recipient.set("identified_by", by)
+		o.set("recipient", recipient)
+	}
+	return nil
 }
 
 // sinchChannels writes channels as Sinch's enum does, whatever the dialect.

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"volley/internal/message"
 )
 
@@ -26,7 +24,7 @@ func webhookFields(a Account) []field {
 type webhook struct {
 	*client
 	url    string
-	signer *standardwebhooks.Webhook
+	signer *WebhookSigner
 }
 
 // askingWebhook is a webhook whose endpoint also answers what it has.
@@ -37,15 +35,13 @@ var (
 	_ Reconciler = askingWebhook{}
 )
 
-// newWebhook takes a secret as whsec_ and base64, as the specification writes
-// it, or else as the key itself.
 func newWebhook(a Account, c *client) (Sender, error) {
-	signer, err := webhookSigner(a.Secret)
+	signer, err := NewWebhookSigner(a.Secret, a.PreviousSecret)
 	if err != nil {
 		return nil, err
 	}
-	if key, ok := strings.CutPrefix(a.Secret, secretPrefix); ok {
-		c.secrets = append(c.secrets, key)
+	for _, secret := range []string{a.Secret, a.PreviousSecret} {
+		c.secrets = append(c.secrets, secret, strings.TrimPrefix(secret, secretPrefix))
 	}
 	u, err := url.Parse(a.URL)
 	if err != nil {
@@ -57,21 +53,6 @@ func newWebhook(a Account, c *client) (Sender, error) {
 		return askingWebhook{w}, nil
 	}
 	return w, nil
-}
-
-// secretPrefix is what a secret begins with that goes on in base64.
-const secretPrefix = "whsec_"
-
-// webhookSigner signs and checks with a secret.
-func webhookSigner(secret string) (*standardwebhooks.Webhook, error) {
-	if !strings.HasPrefix(secret, secretPrefix) {
-		return standardwebhooks.NewWebhookRaw([]byte(secret))
-	}
-	signer, err := standardwebhooks.NewWebhook(secret)
-	if err != nil {
-		return nil, errors.New("secret begins with whsec_ and does not go on in base64")
-	}
-	return signer, nil
 }
 
 // urlSecrets are the parts of a URL that give access where the URL itself is the
@@ -103,8 +84,8 @@ func loginSecrets(u *url.URL) []string {
 	return []string{password, base64.StdEncoding.EncodeToString([]byte(login))}
 }
 
-// From these lengths on, in bytes, a part of a URL counts as a secret: shorter
-// ones are words, which an error may use.
+// From these lengths on, in bytes, a secret is taken out of texts, and a part of a URL
+// counts as one: shorter ones are words, which an error may use.
 const (
 	shortSecret = 6
 	longSegment = 16
@@ -190,14 +171,10 @@ func (w askingWebhook) Reconcile(ctx context.Context, q Query) (Answer, error) {
 }
 
 func (w *webhook) signed(method, url, id string, at time.Time, body []byte) (call, error) {
-	signature, err := w.signer.Sign(id, at, body)
+	h, err := w.signer.Header(id, at, body)
 	if err != nil {
 		return call{}, w.clean(&Error{Kind: Invalid, Code: "request", Detail: "sign: " + err.Error()}, nil)
 	}
-	h := make(http.Header, 3)
-	h.Set(standardwebhooks.HeaderWebhookID, id)
-	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	h.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	return call{method: method, url: url, header: h, body: body}, nil
 }
 

@@ -65,6 +65,24 @@ func TestWebhookSignsWhatItSends(t *testing.T) {
 	}
 }
 
+func TestAWebhookSignsWithBothSecretsDuringAChange(t *testing.T) {
+	t.Parallel()
+	srv := record(t, answer(400, `{"message":"neither next-secret nor last-secret"}`))
+	a := webhookAccount(srv.URL)
+	a.Secret, a.PreviousSecret = "next-secret", "last-secret"
+	_, err := open(t, a).Send(t.Context(), outgoing("volley", "room", `{}`))
+	require.ErrorContains(t, err, "neither *** nor ***")
+	r := srv.got()[0]
+	for secret, known := range map[string]bool{a.Secret: true, a.PreviousSecret: true, "other-secret": false} {
+		verifier, err := standardwebhooks.NewWebhookRaw([]byte(secret))
+		require.NoError(t, err)
+		require.Equal(t, known, verifier.Verify(r.body, r.Header) == nil, secret)
+	}
+	a.Name, a.PreviousSecret = "hook", "whsec_?"
+	_, err = provider.Open([]provider.Account{a}, provider.Options{})
+	require.ErrorContains(t, err, "previous_secret begins with whsec_")
+}
+
 func TestWebhookReconciles(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -56,19 +56,28 @@ func cached[T any](ctx context.Context, c *cache, key string, load loader[T]) (T
 	if v, ok := c.get(key).(T); ok {
 		return v, nil
 	}
-	done := c.flights.DoChan(key, func() (any, error) {
-		if v := c.get(key); v != nil {
+	return flight(ctx, c, key, func(ctx context.Context) (T, error) {
+		if v, ok := c.get(key).(T); ok {
 			return v, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
-		defer cancel()
 		before := c.drops()
 		v, size, err := load(ctx)
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		c.put(key, v, size, before)
 		return v, nil
+	})
+}
+
+// flight is what load returns. Callers that want the same at the same time share one
+// load, which goes on when one of them gives up.
+func flight[T any](ctx context.Context, c *cache, key string, load func(ctx context.Context) (T, error)) (T, error) {
+	var none T
+	done := c.flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+		defer cancel()
+		return load(ctx)
 	})
 	select {
 	case <-ctx.Done():

@@ -8,9 +8,8 @@ import (
 type row struct {
 	// due is the time that counts for the order, which for equal ones is that of
 	// the indexes.
-	due int64
-	// line lacks its spot.
-	line message.Line
+	due  int64
+	line message.MessageMeta
 	json []byte
 }
 
@@ -21,7 +20,7 @@ func (r *row) before(due int64, index int) bool {
 
 // chunk is a segment in the making.
 type chunk struct {
-	lines message.Lines
+	lines message.MessageMetas
 	dues  []int64
 	ends  []uint32
 	body  []byte
@@ -53,12 +52,16 @@ func (c *chunk) count(r *row) {
 		}
 		due = r.due
 	}
+	expires := due + r.line.TTL
 	if sure == 0 {
-		c.info.First, c.info.Last, c.info.Expires = due, due, due+r.line.TTL
+		c.info.First, c.info.Last, c.info.Expires = due, due, expires
+		if r.line.Code == "" {
+			c.info.FirstExpires = expires
+		}
 		return
 	}
 	c.info.First, c.info.Last = min(c.info.First, due), max(c.info.Last, due)
-	c.info.Expires = max(c.info.Expires, due+r.line.TTL)
+	c.info.Expires, c.info.FirstExpires = max(c.info.Expires, expires), min(c.info.FirstExpires, expires)
 }
 
 // raw is the message at i.
@@ -72,10 +75,7 @@ func (c *chunk) raw(i int) []byte {
 
 // pack appends the segment's file, under its number, to dst.
 func (c *chunk) pack(dst []byte, number int) ([]byte, error) {
-	for i := range c.lines {
-		c.lines[i].Spot = message.Spot{Segment: number, Pos: i}
-	}
-	return packSegment(dst, c.lines, c.ends, c.body)
+	return packSegment(dst, number, c.lines, c.ends, c.body)
 }
 
 // reset makes it a new one, with the room of the old.
@@ -83,14 +83,14 @@ func (c *chunk) reset() {
 	*c = chunk{lines: c.lines[:0], dues: c.dues[:0], ends: c.ends[:0], body: c.body[:0]}
 }
 
-// mark is what is remembered of a segment that was written while messages still
+// checkpoint is what is remembered of a segment that was written while messages still
 // arrive: its first due time and its last message.
-type mark struct {
+type checkpoint struct {
 	first, last int64
 	index       int
 }
 
-func (c *chunk) mark() mark {
+func (c *chunk) checkpoint() checkpoint {
 	n := len(c.lines) - 1
-	return mark{c.dues[0], c.dues[n], c.lines[n].Index}
+	return checkpoint{c.dues[0], c.dues[n], c.lines[n].Index}
 }

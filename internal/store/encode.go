@@ -22,12 +22,16 @@ type encoder struct {
 	mended bool
 }
 
-// encode writes a message without its problems and its Twin. The bytes are good
+// encode writes a message without its problems and its Duplicate. The bytes are good
 // until the next one.
 func (e *encoder) encode(m *message.Message, due, ttl int64) ([]byte, error) {
 	e.mended = false
 	e.buf = append(e.buf[:0], `{"to":`...)
 	e.text(m.To)
+	if m.Phone != "" {
+		e.buf = append(e.buf, `,"phone":`...)
+		e.text(m.Phone)
+	}
 	if m.Reference != "" {
 		e.buf = append(e.buf, `,"reference":`...)
 		e.text(m.Reference)
@@ -114,38 +118,8 @@ func special(b []byte) bool {
 		bytes.Contains(b, []byte("\xe2\x80"))
 }
 
-const hexDigits = "0123456789abcdef"
-
 // text writes a string, with U+FFFD for every byte that is no UTF-8.
 func (e *encoder) text(s string) {
-	b := append(e.buf, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			if r, size = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		b = append(b, s[from:i]...)
-		switch {
-		case c >= utf8.RuneSelf:
-			b = append(b, "\ufffd"...)
-			e.mended = true
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i += size
-		from = i
-	}
-	e.buf = append(append(b, s[from:]...), '"')
+	e.buf = message.AppendJSON(e.buf, s)
+	e.mended = e.mended || !utf8.ValidString(s)
 }

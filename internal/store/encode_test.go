@@ -13,7 +13,7 @@ import (
 
 func same(t *testing.T, m *message.Message) {
 	t.Helper()
-	m.Twin, m.Problems = false, nil
+	m.Duplicate, m.Problems = false, nil
 	want, err := json.Marshal(m)
 	require.NoError(t, err)
 	got, _, err := store.Encode(m)
@@ -29,6 +29,7 @@ func TestMessagesAreWrittenAsTheStandardLibraryDoes(t *testing.T) {
 	for _, m := range []message.Message{
 		{},
 		{To: "+4915112345678", Route: -1},
+		{To: "0151 2345678", Phone: "+491512345678"},
 		{To: "a\x00\x1f\"\\\n<>&\u2028é\U0001F600", Reference: "\xff\xfe\xc3", Due: -1, TTL: 1 << 60},
 		{Channels: []string{"SMS", ""}, Params: map[string]string{"": "x", "b\xff": "", "a": "\u007f"}},
 		{Channels: []string{}, Params: map[string]string{}},

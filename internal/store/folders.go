@@ -13,18 +13,18 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"golang.org/x/sync/errgroup"
+	"gocloud.dev/gcerrors"
 )
 
-// lookups is how many questions to the bucket are under way at once.
-const lookups = 8
-
-// Page sizes of lists. Files are walked anew for every page, so that one page is
-// best.
+// Page sizes of lists. Files are walked anew for every page, so that few pages are best;
+// each takes memory for as many objects as it may have.
 const (
 	listPage = 1000
-	filePage = 1 << 24
+	filePage = 1 << 14
 )
+
+// listTries is how often a directory is walked in which files go away meanwhile.
+const listTries = 100
 
 // list calls each with what lies under a prefix: objects and, down to the next
 // slash, directories, or with deep all objects.
@@ -37,10 +37,14 @@ func (s *Store) list(ctx context.Context, prefix string, deep bool, each func(*b
 	if s.scheme == "file" {
 		size = filePage
 	}
-	for token := blob.FirstPageToken; len(token) > 0; {
+	for token, try := blob.FirstPageToken, 1; len(token) > 0; {
 		page, next, err := s.bucket.ListPage(ctx, token, size, o)
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if gcerrors.Code(err) == gcerrors.NotFound && s.scheme == "file" && try < listTries && ctx.Err() == nil {
+			try++ // a file went away between its name and its size
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("list %s: %w", prefix, err)
@@ -95,17 +99,12 @@ func (s *Store) FindAll(ctx context.Context, tenant, batch string) ([]Folder, er
 		return nil, err
 	}
 	found := make([][]Folder, len(days))
-	group, within := errgroup.WithContext(ctx)
-	group.SetLimit(lookups)
-	for i, day := range days {
-		group.Go(func() error {
-			return s.day(within, tenant+"/"+day+"/", batch+"~", func(f Folder) bool {
-				found[i] = append(found[i], f)
-				return true
-			})
+	err = allOf(ctx, len(days), func(i int) error {
+		return s.day(ctx, tenant+"/"+days[i]+"/", batch+"~", func(f Folder) bool {
+			found[i] = append(found[i], f)
+			return true
 		})
-	}
-	err = group.Wait()
+	})
 	all := slices.Concat(found...)
 	slices.SortStableFunc(all, func(a, b Folder) int {
 		if a.Complete != b.Complete {
@@ -180,8 +179,8 @@ func (s *Store) walk(ctx context.Context, yield func(Folder) bool) error {
 	return nil
 }
 
-// day lists the folders right under parent whose names begin so, until yield says
-// no.
+// day lists the folders right under parent whose names begin so, in order, until
+// yield says no.
 func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder) bool) error {
 	names, err := s.dirs(ctx, parent, begin, func(name string) bool {
 		_, err := folderOf(parent + name)
@@ -190,20 +189,25 @@ func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		f, err := folderOf(parent + name)
-		if err != nil {
-			return err
+	err = inWaves(ctx, len(names), func(i int) (Folder, error) {
+		f, err := folderOf(parent + names[i])
+		if err == nil {
+			err = s.measure(ctx, &f)
 		}
-		if err := s.measure(ctx, &f); err != nil {
-			return err
+		return f, err
+	}, func(_ int, f Folder, err error) error {
+		if err == nil && !yield(f) {
+			err = errEnough
 		}
-		if !yield(f) {
-			return nil
-		}
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	return nil
+	return err
 }
+
+var errEnough = errors.New("enough")
 
 // Delete removes a folder, the manifest first, so that what is deleted in part is
 // no batch any more, and the result last, so that it is not taken for one that is
@@ -213,7 +217,7 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 		return err
 	}
 	defer s.cache.drop(dir + "/")
-	for _, first := range []string{dir + "/" + manifestName, reportsKey(dir, summaryName)} {
+	for _, first := range []string{dir + "/" + manifestName, lateKey(dir, summaryName)} {
 		if err := s.remove(ctx, first); err != nil {
 			return err
 		}
@@ -229,12 +233,7 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	group, within := errgroup.WithContext(ctx)
-	group.SetLimit(lookups)
-	for _, key := range keys {
-		group.Go(func() error { return s.remove(within, key) })
-	}
-	if err := group.Wait(); err != nil {
+	if err := allOf(ctx, len(keys), func(i int) error { return s.remove(ctx, keys[i]) }); err != nil {
 		return err
 	}
 	if err := s.remove(ctx, last); err != nil {
@@ -259,7 +258,7 @@ func (s *Store) prune(dir string) {
 		return
 	}
 	own := filepath.Join(s.root, filepath.FromSlash(dir))
-	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, reportsName), own}
+	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, lateName), filepath.Join(own, canceledName), own}
 	day := filepath.Dir(own)
 	if t, err := time.Parse(time.DateOnly, filepath.Base(day)); err == nil && time.Since(t) > 72*time.Hour {
 		empty = append(empty, day)

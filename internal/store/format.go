@@ -41,7 +41,7 @@ func (h segmentHead) size() int64 {
 }
 
 // packSegment appends the file of a segment to dst.
-func packSegment(dst []byte, lines message.Lines, ends []uint32, body []byte) ([]byte, error) {
+func packSegment(dst []byte, number int, lines message.MessageMetas, ends []uint32, body []byte) ([]byte, error) {
 	packed, err := json.Marshal(lines)
 	if err != nil {
 		return nil, err
@@ -60,12 +60,15 @@ func packSegment(dst []byte, lines message.Lines, ends []uint32, body []byte) ([
 	dst = append(dst, body...)
 	head := dst[from:rest]
 	binary.LittleEndian.PutUint32(head[20:], crc32.Checksum(dst[rest:], castagnoli))
-	binary.LittleEndian.PutUint32(head[24:], headSum(head))
+	binary.LittleEndian.PutUint32(head[24:], headSum(head, number))
 	return dst, nil
 }
 
-func headSum(head []byte) uint32 {
-	return crc32.Update(crc32.Checksum(head[:24], castagnoli), castagnoli, head[headSize:])
+// headSum is the checksum of a segment's number, of the head and of the lines, so that a
+// segment that lies in the place of another is damaged.
+func headSum(head []byte, number int) uint32 {
+	sum := crc32.Checksum(binary.LittleEndian.AppendUint32(nil, uint32(number)), castagnoli)
+	return crc32.Update(crc32.Update(sum, castagnoli, head[:24]), castagnoli, head[headSize:])
 }
 
 // parseHead reads the head of a file of size bytes.
@@ -86,22 +89,17 @@ func parseHead(key string, data []byte, size int64) (segmentHead, error) {
 }
 
 // parseLines reads the lines of a segment from the beginning of its file.
-func parseLines(key string, h segmentHead, data []byte, number int) (message.Lines, error) {
+func parseLines(key string, h segmentHead, data []byte, number int) (message.MessageMetas, error) {
 	head := data[:headSize+h.lines]
-	if headSum(head) != h.headSum {
+	if headSum(head, number) != h.headSum {
 		return nil, damaged(key, "the checksum of its lines is wrong")
 	}
-	var lines message.Lines
+	var lines message.MessageMetas
 	if err := json.Unmarshal(head[headSize:], &lines); err != nil {
 		return nil, damaged(key, err.Error())
 	}
 	if len(lines) != h.count {
 		return nil, damaged(key, fmt.Sprintf("it has %d lines for %d messages", len(lines), h.count))
-	}
-	for i := range lines {
-		if lines[i].Spot != (message.Spot{Segment: number, Pos: i}) {
-			return nil, damaged(key, fmt.Sprintf("it is segment %d", lines[i].Segment))
-		}
 	}
 	return lines, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"slices"
 
 	"volley/internal/message"
@@ -22,8 +23,8 @@ const (
 // packSpot holds a spot in four bytes; 0 is none.
 func packSpot(segment, pos int) uint32 { return uint32(segment)<<16 | uint32(pos) }
 
-func unpackSpot(n uint32) message.Spot {
-	return message.Spot{Segment: int(n >> 16), Pos: int(n & 0xffff)}
+func unpackSpot(n uint32) message.Location {
+	return message.Location{Segment: int(n >> 16), Pos: int(n & 0xffff)}
 }
 
 func packIndex(spots []uint32) []byte {
@@ -45,16 +46,18 @@ func indexSum(number int, block []byte) uint32 {
 
 // Locate finds messages by their indexes, in the order of indexes. The spot of an
 // index that the batch does not have has Segment 0.
-func (s *Store) Locate(ctx context.Context, dir string, indexes []int) ([]message.Spot, error) {
+func (s *Store) Locate(ctx context.Context, dir string, indexes []int) ([]message.Location, error) {
 	m, err := s.Manifest(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]message.Spot, len(indexes))
-	at := func(index int) (message.Spot, error) { return s.indexed(ctx, dir, m, index) }
-	if m.InOrder {
-		at = inOrder(m)
+	at := inOrder(m)
+	if !m.InOrder {
+		if at, err = s.indexed(ctx, dir, m, indexes); err != nil {
+			return nil, err
+		}
 	}
+	out := make([]message.Location, len(indexes))
 	for i, index := range indexes {
 		if index < 0 || index >= m.Total {
 			continue
@@ -67,38 +70,55 @@ func (s *Store) Locate(ctx context.Context, dir string, indexes []int) ([]messag
 }
 
 // inOrder finds messages by what the manifest counts.
-func inOrder(m *message.Manifest) func(index int) (message.Spot, error) {
+func inOrder(m *message.Manifest) func(index int) (message.Location, error) {
 	ends, total := make([]int, len(m.Segments)), 0
 	for i, g := range m.Segments {
 		total += g.Count
 		ends[i] = total
 	}
-	return func(index int) (message.Spot, error) {
+	return func(index int) (message.Location, error) {
 		i, _ := slices.BinarySearch(ends, index+1)
-		return message.Spot{Segment: i + 1, Pos: index - (ends[i] - m.Segments[i].Count)}, nil
+		return message.Location{Segment: i + 1, Pos: index - (ends[i] - m.Segments[i].Count)}, nil
 	}
 }
 
-// indexed finds a message in the index object.
-func (s *Store) indexed(ctx context.Context, dir string, m *message.Manifest, index int) (message.Spot, error) {
-	key, number := dir+"/"+indexName, index/indexBlock
-	block, err := cached(ctx, s.cache, fmt.Sprintf("%s#%d", key, number), func(ctx context.Context) ([]byte, int64, error) {
+// indexed finds messages in the index object, whose blocks for those indexes it reads
+// side by side.
+func (s *Store) indexed(ctx context.Context, dir string, m *message.Manifest, indexes []int) (func(index int) (message.Location, error), error) {
+	blocks := map[int][]byte{}
+	for _, index := range indexes {
+		if index >= 0 && index < m.Total {
+			blocks[index/indexBlock] = nil
+		}
+	}
+	numbers := slices.Sorted(maps.Keys(blocks))
+	err := inWaves(ctx, len(numbers),
+		func(i int) ([]byte, error) { return s.block(ctx, dir, m, numbers[i]) },
+		func(i int, block []byte, err error) error {
+			blocks[numbers[i]] = block
+			return err
+		})
+	return func(index int) (message.Location, error) {
+		spot := unpackSpot(binary.LittleEndian.Uint32(blocks[index/indexBlock][4*(index%indexBlock):]))
+		if spot.Segment < 1 || spot.Segment > len(m.Segments) || spot.Pos >= m.Segments[spot.Segment-1].Count {
+			return message.Location{}, damaged(dir+"/"+indexName, fmt.Sprintf("message %d has no place", index))
+		}
+		return spot, nil
+	}, err
+}
+
+// block reads one block of the index object.
+func (s *Store) block(ctx context.Context, dir string, m *message.Manifest, number int) ([]byte, error) {
+	key := dir + "/" + indexName
+	return cached(ctx, s.cache, fmt.Sprintf("%s#%d", key, number), func(ctx context.Context) ([]byte, int64, error) {
 		n := min(m.Total-number*indexBlock, indexBlock)
 		data, _, err := s.read(ctx, key, int64(number)*indexBlockBytes, int64(4*n+4))
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, s.missing(ctx, err)
 		}
 		if len(data) != 4*n+4 || binary.LittleEndian.Uint32(data[4*n:]) != indexSum(number, data[:4*n]) {
 			return nil, 0, damaged(key, fmt.Sprintf("the checksum of block %d is wrong", number))
 		}
 		return data[:4*n], int64(len(data)), nil
 	})
-	if err != nil {
-		return message.Spot{}, err
-	}
-	spot := unpackSpot(binary.LittleEndian.Uint32(block[4*(index%indexBlock):]))
-	if spot.Segment < 1 || spot.Segment > len(m.Segments) || spot.Pos >= m.Segments[spot.Segment-1].Count {
-		return message.Spot{}, damaged(key, fmt.Sprintf("message %d has no place", index))
-	}
-	return spot, nil
 }

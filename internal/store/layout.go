@@ -88,7 +88,7 @@ func segmentKey(dir string, number int) string {
 	return fmt.Sprintf("%s/%s/%04d", dir, segmentsName, number)
 }
 
-// ledgerKey names a ledger; retries have numbers behind those of the segments.
+// ledgerKey names a ledger.
 func ledgerKey(dir string, number int) string {
 	return fmt.Sprintf("%s/%s/%04d", dir, ledgersName, number)
 }

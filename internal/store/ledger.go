@@ -11,6 +11,12 @@ import (
 const recordSize = 280
 
 // KeepLedger writes the ledger with a number, over the one that was there.
+//
+// A ledger has the records of at most message.SegmentMessages messages. Its JSON
+// leaves details and trails out above message.MaxLarge; what stays are numbers, codes,
+// provider ids and reports that came early, all of them bounded, which takes less than
+// 6 KB for each message at the very most. So a ledger may be larger than one payload
+// of Temporal's, but never nearly as large as what is read at once.
 func (s *Store) KeepLedger(ctx context.Context, dir string, number int, l *message.Ledger) error {
 	key, err := ledgerPath(dir, number)
 	if err != nil {
@@ -29,21 +35,34 @@ func (s *Store) Ledger(ctx context.Context, dir string, number int) (*message.Le
 	}
 	a, err := s.bucket.Attributes(ctx, key)
 	if err != nil {
-		return nil, named(key, err)
-	}
-	load := func(ctx context.Context) (*message.Ledger, int64, error) {
-		var l message.Ledger
-		size, err := s.readJSON(ctx, key, &l)
-		if err == nil && l.V != message.Version {
-			err = fmt.Errorf("%s: the format has version %d, expected %d", key, l.V, message.Version)
-		}
-		return &l, 2*size + recordSize*int64(len(l.Records)), err
+		return nil, s.missing(ctx, named(key, err))
 	}
 	if a.ETag == "" {
-		l, _, err := load(ctx)
-		return l, err
+		return s.freshLedger(ctx, key)
 	}
-	return cached(ctx, s.cache, key+"#"+a.ETag, load)
+	return cached(ctx, s.cache, key+"#"+a.ETag, func(ctx context.Context) (*message.Ledger, int64, error) {
+		return s.loadLedger(ctx, key)
+	})
+}
+
+// freshLedger reads a ledger from the bucket, whatever the cache has.
+func (s *Store) freshLedger(ctx context.Context, key string) (*message.Ledger, error) {
+	l, _, err := s.loadLedger(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (s *Store) loadLedger(ctx context.Context, key string) (l *message.Ledger, size int64, err error) {
+	l = new(message.Ledger)
+	if size, err = s.readJSON(ctx, key, l); err != nil {
+		return nil, 0, s.missing(ctx, err)
+	}
+	if l.V != message.Version {
+		return nil, 0, fmt.Errorf("%s: the format has version %d, expected %d", key, l.V, message.Version)
+	}
+	return l, 2*size + recordSize*int64(len(l.Records)), nil
 }
 
 func ledgerPath(dir string, number int) (string, error) {
@@ -73,7 +92,7 @@ func (s *Store) Result(ctx context.Context, dir string) (*message.Result, error)
 	key := dir + "/" + resultName
 	var r message.Result
 	if _, err := s.readJSON(ctx, key, &r); err != nil {
-		return nil, err
+		return nil, s.missing(ctx, err)
 	}
 	if r.V != message.Version {
 		return nil, fmt.Errorf("%s: the format has version %d, expected %d", key, r.V, message.Version)

@@ -11,8 +11,6 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
-
-	"volley/internal/message"
 )
 
 // readAhead is how many segments are read at once when they are sorted in again.
@@ -24,16 +22,16 @@ func (w *Writer) merge(ctx context.Context) error {
 	if err := w.settle(); err != nil {
 		return err
 	}
-	keep := slices.IndexFunc(w.marks, func(m mark) bool {
+	keep := slices.IndexFunc(w.checkpoints, func(m checkpoint) bool {
 		return m.last > w.spill.due || m.last == w.spill.due && m.index > w.spill.index
 	})
 	if keep < 0 {
-		keep = len(w.marks)
+		keep = len(w.checkpoints)
 	}
 	if err := w.readBack(ctx, keep); err != nil {
 		return err
 	}
-	w.segments, w.marks = w.segments[:keep], w.marks[:keep]
+	w.segments, w.checkpoints = w.segments[:keep], w.checkpoints[:keep]
 	rest := w.chunk
 	w.chunk = w.spare.get()
 	q, err := newQueue(append(w.spill.sources(), rest.source())...)
@@ -55,12 +53,12 @@ func (w *Writer) merge(ctx context.Context) error {
 
 // readBack makes a run of the segments behind the first keep.
 func (w *Writer) readBack(ctx context.Context, keep int) error {
-	if keep == len(w.marks) {
+	if keep == len(w.checkpoints) {
 		return nil
 	}
 	var ready []*Segment
 	number, pos := keep, 0
-	due := w.marks[keep].first
+	due := w.checkpoints[keep].first
 	var buf []byte
 	return w.spill.run(func() ([]byte, error) {
 		for len(ready) == 0 || pos == ready[0].Len() {
@@ -68,10 +66,10 @@ func (w *Writer) readBack(ctx context.Context, keep int) error {
 				ready, pos = ready[1:], 0
 				number++
 			}
-			if number == len(w.marks) {
+			if number == len(w.checkpoints) {
 				return nil, io.EOF
 			}
-			due = w.marks[number].first
+			due = w.checkpoints[number].first
 			if len(ready) == 0 {
 				var err error
 				if ready, err = w.readSome(ctx, number+1); err != nil {
@@ -93,7 +91,7 @@ func (w *Writer) readBack(ctx context.Context, keep int) error {
 
 // readSome reads some segments from a number on.
 func (w *Writer) readSome(ctx context.Context, number int) ([]*Segment, error) {
-	out := make([]*Segment, min(readAhead, len(w.marks)-number+1))
+	out := make([]*Segment, min(readAhead, len(w.checkpoints)-number+1))
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range out {
 		group.Go(func() error {
@@ -124,9 +122,7 @@ func (c *chunk) source() source {
 		if i++; i == len(c.ends) {
 			return row{}, io.EOF
 		}
-		r := row{due: c.dues[i], line: c.lines[i], json: c.raw(i)}
-		r.line.Spot = message.Spot{}
-		return r, nil
+		return row{due: c.dues[i], line: c.lines[i], json: c.raw(i)}, nil
 	}
 }
 

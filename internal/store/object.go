@@ -41,8 +41,10 @@ var ErrDamaged = errors.New("the object is damaged")
 func damaged(key, how string) error { return fmt.Errorf("%s: %w: %s", key, ErrDamaged, how) }
 
 // Lost reports whether an error of reading means that the object will not come back
-// by itself: it is not there, or damaged.
-func Lost(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) }
+// by itself: it is damaged, or not there although the store is.
+func Lost(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) && !errors.Is(err, ErrAway)
+}
 
 // read reads a part of an object, and tells how large it is. A length below 0 is
 // all of it; a part that reaches beyond the end is cut there.

@@ -11,7 +11,7 @@ import (
 )
 
 // lineSize is about how many bytes a line takes in memory.
-const lineSize = 96
+const lineSize = 80
 
 // firstRead is how much of a segment's file is read for its lines: all of them
 // nearly always.
@@ -20,19 +20,19 @@ const firstRead = 32 << 10
 // Segment is a segment with its messages, not yet decoded. It is safe for
 // concurrent use.
 type Segment struct {
-	key      string
-	lines    message.Lines
-	ends     []byte
-	body     []byte
-	twins    []uint64
-	allTwins bool
+	key           string
+	lines         message.MessageMetas
+	ends          []byte
+	body          []byte
+	duplicates    []uint64
+	allDuplicates bool
 }
 
 // Len is how many messages there are.
 func (g *Segment) Len() int { return len(g.lines) }
 
 // Message decodes the message at a position, from 0, and tells its index. Due and
-// TTL are final and Twin is set. Of its problems the first is there, with an empty
+// TTL are final and Duplicate is set. Of its problems the first is there, with an empty
 // path and what a status shows as its detail. It fails for a position that is not
 // there. The message is the caller's own.
 func (g *Segment) Message(pos int) (index int, m message.Message, err error) {
@@ -47,9 +47,9 @@ func (g *Segment) Message(pos int) (index int, m message.Message, err error) {
 		m.Problems = message.Problems{{Index: line.Index, Code: line.Code, Detail: line.Detail}}
 		return line.Index, m, nil
 	}
-	m.Twin = g.allTwins
-	if len(g.twins) > 0 {
-		_, m.Twin = slices.BinarySearch(g.twins, m.TwinHash())
+	m.Duplicate = g.allDuplicates
+	if len(g.duplicates) > 0 {
+		_, m.Duplicate = slices.BinarySearch(g.duplicates, m.ContentHash())
 	}
 	return line.Index, m, nil
 }
@@ -84,7 +84,7 @@ func (s *Store) Segment(ctx context.Context, dir string, number int) (*Segment, 
 	return cached(ctx, s.cache, key, func(ctx context.Context) (*Segment, int64, error) {
 		data, _, err := s.read(ctx, key, 0, -1)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, s.missing(ctx, err)
 		}
 		g, err := parseSegment(key, data, number)
 		if err != nil {
@@ -93,14 +93,14 @@ func (s *Store) Segment(ctx context.Context, dir string, number int) (*Segment, 
 		if g.Len() != m.Segments[number-1].Count {
 			return nil, 0, damaged(key, fmt.Sprintf("it has %d messages, expected %d", g.Len(), m.Segments[number-1].Count))
 		}
-		g.twins, g.allTwins = m.Twins, m.AllTwins
+		g.duplicates, g.allDuplicates = m.Duplicates, m.AllDuplicates
 		return g, g.size(), nil
 	})
 }
 
 // Lines reads what a workflow needs to know of the messages of a segment, without
 // the messages. They are the caller's own.
-func (s *Store) Lines(ctx context.Context, dir string, number int) (message.Lines, error) {
+func (s *Store) Lines(ctx context.Context, dir string, number int) (message.MessageMetas, error) {
 	if _, err := folderOf(dir); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) Lines(ctx context.Context, dir string, number int) (message.Line
 	}
 	data, size, err := s.read(ctx, key, 0, firstRead)
 	if err != nil {
-		return nil, err
+		return nil, s.missing(ctx, err)
 	}
 	h, err := parseHead(key, data, size)
 	if err != nil {

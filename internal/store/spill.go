@@ -199,7 +199,7 @@ func parseRow(b []byte) (row, error) {
 		texts[i], b = string(b[n:n+int(v)]), b[n+int(v):]
 	}
 	r.due, r.json = numbers[0], b
-	r.line = message.Line{
+	r.line = message.MessageMeta{
 		Index: int(numbers[1]), Due: numbers[2], TTL: numbers[3], Route: int(numbers[4]), Code: texts[0], Detail: texts[1],
 	}
 	return r, nil

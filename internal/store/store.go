@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,6 +43,8 @@ type Store struct {
 	root  string
 	cache *cache
 	log   *zap.Logger
+	// marked means that the marker was seen, or written.
+	marked atomic.Bool
 }
 
 // Folder is what lies under the folder of one start of a batch.
@@ -127,7 +130,8 @@ func fileURL(u *url.URL) (full *url.URL, root string) {
 func (s *Store) Close() error { return s.bucket.Close() }
 
 // Manifest reads the manifest of a batch. It is shared: callers change nothing in
-// it. The error wraps ErrNotFound when there is none.
+// it. The error wraps ErrNotFound when there is none, and ErrAway with it where the
+// store is away; so do those of Segment, Lines, Ledger and Result.
 func (s *Store) Manifest(ctx context.Context, dir string) (*message.Manifest, error) {
 	if _, err := folderOf(dir); err != nil {
 		return nil, err
@@ -137,7 +141,7 @@ func (s *Store) Manifest(ctx context.Context, dir string) (*message.Manifest, er
 		var m message.Manifest
 		size, err := s.readJSON(ctx, key, &m)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, s.missing(ctx, err)
 		}
 		return &m, 2 * size, checkManifest(key, &m)
 	})

@@ -95,9 +95,9 @@ func TestABatchComesBackAsItWas(t *testing.T) {
 			require.True(t, m.InOrder)
 			now, ttl := accepted.UnixMilli(), message.DefaultTTL.Milliseconds()
 			require.Equal(t, []message.Segment{
-				{Count: 1000, Rejected: 1, First: now - 5000, Last: now, Expires: now + ttl},
-				{Count: 1000, First: now, Last: now, Expires: now + ttl},
-				{Count: 500, First: now, Last: now, Expires: now + ttl},
+				{Count: 1000, Rejected: 1, First: now - 5000, Last: now, Expires: now + ttl, FirstExpires: now - 4000},
+				{Count: 1000, First: now, Last: now, Expires: now + ttl, FirstExpires: now + ttl},
+				{Count: 500, First: now, Last: now, Expires: now + ttl, FirstExpires: now + ttl},
 			}, m.Segments)
 			read, err := s.Manifest(t.Context(), dir)
 			require.NoError(t, err)
@@ -120,8 +120,8 @@ func TestABatchComesBackAsItWas(t *testing.T) {
 					want := all[i]
 					b := *h
 					b.Messages = all
-					want.Due, want.TTL = b.DueAt(i), b.Validity(i)
-					line := message.Line{Spot: message.Spot{Segment: number, Pos: pos}, Index: i, Due: want.Due, TTL: want.TTL, Route: want.Route}
+					want.Due, want.TTL = b.DueAt(&b.Messages[i]), b.Validity(&b.Messages[i])
+					line := message.MessageMeta{Index: i, Due: want.Due, TTL: want.TTL, Route: want.Route}
 					if i == 5 {
 						line.Code, line.Detail = message.CodeFormat, "line 7: to: expected a number"
 						want.Problems = message.Problems{{Index: 5, Code: line.Code, Detail: line.Detail}}
@@ -135,7 +135,7 @@ func TestABatchComesBackAsItWas(t *testing.T) {
 			}
 			spots, err := s.Locate(t.Context(), dir, []int{2499, -1, 0, 1000, 2500})
 			require.NoError(t, err)
-			require.Equal(t, []message.Spot{{Segment: 3, Pos: 499}, {}, {Segment: 1}, {Segment: 2}, {}}, spots)
+			require.Equal(t, []message.Location{{Segment: 3, Pos: 499}, {}, {Segment: 1}, {Segment: 2}, {}}, spots)
 			_, err = s.Segment(t.Context(), dir, 4)
 			require.ErrorIs(t, err, store.ErrNotFound)
 			_, err = s.Segment(t.Context(), dir, 0)
@@ -149,7 +149,7 @@ func TestFilesArePrivateAndHaveNoCompanions(t *testing.T) {
 	t.Parallel()
 	s, root := open(t)
 	dir, _ := written(t, s, header(), samples(3))
-	require.ElementsMatch(t, []string{dir + "/manifest", dir + "/segments/0001"}, objects(t, root))
+	require.ElementsMatch(t, []string{"volley-store", dir + "/manifest", dir + "/segments/0001"}, objects(t, root))
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		require.NoError(t, err)
 		info, err := d.Info()
@@ -213,7 +213,7 @@ func TestDamageIsAnErrorThatNamesTheObject(t *testing.T) {
 	swapped := filepath.Join(root, filepath.FromSlash(dir), "segments")
 	require.NoError(t, os.Rename(filepath.Join(swapped, "0001"), filepath.Join(swapped, "0002")))
 	_, err := s.Lines(t.Context(), dir, 2)
-	require.ErrorContains(t, err, "it is segment 1")
+	require.ErrorContains(t, err, "the checksum of its lines is wrong")
 	_, err = s.Lines(t.Context(), dir, 1)
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
@@ -241,14 +241,14 @@ func TestTwinsAreThoseThatComeTwice(t *testing.T) {
 	all[20].To, all[21].To = "\xff", "\xfe" // both are read as the same
 	all[21].Params = all[20].Params
 	dir, m := written(t, s, header(), all)
-	require.Len(t, m.Twins, 2)
+	require.Len(t, m.Duplicates, 2)
 	g, err := s.Segment(t.Context(), dir, 1)
 	require.NoError(t, err)
 	var twins []int
 	for pos := range g.Len() {
 		i, got, err := g.Message(pos)
 		require.NoError(t, err)
-		if got.Twin {
+		if got.Duplicate {
 			twins = append(twins, i)
 		}
 	}
@@ -256,17 +256,34 @@ func TestTwinsAreThoseThatComeTwice(t *testing.T) {
 
 	many := append(samples(10_001), samples(10_001)...)
 	dir, m = written(t, s, header(), many)
-	require.True(t, m.AllTwins)
-	require.Empty(t, m.Twins)
+	require.True(t, m.AllDuplicates)
+	require.Empty(t, m.Duplicates)
 	g, err = s.Segment(t.Context(), dir, 1)
 	require.NoError(t, err)
 	_, got, err := g.Message(0)
 	require.NoError(t, err)
-	require.True(t, got.Twin)
+	require.True(t, got.Duplicate)
 
 	_, m = written(t, s, header(), append(samples(10_000), samples(10_000)...))
-	require.Len(t, m.Twins, 10_000)
-	require.False(t, m.AllTwins)
+	require.Len(t, m.Duplicates, 10_000)
+	require.False(t, m.AllDuplicates)
+}
+
+func TestTwinsThatAreMarkedAreTakenAsTheyAre(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t)
+	all := samples(50)
+	all[7] = all[3]
+	all[7].Duplicate = true
+	all[9] = all[8] // nobody said so
+	w, err := s.Create(t.Context(), header(), store.WriteOptions{DuplicatesMarked: true})
+	require.NoError(t, err)
+	for i := range all {
+		require.NoError(t, w.Add(t.Context(), &all[i]))
+	}
+	m, err := w.Finish(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []uint64{all[3].ContentHash()}, m.Duplicates)
 }
 
 func TestManyMayReadAtOnce(t *testing.T) {

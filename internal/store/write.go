@@ -9,19 +9,13 @@ import (
 
 // row prepares a message. Its JSON is good until the next one.
 func (w *Writer) row(m *message.Message) (row, error) {
-	b := &w.one
-	b.CreatedAt, b.SendAfter, b.TTL = w.header.CreatedAt, w.header.SendAfter, w.header.TTL
-	b.Hops, b.Policies = w.header.Hops, w.header.Policies
-	b.Messages[0] = message.Message{Due: m.Due, TTL: m.TTL, Route: m.Route}
-	r := row{line: message.Line{Index: w.total, Due: b.DueAt(0), TTL: b.Validity(0), Route: m.Route}}
+	r := row{line: w.header.Meta(w.total, m)}
 	var err error
 	if len(m.Problems) == 0 {
 		r.due = max(r.line.Due, w.created)
 		r.json, err = w.enc.encode(m, r.line.Due, r.line.TTL)
 	} else {
-		p := m.Problems[0]
 		r.due = w.prior
-		r.line.Code, r.line.Detail = p.Code, message.Clip(p.Place(), message.MaxDetail)
 		if r.json, err = w.enc.encode(m, r.line.Due, r.line.TTL); err != nil {
 			bare := *m // what cannot be written may be why it is rejected
 			bare.Body, bare.Metadata = nil, nil
@@ -34,9 +28,9 @@ func (w *Writer) row(m *message.Message) (row, error) {
 	return r, err
 }
 
-// compare looks for twins. What counts is the message as it will be read.
+// compare looks for duplicates. What counts is the message as it will be read.
 func (w *Writer) compare(m *message.Message, written []byte) error {
-	if w.twins.all {
+	if w.duplicates.all || w.options.DuplicatesMarked && !m.Duplicate {
 		return nil
 	}
 	if w.enc.mended {
@@ -45,7 +39,11 @@ func (w *Writer) compare(m *message.Message, written []byte) error {
 			return err
 		}
 	}
-	w.twins.add(m.TwinHash())
+	if hash := m.ContentHash(); w.options.DuplicatesMarked {
+		w.duplicates.name(hash)
+	} else {
+		w.duplicates.add(hash)
+	}
 	return nil
 }
 
@@ -72,7 +70,7 @@ func (w *Writer) flush(ctx context.Context) error {
 		return err
 	}
 	w.segments = append(w.segments, c.info)
-	w.marks = append(w.marks, c.mark())
+	w.checkpoints = append(w.checkpoints, c.checkpoint())
 	number, under := len(w.segments), w.under
 	w.group.Go(func() error {
 		defer w.room.Release(weight)
@@ -104,13 +102,13 @@ func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
 // maxSpare is how large a buffer may be to be used again.
 const maxSpare = 1 << 20
 
-// spares are values to be used again, at most as many as there is room for. Unlike
+// freeList are values to be used again, at most as many as there is room for. Unlike
 // those of a sync.Pool they outlast a collection: the collector runs so often while
 // a batch is written that a pool would keep next to nothing.
-type spares[T any] chan *T
+type freeList[T any] chan *T
 
 // get is a spare value, or a new one.
-func (s spares[T]) get() *T {
+func (s freeList[T]) get() *T {
 	select {
 	case v := <-s:
 		return v
@@ -120,7 +118,7 @@ func (s spares[T]) get() *T {
 }
 
 // put keeps a value that nobody uses any more.
-func (s spares[T]) put(v *T) {
+func (s freeList[T]) put(v *T) {
 	select {
 	case s <- v:
 	default:
@@ -153,9 +151,9 @@ func (w *Writer) settle() error {
 func (w *Writer) finish(ctx context.Context) (*message.Manifest, error) {
 	m := &message.Manifest{
 		V: message.Version, Total: w.total, Rejected: w.rejected, InOrder: w.spots == nil,
-		Twins: w.twins.list(), AllTwins: w.twins.all,
+		Duplicates: w.duplicates.list(), AllDuplicates: w.duplicates.all, Namespace: w.options.Namespace, Cluster: w.options.Cluster,
 	}
-	w.twins = twins{}
+	w.duplicates = duplicates{}
 	if w.spots != nil {
 		if err := w.merge(ctx); err != nil {
 			return nil, err

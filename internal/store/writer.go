@@ -30,6 +30,12 @@ type WriteOptions struct {
 	TempDir string
 	// SpillBytes is how many bytes of them wait in memory; 0 is 4 MiB.
 	SpillBytes int
+	// DuplicatesMarked means that every message that repeats an earlier one has Duplicate
+	// set, so that they need not be looked for.
+	DuplicatesMarked bool
+	// Namespace and Cluster are where the batch will run, for the manifest: a purge
+	// leaves the folders of others alone.
+	Namespace, Cluster string
 }
 
 // TooLarge means that a batch is more than the store takes.
@@ -47,13 +53,13 @@ func (e *TooLarge) Error() string {
 
 // Writer writes one batch. It is not safe for concurrent use.
 type Writer struct {
-	store   *Store
-	dir     string
-	header  *message.Batch
-	one     message.Batch // the header with the message that is being added
-	created int64
-	enc     encoder
-	twins   twins
+	store      *Store
+	dir        string
+	header     *message.Batch
+	created    int64
+	enc        encoder
+	duplicates duplicates
+	options    WriteOptions
 
 	total, rejected int
 	// prior is the due time of the message before, last the one of the last message
@@ -61,7 +67,7 @@ type Writer struct {
 	prior, last int64
 	chunk       *chunk
 	segments    []message.Segment
-	marks       []mark
+	checkpoints []checkpoint
 	// spots is where messages lie, by index; nil as long as they are in order.
 	spots []uint32
 	spill spill
@@ -71,8 +77,8 @@ type Writer struct {
 	group  *errgroup.Group
 	under  context.Context // of the group; its cause is the first error
 	room   *semaphore.Weighted
-	spare  spares[chunk]
-	files  spares[[]byte]
+	spare  freeList[chunk]
+	files  freeList[[]byte]
 	err    error
 	done   bool
 }
@@ -99,13 +105,13 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 	_, _ = rand.Read(start[:]) // never fails
 	created := header.CreatedAt.UnixMilli()
 	w := &Writer{
-		store:  s,
-		dir:    fmt.Sprintf("%s/%s/%s~%s", tenant, header.CreatedAt.UTC().Format(time.DateOnly), header.ID, hex.EncodeToString(start[:])),
-		header: header, one: message.Batch{Messages: make([]message.Message, 1)},
+		store:   s,
+		dir:     fmt.Sprintf("%s/%s/%s~%s", tenant, header.CreatedAt.UTC().Format(time.DateOnly), header.ID, hex.EncodeToString(start[:])),
+		header:  header,
 		created: created, prior: created, last: created,
-		spill: spill{dir: o.TempDir, limit: o.SpillBytes},
+		options: o, spill: spill{dir: o.TempDir, limit: o.SpillBytes},
 		room:  semaphore.NewWeighted(uploadBytes),
-		spare: make(spares[chunk], uploads), files: make(spares[[]byte], uploads),
+		spare: make(freeList[chunk], uploads), files: make(freeList[[]byte], uploads),
 	}
 	if w.spill.limit <= 0 {
 		w.spill.limit = defaultSpillBytes
@@ -113,6 +119,8 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 	w.chunk = w.spare.get()
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.begin()
+	under := w.under
+	w.group.Go(func() error { return s.mark(under) })
 	return w, nil
 }
 

@@ -13,10 +13,19 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 )
+
+// ErrNoAnswer means that no server answered at the address.
+var ErrNoAnswer = errors.New("temporal did not answer")
 
 // dialTimeout is how long a server may take to answer the first call.
 const dialTimeout = 10 * time.Second
+
+// payloadWarning is from how many bytes on the SDK warns of a payload. Volley bounds
+// its own below it (message.FitRows, limits.inline_bytes), and the server refuses 2 MiB;
+// the SDK's default of 512 KiB would tell users of something that is as it should be.
+const payloadWarning = 1_900_000
 
 // Options configure Dial. The zero value is usable.
 type Options struct {
@@ -30,24 +39,41 @@ type Options struct {
 }
 
 // Dial connects and makes sure that the server answers and has the namespace,
-// within ten seconds or ctx's deadline. The caller closes the client.
+// within ten seconds or ctx's deadline. Where the caller ends ctx before, the error is
+// ctx's and no ErrNoAnswer. The caller closes the client.
 func Dial(ctx context.Context, o Options) (client.Client, error) {
 	opts, err := ClientOptions(o)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	c, err := client.DialContext(ctx, opts)
-	if err != nil {
-		return nil, fmt.Errorf("temporal at %s did not answer (TEMPORAL_ADDRESS sets the address): %w", opts.HostPort, err)
+	c, err := client.DialContext(dctx, opts)
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled): // nothing is wrong with the server
+		return nil, fmt.Errorf("connect to temporal at %s: %w", opts.HostPort, ctx.Err())
+	case err != nil:
+		return nil, &dialError{address: opts.HostPort, err: err}
 	}
-	if err := checkNamespace(ctx, c, opts); err != nil {
+	if err := checkNamespace(dctx, c, opts); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
+
+// dialError says which address did not answer. It is an ErrNoAnswer.
+type dialError struct {
+	address string
+	err     error
+}
+
+func (e *dialError) Error() string {
+	return fmt.Sprintf("temporal at %s did not answer (TEMPORAL_ADDRESS sets the address): %v", e.address, e.err)
+}
+
+// Unwrap makes the error an ErrNoAnswer, and keeps its cause.
+func (e *dialError) Unwrap() []error { return []error{ErrNoAnswer, e.err} }
 
 // checkNamespace keeps a namespace that is not there from looking like batches
 // that are not there. Credentials that may not ask are no reason to stop.
@@ -80,6 +106,9 @@ func ClientOptions(o Options) (client.Options, error) {
 	opts.Logger = Logger(log)
 	opts.MetricsHandler = o.Metrics
 	opts.Identity = identity()
+	opts.DataConverter = Converter(opts.DataConverter)
+	opts.PayloadLimits.PayloadSizeWarning = payloadWarning
+	opts.ConnectionOptions.DialOptions = append(opts.ConnectionOptions.DialOptions, grpc.WithStatsHandler(answers{}))
 	if loopback(opts.HostPort) {
 		// Compression costs more than the loopback interface does.
 		opts.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}

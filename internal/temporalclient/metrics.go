@@ -52,6 +52,14 @@ func NewMetrics() (client.MetricsHandler, http.Handler, error) {
 	return handler, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
 }
 
+// CountReports counts the delivery reports of an account that came to nothing. Those
+// that concern a batch are counted where that is.
+func CountReports(m client.MetricsHandler) func(account, outcome string, n int) {
+	return func(account, outcome string, n int) {
+		m.WithTags(map[string]string{"outcome": outcome, "account": account}).Counter("volley_reports").Inc(int64(n))
+	}
+}
+
 // ObserveHTTP measures the answers of an HTTP server, by the pattern of their route.
 func ObserveHTTP(m client.MetricsHandler) func(route string, status int, took time.Duration) {
 	return func(route string, status int, took time.Duration) {

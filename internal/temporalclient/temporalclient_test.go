@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,8 +125,13 @@ func errorDetails(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next gr
 	return res, err
 }
 
-func TestDialChecksTheNamespace(t *testing.T) {
-	t.Parallel()
+func (server) StartWorkflowExecution(context.Context, *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
+	return &workflowservice.StartWorkflowExecutionResponse{RunId: "r"}, nil
+}
+
+// serve runs a server and returns its address.
+func serve(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := grpc.NewServer(grpc.UnaryInterceptor(errorDetails))
@@ -133,8 +139,29 @@ func TestDialChecksTheNamespace(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(l) })
 	t.Cleanup(func() { s.Stop(); wg.Wait() })
+	return l.Addr().String()
+}
 
-	address := l.Addr().String()
+// A batch of up to limits.inline_bytes is one payload.
+func TestABatchThatIsAsLargeAsItMayBeIsNoWarning(t *testing.T) {
+	t.Parallel()
+	core, seen := observer.New(zap.WarnLevel)
+	c, err := temporalclient.Dial(t.Context(), temporalclient.Options{Log: zap.New(core), EnvLookup: environment{
+		"TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml", "TEMPORAL_ADDRESS": serve(t),
+	}})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "w", TaskQueue: "q"}, "w", strings.Repeat("x", 1<<20))
+	require.NoError(t, err)
+	require.Empty(t, seen.All())
+	_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "w", TaskQueue: "q"}, "w", strings.Repeat("x", 2_000_000))
+	require.NoError(t, err)
+	require.Len(t, seen.All(), 1)
+}
+
+func TestDialChecksTheNamespace(t *testing.T) {
+	t.Parallel()
+	address := serve(t)
 	dial := func(namespace string) error {
 		c, err := temporalclient.Dial(t.Context(), temporalclient.Options{EnvLookup: environment{
 			"TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml", "TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace,

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/signal"
 
-	"volley/dev/bench/play"
+	"volley/dev/bench/roles"
 )
 
 func main() {
@@ -17,7 +17,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench worker: one argument is expected, the role; bench starts this program")
 		os.Exit(2)
 	}
-	if err := play.Run(context.Background(), os.Args[1], os.Stdin, os.Stdout); err != nil {
+	if err := roles.Run(context.Background(), os.Args[1], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench worker:", err)
 		os.Exit(1)
 	}

@@ -2,7 +2,7 @@
 // it got as one JSON document. Arguments: the gateway's address, a tenant's key.
 import api from '@atproto/api'
 
-const { AtpAgent, RichText } = api
+const { AppBskyEmbedRecord, AtpAgent, RichText } = api
 const [service, key] = process.argv.slice(2)
 const out = {}
 
@@ -36,6 +36,7 @@ const items = [
 
 const batch = await chat.sendMessageBatch({ items }, json({ 'idempotency-key': 'k' }))
 out.batch = { data: batch.data, id: batch.headers['volley-batch-id'] }
+out.embed = AppBskyEmbedRecord.isView(batch.data.items[2].embed) && AppBskyEmbedRecord.validateView(batch.data.items[2].embed).success
 const again = await chat.sendMessageBatch({ items }, json({ 'idempotency-key': 'k' }))
 out.again = { data: again.data, id: again.headers['volley-batch-id'] }
 out.one = (await chat.sendMessage(items[0], json({}))).data
@@ -46,5 +47,14 @@ out.conflict = await failed(() => chat.sendMessageBatch({ items: [] }, json({ 'i
 out.partial = await failed(() => chat.sendMessageBatch({ items: [items[0], { convoId: 'nobody', message: { text: 'x' } }] }, json({})))
 out.empty = (await chat.sendMessageBatch({ items: [] }, json({}))).data
 out.unknown = await failed(() => chat.listConvos())
+
+// A session whose key is replaced: the client learns that it is over.
+const events = []
+const old = new AtpAgent({ service, persistSession: (event) => events.push(event) })
+await old.login({ identifier: 'bot.example.com', password: key })
+const oldChat = old.withProxy('bsky_chat', 'did:web:api.bsky.chat').chat.bsky.convo
+out.replaced = await failed(() => oldChat.sendMessage(items[0], json({ 'x-new-key': 'yes' })))
+out.events = events
+out.session.left = old.hasSession
 
 console.log(JSON.stringify(out))

@@ -1,0 +1,79 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+
+	"go.temporal.io/sdk/activity"
+
+	"volley/internal/callback"
+	"volley/internal/message"
+	"volley/workflows/contract"
+)
+
+// tellState tells where an open batch stands, and that it started before anything
+// else.
+func (d *delivery) tellState(ctx context.Context, st message.Status) error {
+	c := &d.res.Cursor
+	c.State = cmp.Or(c.State, message.BatchScheduled)
+	if !c.Started && st.StartedAt != nil {
+		if err := d.batch(ctx, st, callback.TypeStarted); err != nil {
+			return err
+		}
+		c.Started = true
+		if c.State == message.BatchScheduled {
+			c.State = message.BatchRunning
+		}
+	}
+	if st.State == c.State {
+		d.settle() // it is what it was when that was told last
+	}
+	if st.State.Closed() {
+		return nil // its messages are told of first
+	}
+	return d.tellChange(ctx, st)
+}
+
+// tellChange tells what a batch has become. That it started was told before.
+func (d *delivery) tellChange(ctx context.Context, st message.Status) error {
+	c := &d.res.Cursor
+	if typ := callback.TypeOf(c.State, st.State); st.State != c.State && typ != callback.TypeStarted {
+		if err := d.batch(ctx, st, typ); err != nil {
+			return err
+		}
+	}
+	c.State = st.State
+	return nil
+}
+
+// batch tells an event of the batch itself.
+func (d *delivery) batch(ctx context.Context, st message.Status, typ string) error {
+	c := &d.res.Cursor
+	if c.Pending != nil && c.Pending.Type != typ {
+		d.settle()
+	}
+	if !callback.Has(d.Callbacks.Format, typ) || !d.poster.Wants(d.Tenant, typ) {
+		return nil
+	}
+	if c.Pending == nil {
+		c.Pending = &contract.PendingEvent{Type: typ, Batch: st}
+		c.Pending.Batch.Metadata = nil
+		activity.RecordHeartbeat(ctx, d.res)
+	}
+	first := c.Pending.Batch
+	first.Metadata = st.Metadata
+	if err := d.post(ctx, callback.BatchEvent(first, typ, c.Told), -1); err != nil {
+		return err
+	}
+	d.settle()
+	return nil
+}
+
+// settle ends an event of the batch that was accepted, or was not before the batch
+// changed again. Its id is used up, as the endpoint may have heard it.
+func (d *delivery) settle() {
+	if c := &d.res.Cursor; c.Pending != nil {
+		c.Pending = nil
+		c.Told++
+	}
+}

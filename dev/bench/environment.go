@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"volley/dev/bench/roles"
+	"volley/dev/server"
+	"volley/internal/store"
+	"volley/internal/temporalclient"
+)
+
+// environment is what everything runs on: one server, one sink, one client, one store.
+type environment struct {
+	o      options
+	server *server.Server
+	sink   *sink
+	client client.Client
+	// store is where large batches lie, which this process writes and its workers read.
+	store    *store.Store
+	storeURL string
+	ends     []func()
+}
+
+// newEnvironment brings it up on a server that keeps its state in one of three places.
+func newEnvironment(ctx context.Context, o options, where string) (*environment, error) {
+	b := &environment{o: o}
+	if err := b.start(ctx, where); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *environment) start(ctx context.Context, where string) error {
+	dir, err := os.MkdirTemp("", "volley-bench-")
+	if err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() { _ = os.RemoveAll(dir) })
+	b.storeURL = "file://" + filepath.ToSlash(filepath.Join(dir, "store"))
+	if b.store, err = store.Open(ctx, b.storeURL, store.Options{}); err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() { _ = b.store.Close() })
+	so := server.Options{Log: zap.NewNop()}
+	switch where {
+	case inFile:
+		so.DB = filepath.Join(dir, "temporal.db")
+	case inPostgres:
+		so.Postgres, so.Scratch = b.o.postgres, true
+	}
+	if b.server, err = server.Start(ctx, so); err != nil {
+		return err
+	}
+	b.ends = append(b.ends, func() {
+		if err := b.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: server:", err)
+		}
+	})
+	b.sink = newSink()
+	b.ends = append(b.ends, b.sink.server.Close)
+	b.client, err = temporalclient.Dial(ctx, temporalclient.Options{
+		Log: zap.NewNop(), EnvLookup: roles.Env{"TEMPORAL_ADDRESS": b.server.Address()},
+	})
+	if err != nil {
+		return err
+	}
+	b.ends = append(b.ends, b.client.Close)
+	return nil
+}
+
+func (b *environment) close() {
+	for i := len(b.ends) - 1; i >= 0; i-- {
+		b.ends[i]()
+	}
+}
+
+// role is what a process needs to know to run in it.
+func (b *environment) role(name string, delay time.Duration) roles.Role {
+	r := roles.Role{
+		Name: name, Address: b.server.Address(), URL: b.sink.at(delay), Store: b.storeURL,
+		InFlight: b.o.inFlight, Rate: b.o.rate,
+	}
+	if name == roles.Volley {
+		r.Profile = b.o.profile
+	}
+	return r
+}

@@ -1,0 +1,3 @@
+// Package flowtest runs batches in Temporal's test environment against a scripted
+// provider. Only tests use it.
+package flowtest

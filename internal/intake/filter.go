@@ -1,0 +1,95 @@
+package intake
+
+import (
+	"time"
+
+	"volley/internal/message"
+)
+
+// filter leaves out the messages of one request that are not to be sent: those of
+// excluded recipients, and those that repeat an earlier one.
+type filter struct {
+	request *Request
+	repeats *repeats
+	// noun is what one message is called.
+	noun string
+	// excluded is how many messages are left out as asked, those that the dialect left
+	// out among them.
+	excluded int
+	// timed counts the messages whose own due time overrides the one given beside the
+	// request; first is the earliest of those times, in Unix ms.
+	timed int
+	first int64
+}
+
+// newFilter returns the filter of a request of which nothing has been read.
+func (q *Request) newFilter() *filter {
+	s := &filter{request: q, repeats: newRepeats(q.o.Unique), noun: "message"}
+	if q.IsCSV() {
+		s.noun = "row"
+	}
+	if q.o.Exclude != nil {
+		q.o.Exclude.seal()
+	}
+	return s
+}
+
+// apply looks at the message with index i, whose way is decided. region is its batch's.
+func (s *filter) apply(i int, m *message.Message, region string) {
+	o := &s.request.o
+	key := m.Phone
+	if key == "" {
+		key = recipientKey(m.To, region)
+	}
+	if o.Exclude != nil && s.isExcluded(m, key, region) {
+		m.Problems = nil // what else is wrong with it does not matter
+		m.Problems.Add(i, o.Dialect.Recipient(i), message.CodeExcluded, m.AtLine()+"the recipient is in the exclusion list")
+		m.Route = -1
+	}
+	if len(m.Problems) == 0 && key != "" {
+		s.repeats.check(i, m, key, o.Dialect.Recipient)
+	}
+	m.Line, m.Numbers = 0, nil
+	if !o.SendAfter.IsZero() && m.Due != 0 && len(m.Problems) == 0 {
+		if s.timed++; s.timed == 1 || m.Due < s.first {
+			s.first = m.Due
+		}
+	}
+	if o.leavesOut(m.Problems) {
+		s.excluded++
+	}
+}
+
+// isExcluded reports whether the recipient, whose key is given, is excluded, or any
+// number in the message's own body: a provider may try each of them.
+func (s *filter) isExcluded(m *message.Message, key, region string) bool {
+	e := s.request.o.Exclude
+	excluded := e.has(key)
+	for _, n := range m.Numbers {
+		excluded = e.has(recipientKey(n.Value, region)) || excluded
+	}
+	return excluded
+}
+
+func (s *filter) warnings() message.Problems {
+	var out message.Problems
+	if e := s.request.o.Exclude; e != nil {
+		out = e.warnings()
+	}
+	if s.timed > 0 {
+		have, option := s.noun+"s have times of their own", "--send-after or --at"
+		if s.timed == 1 {
+			have = s.noun + " has a time of its own"
+		}
+		if s.request.o.OverHTTP {
+			option = "sendAfter"
+		}
+		due := "at once"
+		if in := time.UnixMilli(s.first).Sub(s.request.o.Now).Round(time.Second); in > 0 {
+			due = "in " + in.String()
+		}
+		out.Add(message.WholeBatch, "sendAfter", message.CodeConflict,
+			"%d %s, for which %s does not count; the first is due %s", s.timed, have, option, due)
+	}
+	return append(out, s.repeats.warnings(s.noun, s.request.o.OverHTTP)...)
+}

@@ -1,0 +1,33 @@
+package large
+
+import (
+	"context"
+	"errors"
+
+	"volley/internal/message"
+	"volley/internal/store"
+	"volley/starter/internal/closeout"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
+)
+
+// end finds out how the workflow with a number has ended, of a batch that lives on.
+func (v *View) end(ctx context.Context, number int) (closeout.End, error) {
+	rest := message.UnrunOutcome{State: message.Failed, Code: contract.CodeSegmentLost, Detail: contract.DetailSegmentLost}
+	if v.Status.State == message.BatchCanceling && v.Large.Rest != nil {
+		rest = *v.Large.Rest
+	}
+	return v.s.closed.End(ctx, closeout.Segment{Ref: v.Ref, Dir: v.Large.Dir, Number: number, Rest: rest})
+}
+
+// ledger reads the ledger of a workflow that has ended. One that others ended has none until
+// the batch has had it written; until then it is put together here.
+func (v *View) ledger(ctx context.Context, number int) (*message.Ledger, error) {
+	l, err := v.s.Store.Ledger(ctx, v.Large.Dir, number)
+	if errors.Is(err, store.ErrNotFound) && v.Open {
+		if end, err := v.end(ctx, number); err == nil && end.Ledger != nil {
+			return end.Ledger, nil
+		}
+	}
+	return l, server.StoreError("batch "+v.Ref.ID, err)
+}

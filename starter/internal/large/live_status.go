@@ -1,0 +1,168 @@
+package large
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"volley/internal/message"
+	"volley/internal/store"
+	"volley/starter/internal/server"
+	"volley/workflows/contract"
+)
+
+const (
+	// firstWait is how long a status waits for segments where this process has heard of
+	// none of them freshFor, else laterWait. Whoever answers later is counted next time.
+	firstWait = 5 * time.Second
+	laterWait = 50 * time.Millisecond
+	// freshFor is how long what a segment said is news.
+	freshFor = 2 * time.Second
+	// queryTimeout is how long a segment may take at all.
+	queryTimeout = 10 * time.Second
+)
+
+// LiveStatus is the status of a large batch with the counts that its running segments
+// have at this moment, or had when they last answered; AsOf is the oldest of these
+// times. Every one's counts add up to its messages, so that any mix of moments adds
+// up to the total. None goes back as long as a segment answers within firstWait or this
+// process has heard of it before; else it counts as it last told the batch.
+func (v *View) LiveStatus(ctx context.Context) message.Status {
+	if v.Open {
+		v.askRunning(ctx)
+	}
+	if err := v.count(ctx); err != nil && v.s.Store != nil && (v.Open || !store.Lost(err)) {
+		v.s.Log.Warn("messages of a batch cannot be counted anew", zap.String("batch_id", v.Ref.ID), zap.Error(err))
+	}
+	if v.Open {
+		v.forecast(ctx)
+	}
+	return v.withReports(ctx)
+}
+
+// askRunning asks the segments that run, those with first attempts to make first, and
+// waits for them for a while.
+func (v *View) askRunning(ctx context.Context) {
+	wait, asking := firstWait, context.WithoutCancel(ctx)
+	var answers []<-chan singleflight.Result
+	for _, state := range []byte{message.SegmentRunning, message.SegmentRetrying} {
+		for i := range v.Large.Segments {
+			if v.Large.Segments[i] != state {
+				continue
+			}
+			if h, ok := v.s.segments.statuses.Get(v.Workflow(i + 1)); ok && v.s.Now().Sub(h.at) <= freshFor {
+				wait = laterWait
+			}
+			answers = append(answers, v.s.segments.refresh(v.Workflow(i+1), func() (segmentStatus, bool) {
+				return v.querySegment(asking, i+1)
+			}))
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for _, answer := range answers {
+		select {
+		case <-answer:
+		case <-waiting.Done():
+			return
+		}
+	}
+}
+
+// querySegment asks a workflow for its counts, or reads those that it ended with.
+func (v *View) querySegment(ctx context.Context, number int) (segmentStatus, bool) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if v.s.queries.Acquire(ctx, 1) != nil {
+		return segmentStatus{}, false
+	}
+	defer v.s.queries.Release(1)
+	at := v.s.Now()
+	var st message.Status
+	closed, err := v.s.Query(ctx, v.Workflow(number), &st, contract.QueryStatus)
+	if server.IsLoading(err) || server.IsNotFound(err) { // it is to begin in a moment
+		return segmentStatus{message.Status{}, at}, true
+	}
+	if closed {
+		end, err := v.end(ctx, number)
+		if res := end.Result; err == nil && res.Counts.Total() > 0 { // else it was not read
+			st = message.Status{Counts: &res.Counts, Rev: res.Rev, StartedAt: message.At(res.Started)}
+		}
+	}
+	return segmentStatus{st, at}, st.Counts != nil
+}
+
+// heard is how a running segment last stood, by itself or by what it told the batch. It
+// has no counts while nobody has heard that anything of it has begun.
+func (v *View) heard(number int) segmentStatus {
+	h, ok := v.s.segments.statuses.Get(v.Workflow(number))
+	ok = ok && !h.at.Before(v.Status.CreatedAt) // else it is of an earlier batch of this id
+	told := v.Counts[number]
+	switch rev, spoke := v.Revs[number]; {
+	case ok && h.Rev >= rev: // else the batch has heard later ones, as it does by a control
+		return h
+	case spoke:
+		return segmentStatus{message.Status{Counts: &told, Rev: rev}, time.UnixMilli(rev >> RevShift)}
+	}
+	return segmentStatus{at: time.UnixMilli(v.Status.Rev >> RevShift)} // of the batch's own last change
+}
+
+// count adds up the batch's messages segment by segment, each as who knows it best tells
+// it. What cannot be read counts as the batch's own workflow has it.
+func (v *View) count(ctx context.Context) error {
+	st, sum := v.Status, v.Large.Ended
+	var unrun []int
+	for i := range v.Large.Segments {
+		if !v.runs(i + 1) {
+			continue
+		}
+		h := v.heard(i + 1)
+		if h.at.Before(st.AsOf) {
+			st.AsOf = h.at.UTC()
+		}
+		if h.Counts == nil {
+			unrun = append(unrun, i+1)
+			continue
+		}
+		sum.Add(*h.Counts)
+		st.Rev = max(st.Rev, h.Rev)
+		st.StartedAt, st.NextDueAt = earlier(st.StartedAt, h.StartedAt), earlier(st.NextDueAt, h.NextDueAt)
+	}
+	if st.StartedAt != nil && st.State == message.BatchScheduled {
+		st.State = message.BatchRunning
+	}
+	rev, err := v.addUnrun(ctx, &sum, unrun)
+	if n := sum.Total(); n == st.Total {
+		st.Counts, st.Rev = &sum, max(st.Rev, rev)
+	} else {
+		err = errors.Join(err, fmt.Errorf("the segments of batch %s have %d of its %d messages", v.Ref.ID, n, st.Total))
+	}
+	v.Status = st
+	return err
+}
+
+// earlier is the first of two times; nil is none.
+func earlier(a, b *time.Time) *time.Time {
+	if a == nil || b != nil && b.Before(*a) {
+		return b
+	}
+	return a
+}
+
+// forecast tells when the batch will end, as far as the store says what is in it.
+func (v *View) forecast(ctx context.Context) {
+	rate, last := v.s.rates[v.Status.Account], v.Large.Due
+	if m, err := v.Manifest(ctx); err == nil {
+		rate = m.Batch.RateLimit(v.s.rates)
+		for i := range m.Segments {
+			if v.Large.Due == 0 {
+				last = max(last, m.Segments[i].Last)
+			}
+		}
+	}
+	v.Status.Forecast(rate, last)
+}

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"volley/internal/message"
+)
+
+// idPattern is the rule for the ids of batches and the names of tenants.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
+
+// ValidID reports whether s can be the id of a batch or the name of a tenant: 1
+// to 100 letters, digits, dots, hyphens and underscores, the first a letter or a
+// digit.
+func ValidID(s string) bool { return idPattern.MatchString(s) }
+
+// WorkflowID is the id of the workflow that runs a batch: batch-<id> for the
+// default tenant, batch-<tenant>/<id> for others.
+func WorkflowID(r Ref) string { return message.WorkflowID(r.Tenant, r.ID) }
+
+// ParseWorkflowID is the reverse of WorkflowID. It reports false for workflows
+// that are no batch, segments among them.
+func ParseWorkflowID(workflowID string) (Ref, bool) {
+	tenant, id, ok := message.ParseWorkflowID(workflowID)
+	r := Ref{Tenant: tenant, ID: id}
+	return r, ok && ValidID(tenant) && ValidID(id) && WorkflowID(r) == workflowID
+}
+
+// TenantOf is the tenant that a reference names.
+func TenantOf(r Ref) string { return cmp.Or(r.Tenant, message.DefaultTenant) }
+
+// WorkflowOf checks a reference and returns its workflow's id.
+func WorkflowOf(r Ref) (string, error) {
+	if !ValidID(TenantOf(r)) {
+		return "", Invalid("tenant %q: %s", r.Tenant, IDRule)
+	}
+	if !ValidID(r.ID) {
+		return "", Invalid("batch id %q: %s", r.ID, IDRule)
+	}
+	return WorkflowID(r), nil
+}
+
+// IDRule says in errors what ValidID accepts.
+const IDRule = "expected 1 to 100 of A-Z a-z 0-9 _ . -, starting with a letter or a digit"
+
+// MessageIndex reads a message's id or its index. It reports false for anything
+// that cannot be a message of the workflow's batch.
+func MessageIndex(workflowID, idOrIndex string) (int, bool) {
+	if i, err := strconv.Atoi(idOrIndex); err == nil {
+		return i, i >= 0 && i <= message.MaxIndex
+	}
+	key, i, ok := message.ParseID(idOrIndex)
+	return i, ok && key == message.KeyOf(workflowID)
+}
+
+// Ref names a batch of a tenant. An empty Tenant is message.DefaultTenant.
+type Ref struct {
+	Tenant string
+	ID     string
+}
+
+// SegmentID is the id of the workflow of a segment.
+func SegmentID(workflowID string, number int) string {
+	return fmt.Sprintf("%s~%04d", workflowID, number)
+}

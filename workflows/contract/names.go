@@ -1,0 +1,101 @@
+package contract
+
+// Names under which workflows, activities, queries, signals and updates are
+// known to Temporal. Other people's scripts and stored histories use them.
+const (
+	SendBatchName   = "SendBatch"
+	SendSegmentName = "SendSegment"
+	KeepReportsName = "KeepReports"
+	NotifyName      = "Notify"
+
+	SendName      = "Send"
+	ReconcileName = "Reconcile"
+	GroupName     = "SendGroup"
+	OpenName      = "Open"
+	LoadName      = "Load"
+	KeepName      = "Keep"
+	CloseName     = "Close"
+
+	CloseOutName        = "CloseOut"
+	ControlSegmentsName = "ControlSegments"
+	CancelMessagesName  = "CancelMessages"
+
+	RouteName   = "RouteReports"
+	DeliverName = "Deliver"
+
+	QueryStatus   = "status"
+	QueryMessages = "messages"
+	QueryMessage  = "message"
+	QueryOverview = "overview"
+	QueryLedger   = "ledger"
+
+	ControlCancel     = "cancel" // signals and updates have the same names
+	ControlPause      = "pause"
+	ControlResume     = "resume"
+	ControlReschedule = "reschedule"
+
+	// SignalReports brings Reports to a small batch, to a segment, or to KeepReports.
+	SignalReports = "reports"
+
+	// SignalProgress goes from a segment to its large batch.
+	SignalProgress = "progress"
+
+	// SignalChanged goes from a batch to its Notify, with no argument, and from whoever
+	// knows that there is more to tell.
+	SignalChanged = "changed"
+
+	// TaskQueue is the default queue of workflows.
+	TaskQueue = "volley"
+)
+
+// Names of the search attributes.
+const (
+	AttrState   = "VolleyState"
+	AttrDialect = "VolleyDialect"
+	AttrTenant  = "VolleyTenant"
+	AttrKey     = "VolleyKey"
+	AttrMeta    = "VolleyMeta"
+	AttrTotal   = "VolleyTotal"
+	AttrFailed  = "VolleyFailed"
+	AttrDue     = "VolleyDue"
+	AttrContent = "VolleyContent"
+)
+
+// ErrEndedType is the type of the application error with which the updates
+// pause, resume and reschedule answer once a batch has ended, ErrInputType the
+// one for arguments that make no sense, ErrNoMessageType the one for a message
+// that the batch does not have.
+//
+// ErrLoadingType is how a segment answers queries before it has been read.
+const (
+	ErrLoadingType   = "loading"
+	ErrEndedType     = "ended"
+	ErrInputType     = "input"
+	ErrNoMessageType = "no_message"
+)
+
+// SendQueue is the task queue of an account's attempts.
+func SendQueue(account string) string { return "volley-send-" + account }
+
+// GroupQueue is the task queue of an account's groups.
+func GroupQueue(account string) string { return "volley-group-" + account }
+
+// ErrUndecodedType is the type of the cause of an activity's error where the worker could
+// not decode the input (temporalclient.UndecodedError): the activity has not begun.
+const ErrUndecodedType = "UndecodedError"
+
+// ErrLargeType is the type of the application error with which a large batch
+// answers what its workflow cannot.
+const ErrLargeType = "large"
+
+// NotifyID is the id of the workflow that tells the events of a batch's workflow.
+func NotifyID(workflowID string) string { return workflowID + "~notify" }
+
+// NotifyQueue is the task queue on which callbacks are delivered, given that of the
+// workflows. It is one of its own, so that endpoints that hang keep nobody from the
+// store.
+func NotifyQueue(queue string) string { return queue + "-notify" }
+
+// ReportsID is the id of the workflow that keeps what came too late for a batch,
+// whose own workflow's id is given.
+func ReportsID(batch string) string { return batch + "~reports" }

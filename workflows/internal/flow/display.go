@@ -1,0 +1,82 @@
+package flow
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"volley/internal/message"
+	"volley/workflows/contract"
+)
+
+// Display is what the Web UI and the lists show of a batch.
+type Display struct {
+	ctx       workflow.Context
+	indexed   bool   // the server knows the search attributes
+	state     string // the search attribute's
+	due       int64
+	described string
+}
+
+// NewDisplay is what is shown of a batch that its reschedule made due at a time in
+// Unix ms; 0 is none.
+func NewDisplay(ctx workflow.Context, due int64) Display {
+	d := Display{ctx: ctx, due: due}
+	// A batch that was started without the attributes runs on a server that may not
+	// know them, and setting one there would stop it.
+	d.state, d.indexed = workflow.GetTypedSearchAttributes(ctx).GetKeyword(attrState)
+	return d
+}
+
+// Show shows how the batch stands where that has changed. details and counts are
+// asked only then.
+func (d *Display) Show(p *Progress, rev int64, details func() string, counts func() message.Counts) {
+	s := p.State()
+	if now := fmt.Sprintf("%s %d", s, rev); now != d.described {
+		d.described = now
+		workflow.SetCurrentDetails(d.ctx, details())
+	}
+	if !d.indexed || string(s) == d.state && p.SendAt == d.due {
+		return
+	}
+	d.state, d.due = string(s), p.SendAt
+	attrs := []temporal.SearchAttributeUpdate{attrState.ValueSet(d.state)}
+	if s.Closed() {
+		n := counts()
+		attrs = append(attrs, attrFailed.ValueSet(int64(n[message.Failed]+n[message.Undelivered]+n[message.Unknown])))
+	}
+	if p.SendAt > 0 {
+		attrs = append(attrs, attrDue.ValueSet(time.UnixMilli(p.SendAt).UTC()))
+	}
+	if err := workflow.UpsertTypedSearchAttributes(d.ctx, attrs...); err != nil {
+		workflow.GetLogger(d.ctx).Warn("search attributes were not updated", "error", err)
+	}
+}
+
+var (
+	attrState  = temporal.NewSearchAttributeKeyKeyword(contract.AttrState)
+	attrFailed = temporal.NewSearchAttributeKeyInt64(contract.AttrFailed)
+	attrDue    = temporal.NewSearchAttributeKeyTime(contract.AttrDue)
+)
+
+// Details is a line that says how large the batch is, what is to be known beside,
+// and a small table of its counts.
+func (p *Progress) Details(size string, counts message.Counts, notes ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** · %s", p.State(), size)
+	for _, note := range notes {
+		if note != "" {
+			fmt.Fprintf(&b, " · %s", note)
+		}
+	}
+	b.WriteString("\n\n| state | messages |\n|---|---:|\n")
+	for _, s := range message.States() {
+		if counts[s] > 0 {
+			fmt.Fprintf(&b, "| %s | %s |\n", s.Text(), message.Number(counts[s]))
+		}
+	}
+	return b.String()
+}
