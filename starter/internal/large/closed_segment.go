@@ -11,13 +11,13 @@ import (
 	"volley/workflows/contract"
 )
 
-// end finds out how the workflow with a number has ended, of a batch that lives on.
-func (v *View) end(ctx context.Context, number int) (closeout.End, error) {
+// segmentOf names a segment to whoever finds out how its workflow has ended.
+func (v *View) segmentOf(number int) closeout.Segment {
 	rest := message.UnrunOutcome{State: message.Failed, Code: contract.CodeSegmentLost, Detail: contract.DetailSegmentLost}
 	if v.Status.State == message.BatchCanceling && v.Large.Rest != nil {
 		rest = *v.Large.Rest
 	}
-	return v.s.closed.End(ctx, closeout.Segment{Ref: v.Ref, Dir: v.Large.Dir, Number: number, Rest: rest})
+	return closeout.Segment{Ref: v.Ref, Dir: v.Large.Dir, Number: number, Rest: rest}
 }
 
 // ledger reads the ledger of a workflow that has ended. One that others ended has none until
@@ -25,7 +25,7 @@ func (v *View) end(ctx context.Context, number int) (closeout.End, error) {
 func (v *View) ledger(ctx context.Context, number int) (*message.Ledger, error) {
 	l, err := v.s.Store.Ledger(ctx, v.Large.Dir, number)
 	if errors.Is(err, store.ErrNotFound) && v.Open {
-		if end, err := v.end(ctx, number); err == nil && end.Ledger != nil {
+		if end, err := v.s.closed.End(ctx, v.segmentOf(number)); err == nil && end.Ledger != nil {
 			return end.Ledger, nil
 		}
 	}

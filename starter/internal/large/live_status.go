@@ -11,6 +11,7 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/store"
+	"volley/starter/internal/closeout"
 	"volley/starter/internal/server"
 	"volley/workflows/contract"
 )
@@ -57,8 +58,9 @@ func (v *View) askRunning(ctx context.Context) {
 			if h, ok := v.s.segments.statuses.Get(v.Workflow(i + 1)); ok && v.s.Now().Sub(h.at) <= freshFor {
 				wait = laterWait
 			}
-			answers = append(answers, v.s.segments.refresh(v.Workflow(i+1), func() (segmentStatus, bool) {
-				return v.querySegment(asking, i+1)
+			wid, segment := v.Workflow(i+1), v.segmentOf(i+1)
+			answers = append(answers, v.s.segments.refresh(wid, func() (segmentStatus, bool) {
+				return v.s.querySegment(asking, wid, segment)
 			}))
 		}
 	}
@@ -73,22 +75,23 @@ func (v *View) askRunning(ctx context.Context) {
 	}
 }
 
-// querySegment asks a workflow for its counts, or reads those that it ended with.
-func (v *View) querySegment(ctx context.Context, number int) (segmentStatus, bool) {
+// querySegment asks a workflow for its counts, or reads those that it ended with. It may
+// outlive the view that asks.
+func (s *Reader) querySegment(ctx context.Context, wid string, segment closeout.Segment) (segmentStatus, bool) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	if v.s.queries.Acquire(ctx, 1) != nil {
+	if s.queries.Acquire(ctx, 1) != nil {
 		return segmentStatus{}, false
 	}
-	defer v.s.queries.Release(1)
-	at := v.s.Now()
+	defer s.queries.Release(1)
+	at := s.Now()
 	var st message.Status
-	closed, err := v.s.Query(ctx, v.Workflow(number), &st, contract.QueryStatus)
+	closed, err := s.Query(ctx, wid, &st, contract.QueryStatus)
 	if server.IsLoading(err) || server.IsNotFound(err) { // it is to begin in a moment
 		return segmentStatus{message.Status{}, at}, true
 	}
 	if closed {
-		end, err := v.end(ctx, number)
+		end, err := s.closed.End(ctx, segment)
 		if res := end.Result; err == nil && res.Counts.Total() > 0 { // else it was not read
 			st = message.Status{Counts: &res.Counts, Rev: res.Rev, StartedAt: message.At(res.Started)}
 		}
