@@ -13,7 +13,7 @@ const maxPayload = 1_900_000
 
 // Sizes in JSON of what has no text, generously.
 const (
-	recordSize = 270
+	recordSize = 290
 	rowSize    = 240
 	entrySize  = 32
 )

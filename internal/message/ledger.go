@@ -26,6 +26,7 @@ type packedLedger struct {
 	Validity    column        `json:"x,omitzero"`
 	Began       column        `json:"b,omitzero"`
 	Doubt       column        `json:"u,omitzero"`
+	Unresolved  column        `json:"y,omitzero"`
 	Stop        column        `json:"c,omitzero"`
 	Sent        column        `json:"t,omitzero"`
 	Finished    column        `json:"f,omitzero"`
@@ -114,6 +115,7 @@ func (l *Ledger) pack(trails Trails) ([]byte, error) {
 		Validity:    col(func(r *Record) int64 { return r.Expires - r.Due }),
 		Began:       col(func(r *Record) int64 { return r.Began }),
 		Doubt:       col(func(r *Record) int64 { return r.Doubt }),
+		Unresolved:  col(func(r *Record) int64 { return r.Unresolved }),
 		Stop:        col(func(r *Record) int64 { return flag(r.Stop) }),
 		Sent:        col(func(r *Record) int64 { return r.Sent }),
 		Finished:    col(func(r *Record) int64 { return r.Finished }),
@@ -161,7 +163,7 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		r.Expires = r.Due + p.Validity.next(&bad, i)
 		r.Began, r.Doubt, r.Stop = p.Began.next(&bad, i), p.Doubt.next(&bad, i), p.Stop.next(&bad, i) != 0
 		r.Sent, r.Finished, r.Rev = p.Sent.next(&bad, i), p.Finished.next(&bad, i), p.Rev.next(&bad, i)
-		r.Await = p.Await.next(&bad, i)
+		r.Await, r.Unresolved = p.Await.next(&bad, i), p.Unresolved.next(&bad, i)
 		r.Code, r.Detail = bad.text(p.Texts, p.Code.next(&bad, i)), bad.text(p.Texts, p.Detail.next(&bad, i))
 		if p.Provider != nil {
 			r.ProviderID = p.Provider[i]

@@ -25,6 +25,10 @@ type Record struct {
 	// an answer: then the provider is asked before anything else is done.
 	Began int64 `json:"b,omitempty"`
 	Doubt int64 `json:"u,omitempty"`
+	// Unresolved is when the first of the attempts was handed over that may have arrived
+	// although the message was tried again, because nobody could tell. Then it takes no
+	// other hop, and no end of it says that it did not arrive.
+	Unresolved int64 `json:"y,omitempty"`
 	// Stop means that it was canceled while an attempt was under way: it gets no
 	// other one.
 	Stop     bool  `json:"c,omitempty"`

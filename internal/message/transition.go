@@ -141,6 +141,40 @@ func (t Transition) Spent() bool {
 	return most > 0 && t.HopAttempts >= most
 }
 
+// Found ends a message that its provider has, once nothing more is awaited of it.
+func (t Transition) Found(providerID string, at int64) {
+	t.Step(EventFound, at, "", "")
+	t.Accept(providerID, t.Doubt)
+}
+
+// Absent lets a message that its provider does not have wait for another attempt, for
+// wait ms.
+func (t Transition) Absent(at, wait int64) {
+	t.Step(EventAbsent, at, "", "")
+	t.Doubt, t.Unresolved = 0, 0
+	t.Again(wait, t.Code, t.Detail)
+}
+
+// CannotTell does what the account's policy says of a message of which nobody knows
+// whether it arrived: it ends, or waits for wait ms to be sent again through the same
+// account.
+func (t Transition) CannotTell(wait int64, why string) {
+	switch {
+	case t.ResolvesAmbiguity():
+		t.Report()
+	case t.Policy().OnUnknown == Resend && !t.Stop && !t.Spent() && t.Now < t.Expires:
+		if t.Unresolved == 0 {
+			t.Unresolved = t.Began
+		}
+		t.Again(wait, t.Code, t.Detail)
+	default:
+		t.End(Unknown, t.Now, "unknown", why)
+	}
+}
+
+// Since is from when on an attempt at the message may have reached its provider, in Unix ms.
+func (r *Record) Since() int64 { return cmp.Or(r.Unresolved, r.Began) }
+
 // NextHop moves a message on after its account refused it for good.
 func (t Transition) NextHop(code, detail string) {
 	more := t.Hop+1 < len(t.Hops)
@@ -148,7 +182,7 @@ func (t Transition) NextHop(code, detail string) {
 	case t.delivered():
 	case more && t.Stop:
 		t.Cancel(t.Now, t.Detail)
-	case more && t.Now < t.Expires:
+	case more && t.Now < t.Expires && t.Unresolved == 0:
 		t.onward()
 	default:
 		t.End(Failed, t.Now, code, detail)
@@ -197,7 +231,7 @@ func (t Transition) Report() {
 		e.Event, code, detail = EventUndelivered, k.Code, k.Detail
 	}
 	t.Note(e)
-	if k.State == Undelivered && !t.State.Final() && t.awaits() && !t.Stop && t.Now < t.Expires && t.Hop+1 < len(t.Hops) {
+	if k.State == Undelivered && !t.State.Final() && t.awaits() && !t.Stop && t.Unresolved == 0 && t.Now < t.Expires && t.Hop+1 < len(t.Hops) {
 		t.Sent, t.ProviderID, t.Await, t.Code, t.Detail = 0, "", 0, code, detail
 		t.onward()
 		return
@@ -242,8 +276,12 @@ func (r *Record) Cancel(at int64, reason string) {
 	r.End(Canceled, at, "canceled", reason)
 }
 
-// End puts a message into a final state at a time in Unix ms.
+// End puts a message into a final state at a time in Unix ms. One of which an attempt may
+// have arrived ends as Unknown instead of a state that says that it did not.
 func (r *Record) End(s State, at int64, code, detail string) {
-	r.State, r.Finished, r.Next, r.Doubt, r.Await = s, at, 0, 0, 0
+	if s.untaken() && (r.Doubt > 0 || r.Unresolved > 0) {
+		s, code, detail = Unknown, "unknown", "an attempt may have arrived; "+cmp.Or(detail, code)
+	}
+	r.State, r.Finished, r.Next, r.Doubt, r.Await, r.Unresolved = s, at, 0, 0, 0, 0
 	r.Code, r.Detail = CleanCode(code), Clip(detail, MaxDetail)
 }

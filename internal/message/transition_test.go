@@ -90,3 +90,92 @@ func TestAReportEndsAnewWhatHadEnded(t *testing.T) {
 	require.Equal(t, "gone", m.Code)
 	require.Nil(t, m.Early)
 }
+
+// repeated is a message of which an earlier attempt may have arrived, and which was sent
+// again through the same account.
+func repeated(change func(*message.Batch, *message.Record)) message.Transition {
+	return underWay(func(b *message.Batch, r *message.Record) {
+		b.Policies["one"] = message.Policy{Attempts: 9, OnUnknown: message.Resend}
+		r.Attempts, r.HopAttempts, r.Unresolved = 2, 2, 20
+		if change != nil {
+			change(b, r)
+		}
+	})
+}
+
+func TestAMessageThatMayHaveArrivedIsNeverSaidNotToHave(t *testing.T) {
+	t.Parallel()
+	answer := func(kind string) func(message.Transition) {
+		return func(m message.Transition) {
+			m.Answered(message.Outcome{Kind: kind, At: 90, Code: "http_409", Detail: "already processed", RetryAfter: 30})
+		}
+	}
+	stopped := func(_ *message.Batch, r *message.Record) { r.Stop, r.Code, r.Detail = true, "canceled", "enough" }
+	late := func(_ *message.Batch, r *message.Record) { r.Expires = 100 }
+	for name, tt := range map[string]struct {
+		change func(*message.Batch, *message.Record)
+		do     func(message.Transition)
+		want   message.State
+	}{
+		"refused":                             {nil, answer("rejected"), message.Unknown},
+		"refused as invalid":                  {nil, answer("invalid"), message.Unknown},
+		"refused and canceled":                {stopped, answer("unauthorized"), message.Unknown},
+		"throttled":                           {nil, answer("throttled"), message.Retrying},
+		"throttled and canceled":              {stopped, answer("throttled"), message.Unknown},
+		"throttled for the last time":         {func(_ *message.Batch, r *message.Record) { r.HopAttempts = 9 }, answer("unavailable"), message.Unknown},
+		"its validity ran out in the queue":   {nil, answer("expired"), message.Unknown},
+		"its validity ran out as it waited":   {late, message.Transition.Expire, message.Unknown},
+		"it never left again":                 {nil, answer(message.NotStarted), message.Retrying},
+		"it never left again and is canceled": {stopped, answer(message.NotStarted), message.Unknown},
+		"canceled while it waited":            {nil, func(m message.Transition) { m.Cancel(m.Now, "enough") }, message.Unknown},
+		"taken":                               {nil, answer("sent"), message.Sent},
+		"again nobody can tell":               {nil, func(m message.Transition) { m.Ambiguous("http_500", ""); m.CannotTell(30, "why") }, message.Retrying},
+		"again nobody can tell, and too late": {late, func(m message.Transition) { m.Ambiguous("http_500", ""); m.CannotTell(30, "why") }, message.Unknown},
+		"its workflow was ended as it waited": {
+			func(_ *message.Batch, r *message.Record) { r.State = message.Retrying },
+			func(m message.Transition) {
+				m.Close(message.UnrunOutcome{State: message.Canceled}, message.UnrunOutcome{Code: "lost"}, nil)
+			}, message.Unknown,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := repeated(tt.change)
+			tt.do(m)
+			require.Equal(t, tt.want, m.State)
+			require.Zero(t, m.Hop, "no other account gets it")
+			if m.State == message.Unknown {
+				require.Equal(t, "unknown", m.Code)
+				require.Equal(t, int64(100), m.Finished)
+			}
+			require.Equal(t, !m.State.Final(), m.Unresolved == 20)
+		})
+	}
+	t.Run("a report that the repetition did not arrive starts no other hop", func(t *testing.T) {
+		t.Parallel()
+		m := repeated(func(b *message.Batch, r *message.Record) {
+			b.AwaitReports = 500
+			r.Early = &message.EarlyReport{State: message.Undelivered, At: 95, ProviderID: "p", Code: "gone"}
+		})
+		m.Answered(message.Outcome{Kind: "sent", At: 90, ProviderID: "p"})
+		require.Equal(t, message.Undelivered, m.State)
+	})
+}
+
+func TestAMessageThatItsProviderDoesNotHaveMayGoElsewhere(t *testing.T) {
+	t.Parallel()
+	m := repeated(nil)
+	m.Ambiguous("http_500", "")
+	require.Equal(t, int64(20), m.Since(), "the question covers every attempt that may have arrived")
+	m.Absent(100, 30)
+	require.Equal(t, message.Retrying, m.State)
+	require.Zero(t, m.Unresolved)
+	m.Answered(message.Outcome{Kind: "rejected", At: 110, Code: "why"})
+	require.Equal(t, 1, m.Hop)
+
+	spent := underWay(func(_ *message.Batch, r *message.Record) { r.HopAttempts, r.Hop = 3, 1 })
+	spent.Batch.Policies["two"] = message.Policy{Attempts: 3}
+	spent.Ambiguous("http_500", "")
+	spent.Absent(100, 30)
+	require.Equal(t, message.Failed, spent.State)
+}

@@ -60,12 +60,12 @@ func (r *run) unavailable(l *accountQueue, probe bool) {
 }
 
 // failOver moves what waits for an account that failed as many probes as a message
-// may have attempts on to the next hop, where there is one: with one probe per
+// may have attempts on to the next hop, where there is one it may take: with one probe per
 // interval for all of them, each alone would never use its attempts up.
 func (r *run) failOver(l *accountQueue) {
 	stands := r.stands(l)
 	for _, s := range slices.Clone(l.ready) {
-		if stands(s) && r.recs[s.i].Hop+1 < len(r.hops(s.i)) {
+		if rec := &r.recs[s.i]; stands(s) && rec.Unresolved == 0 && rec.Hop+1 < len(r.hops(s.i)) {
 			r.change(s.i, func(t message.Transition) { // which leaves its entry in the queue without a meaning
 				t.Step(message.EventUnavailable, t.Now, "breaker", "its account is unavailable")
 				t.NextHop("breaker", "its account is unavailable")

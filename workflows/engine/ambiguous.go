@@ -16,7 +16,7 @@ func (r *run) reconcile(ctx workflow.Context, t *inflight) {
 	if !rec.Stop {
 		deadline += max(time.Duration(rec.Expires-r.Now())*time.Millisecond, 0)
 	}
-	in := contract.ReconcileInput{V: message.Version, Send: r.input(i), Since: rec.Began, Until: rec.Doubt, Taken: r.taken(i)}
+	in := contract.ReconcileInput{V: message.Version, Send: r.input(i), Since: rec.Since(), Until: rec.Doubt, Taken: r.taken(i)}
 	var res contract.ReconcileResult
 	err := r.execute(ctx, t, attemptOptions(contract.SendQueue(r.account(i)), deadline, r.summary(i, "question")), contract.ReconcileName, in, &res)
 	switch {
@@ -34,16 +34,10 @@ func (r *run) reconcile(ctx workflow.Context, t *inflight) {
 	}
 	switch res.Verdict {
 	case contract.VerdictFound:
-		r.change(i, func(t message.Transition) {
-			t.Step(message.EventFound, res.At, "", "")
-			t.Accept(res.ProviderID, rec.Doubt)
-		})
+		r.change(i, func(t message.Transition) { t.Found(res.ProviderID, res.At) })
 	case contract.VerdictAbsent:
 		wait := r.backoff(i, rec.HopAttempts)
-		r.change(i, func(t message.Transition) {
-			t.Step(message.EventAbsent, res.At, "", "")
-			t.Again(wait, rec.Code, rec.Detail)
-		})
+		r.change(i, func(t message.Transition) { t.Absent(res.At, wait) })
 	case contract.VerdictCannotTell:
 		r.unresolved(i, res.Detail)
 	default:
@@ -63,21 +57,11 @@ func (r *run) reconcileAgain(i int, res contract.ReconcileResult) {
 	r.change(i, func(t message.Transition) { t.Next = t.Now + wait })
 }
 
-// unresolved does what the account's policy says of a message of which nobody
-// knows whether it arrived. It never goes to another hop.
+// unresolved goes on with a message of which nobody knows whether it arrived.
 func (r *run) unresolved(i int, why string) {
 	rec := &r.recs[i]
 	wait := r.backoff(i, rec.HopAttempts)
-	r.change(i, func(t message.Transition) {
-		switch {
-		case t.ResolvesAmbiguity():
-			t.Report()
-		case t.Policy().OnUnknown == message.Resend && !t.Stop && !t.Spent() && t.Now < t.Expires:
-			t.Again(wait, t.Code, t.Detail)
-		default:
-			t.End(message.Unknown, t.Now, "unknown", why)
-		}
-	})
+	r.change(i, func(t message.Transition) { t.CannotTell(wait, why) })
 	if rec.Early != nil {
 		r.change(i, message.Transition.Report)
 	}

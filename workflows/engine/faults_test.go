@@ -26,15 +26,25 @@ func TestUnderEveryMixOfAnswersAndControlsTheCountsAddUp(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 7))
 			n := 1 + rnd.IntN(60)
 			in := randomBatch(rnd, n)
+			resend := seed%4 == 3 // what nobody can tell of is sent again
+			if resend {
+				for name, p := range in.Batch.Policies {
+					p.OnUnknown = message.Resend
+					in.Batch.Policies[name] = p
+				}
+			}
 			b := flowtest.NewBench(t)
-			accepted := make([]int, n)    // requests that the provider took, by message
+			accepted := make([]int, n)    // requests that a provider took, by message
+			through := make([]string, n)  // the account that it went through
 			canceled := map[string]bool{} // what cancels have called canceled
 			kinds := []flowtest.Answer{flowtest.Takes, flowtest.Takes, flowtest.Takes, flowtest.Takes, flowtest.Throttled, flowtest.Unavailable, flowtest.Rejects, flowtest.Doubtful, {Kind: contract.KindNotStarted}}
 			b.Send = func(s contract.SendInput, _ int) flowtest.Answer {
 				require.False(t, canceled[flowtest.ID(s.Index)], "a request left for a message that was canceled")
 				a := kinds[rnd.IntN(len(kinds))]
 				if a.Kind == contract.KindSent || a.Kind == "ambiguous" && rnd.IntN(2) == 0 {
+					require.Contains(t, []string{"", s.Account}, through[s.Index], "message %d went out through two accounts", s.Index)
 					accepted[s.Index]++
+					through[s.Index] = s.Account
 				}
 				return a
 			}
@@ -57,10 +67,10 @@ func TestUnderEveryMixOfAnswersAndControlsTheCountsAddUp(t *testing.T) {
 
 			res := b.Run(in)
 			for i, row := range res.Rows {
-				require.LessOrEqual(t, accepted[i], 1, "message %d was taken twice, trail %v", i, flowtest.Events(res, i))
+				require.True(t, resend || accepted[i] <= 1, "message %d was taken twice, trail %v", i, flowtest.Events(res, i))
 				switch row.State {
 				case message.Sent:
-					require.Equal(t, 1, accepted[i])
+					require.Positive(t, accepted[i])
 				case message.Unknown:
 				default:
 					require.Zero(t, accepted[i], "message %d was taken and is %s", i, row.State)
