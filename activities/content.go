@@ -51,7 +51,7 @@ func outgoing(in *contract.SendInput, o batchRef) (message.Outgoing, *contract.S
 		ID: o.key.MessageID(in.Index), Batch: o.batch, Tenant: o.tenant, Dialect: in.Dialect, Index: in.Index,
 		To: in.Message.To, Phone: in.Message.Phone, Region: in.Region, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
 		Channels: in.Channels, Content: content, Text: text,
-		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Duplicate: in.Message.Duplicate,
+		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires),
 	}
 	if m.Metadata == nil {
 		m.Metadata = in.Metadata

@@ -116,14 +116,14 @@ func TestTheSenderGetsTheMessageFilledIn(t *testing.T) {
 	t.Parallel()
 	in, s := input(), &sender{}
 	in.Channels = []string{"SMS", "WHATSAPP"}
-	in.Message.Reference, in.Message.Duplicate = "c-1", true
+	in.Message.Reference = "c-1"
 	in.Message.Metadata, in.Metadata = json.RawMessage(`{"own":1}`), json.RawMessage(`{"batch":1}`)
 	attempt(t, environment{}, s, in)
 	require.Equal(t, []message.Outgoing{{
 		ID: message.KeyOf("batch-b").MessageID(7), Batch: "b", Tenant: "default", Dialect: "volley", Index: 7,
 		To: "+15550001111", Reference: "c-1", Metadata: json.RawMessage(`{"own":1}`), Channels: []string{"SMS", "WHATSAPP"},
 		Content: json.RawMessage(`{"text":"Hi Ann","x":[1]}`), Text: "Hi Ann",
-		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires), Duplicate: true,
+		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires),
 	}}, s.seen)
 }
 

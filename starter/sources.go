@@ -23,10 +23,6 @@ type Incoming interface {
 	End() (content []byte, err error)
 }
 
-// duplicateMarker is an Incoming that may have found the duplicates itself, see
-// store.WriteOptions.
-type duplicateMarker interface{ DuplicatesMarked() bool }
-
 // source is where the messages of a large batch come from.
 type source struct {
 	header *message.Batch
@@ -34,14 +30,12 @@ type source struct {
 	messages iter.Seq2[message.Message, error]
 	// hash is what a repeated start must match. That of a stream is empty until all of its
 	// messages have been read.
-	hash             string
-	duplicatesMarked bool
+	hash string
 }
 
 // streamSource is a source that is read as it comes in.
 func streamSource(in Incoming, r Request, tenant string) *source {
-	m, ok := in.(duplicateMarker)
-	src := &source{header: in.Header(), duplicatesMarked: ok && m.DuplicatesMarked()}
+	src := &source{header: in.Header()}
 	src.messages = func(yield func(message.Message, error) bool) {
 		for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
 			if !yield(m, nil) {

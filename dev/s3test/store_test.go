@@ -27,7 +27,7 @@ func largest(t *testing.T, st *store.Store) string {
 		V: message.Version, ID: "largest", CreatedAt: accepted, Dialect: "volley", TTL: 60_000,
 		Hops: [][]message.Hop{{{Account: "eu"}}}, Policies: map[string]message.Policy{"eu": {}},
 	}
-	w, err := st.Create(ctx, header, store.WriteOptions{DuplicatesMarked: true, TempDir: t.TempDir()})
+	w, err := st.Create(ctx, header, store.WriteOptions{TempDir: t.TempDir()})
 	require.NoError(t, err)
 	for i := range total {
 		m := message.Message{To: fmt.Sprintf("+49151%08d", i)}

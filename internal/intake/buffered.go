@@ -40,7 +40,6 @@ func (q *Request) Buffered() *Buffered {
 			ways.Accept(i, m)
 			numbers.accept(i, m)
 		}
-		w.Batch.MarkDuplicates()
 	}
 	s := q.newFilter()
 	var own message.Problems
@@ -51,9 +50,7 @@ func (q *Request) Buffered() *Buffered {
 			own = append(own, m.Problems...)
 		}
 	}
-	if w.Excluded = s.excluded; w.Excluded > 0 && !w.None {
-		w.Batch.MarkDuplicates() // without those
-	}
+	w.Excluded = s.excluded
 	w.None = w.None || q.allOrNothing() && len(own) > 0 || q.o.refuses(own)
 	w.Problems = append(w.Problems, own...)
 	w.Warnings = append(w.Batch.Warnings, s.warnings()...)

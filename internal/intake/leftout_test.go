@@ -251,31 +251,6 @@ func TestMessagesThatRepeatAnEarlierOne(t *testing.T) {
 	}
 }
 
-// Of two messages of which one is left out, the other can be told by its content.
-func TestWhatIsLeftOutMakesNoTwin(t *testing.T) {
-	t.Parallel()
-	o := csvOptions()
-	w := read(t, "to,name\na,A\na,A\n", o)
-	require.True(t, w.Batch.Messages[0].Duplicate)
-	o.Unique = intake.Unique{By: "to", Drop: true}
-	w = read(t, "to,name\na,A\na,A\n", o)
-	require.False(t, w.Batch.Messages[0].Duplicate)
-}
-
-// A stream marks the later ones, so that the store need not look for them.
-func TestAStreamMarksTwins(t *testing.T) {
-	t.Parallel()
-	in, err := open(t, strings.NewReader("to,name\na,A\nb,A\na,A\na,B\n"), intake.Caller{}, csvOptions()).Streamed(&problemList{})
-	require.NoError(t, err)
-	defer in.Close()
-	require.True(t, in.DuplicatesMarked())
-	var duplicates []bool
-	for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
-		duplicates = append(duplicates, m.Duplicate)
-	}
-	require.Equal(t, []bool{false, false, true, false}, duplicates)
-}
-
 // Rows with texts of their own, and messages of other dialects.
 func TestRepeatsInOtherFormats(t *testing.T) {
 	t.Parallel()

@@ -186,10 +186,6 @@ func (in *Streamed) Warnings() message.Problems {
 	return warnings
 }
 
-// DuplicatesMarked says that messages which repeat an earlier one are marked as duplicates, or
-// rejected.
-func (in *Streamed) DuplicatesMarked() bool { return true }
-
 // Bytes is how many have been read.
 func (in *Streamed) Bytes() int64 { return in.request.source.read }
 

@@ -55,7 +55,7 @@ func newRepeats(u Unique) *repeats {
 
 // check takes a message without problems, with its index, recipient key and path. One
 // that repeats an earlier message gets a problem if the caller asked for that, else it
-// is marked as a duplicate.
+// is counted.
 func (r *repeats) check(i int, m *message.Message, key string, path func(int) string) {
 	hash, detail := uint64(0), "an earlier message has the same recipient"
 	if r.unique.By == uniqueTo {
@@ -67,7 +67,6 @@ func (r *repeats) check(i int, m *message.Message, key string, path func(int) st
 	case r.seen.Add(hash):
 	case r.unique.By == "":
 		r.same++
-		m.Duplicate = true
 	default:
 		m.Problems.Add(i, path(i), message.CodeDuplicate, m.AtLine()+detail)
 		m.Route = -1

@@ -136,9 +136,6 @@ type Message struct {
 	TTL int64 `json:"ttl,omitempty"`
 	// Route is an index in Batch.Hops; -1 is none.
 	Route int `json:"route,omitempty"`
-	// Duplicate is true when another message of the batch has the same recipient and
-	// content, so that content alone cannot tell them apart.
-	Duplicate bool `json:"twin,omitempty"`
 	// Problems are why the message is rejected; none means that it may go out.
 	Problems Problems `json:"problems,omitempty"`
 }

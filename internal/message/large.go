@@ -34,10 +34,6 @@ type Manifest struct {
 	Segments []Segment `json:"segments"`
 	// InOrder means that the messages lie in the order of their indexes.
 	InOrder bool `json:"inOrder,omitempty"`
-	// Duplicates are the ContentHash of messages that stand more than once; AllDuplicates means
-	// that there were too many to name.
-	Duplicates    []uint64 `json:"twins,omitempty"`
-	AllDuplicates bool     `json:"allTwins,omitempty"`
 	// Namespace and Cluster are where the batch runs: the Temporal namespace and the
 	// id of the Temporal cluster. Empty is not known.
 	Namespace string `json:"namespace,omitempty"`

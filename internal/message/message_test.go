@@ -227,22 +227,6 @@ func TestARowShowsANumberInItsNormalFormAndAsItWasGiven(t *testing.T) {
 	require.Equal(t, []string{"ann", "", "ann"}, []string{row.To, row.Given, row.Written()})
 }
 
-func TestTwinsAreMessagesThatNothingButTheirIDTellsApart(t *testing.T) {
-	t.Parallel()
-	b := &message.Batch{Account: "a", Messages: []message.Message{
-		{To: "x", Body: []byte(`{"text":"1","n":[1]}`)},
-		{To: "x", Body: []byte(`{"text":"2","n":[1]}`)},
-		{To: "x", Body: []byte(`{"n":[1], "text":"\u0031 "}`)},
-		{To: "y", Body: []byte(`{"text":"1"}`)},
-		{To: "(555) 1", Phone: "+1555", Body: []byte(`{"to":"(555) 1","text":"1"}`)},
-		{To: "+1555", Body: []byte(`{"to":"+1555","text":"1"}`)},
-	}}
-	message.Router{Accounts: map[string]message.Policy{"a": {}}}.Accept(b, func(int) string { return "" })
-	for i, duplicate := range []bool{true, false, true, false, true, true} {
-		require.Equal(t, duplicate, b.Messages[i].Duplicate, i)
-	}
-}
-
 func TestValidityCountsFromTheDueTimeAndIsCapped(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -262,13 +246,13 @@ func TestValidityCountsFromTheDueTimeAndIsCapped(t *testing.T) {
 	require.EqualValues(t, 88, b.Validity(&b.Messages[1]))
 }
 
-// Two bodies that say the same are duplicates however they are written, and the short
+// Two bodies that say the same have one hash however they are written, and the short
 // way for plain ones agrees with the long one.
-func TestTwinsSayTheSame(t *testing.T) {
+func TestTheHashOfWhatAMessageSays(t *testing.T) {
 	t.Parallel()
 	hash := func(body string) uint64 {
 		m := message.Message{To: "+1", Body: json.RawMessage(body)}
-		return m.ContentHash()
+		return m.HashFor("+1")
 	}
 	for _, same := range [][]string{
 		{`{"text":"Hi <b> & \u003e"}`, `{"text":"Hi \u003cb> & >"}`, `{ "text" : "Hi <b> & > " }`},
@@ -282,5 +266,8 @@ func TestTwinsSayTheSame(t *testing.T) {
 	}
 	require.NotEqual(t, hash(`{"text":"Hi"}`), hash(`{"text":"hi"}`))
 	require.NotEqual(t, hash(`{"a":"x"}`), hash(`{"b":"x"}`))
+	written := message.Message{To: "(555) 1", Phone: "+1555", Body: []byte(`{"to":"(555) 1","text":"1"}`)}
+	plain := message.Message{To: "+1555", Body: []byte(`{"to":"+1555","text":"1"}`)}
+	require.Equal(t, plain.HashFor(plain.Recipient()), written.HashFor(written.Recipient()), "numbers count in their normal form")
 	require.NotEqual(t, hash(`{"a":"x\":\"y"}`), hash(`{"a":"x","y":""}`))
 }

@@ -33,9 +33,6 @@ type Outgoing struct {
 	// Due and ExpiresAt bound when it may go out.
 	Due       time.Time
 	ExpiresAt time.Time
-	// Duplicate is true when another message of the batch has the same recipient and
-	// content.
-	Duplicate bool
 }
 
 // Receipt is a provider's acceptance.

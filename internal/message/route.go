@@ -32,18 +32,17 @@ type Router struct {
 }
 
 // Accept fixes which way every message takes, with the policies that hold now,
-// and marks duplicates. A message without a way gets the problem unroutable. path
+// A message without a way gets the problem unroutable. path
 // names the place of a message's recipient in the caller's document.
 func (r Router) Accept(b *Batch, path func(i int) string) {
 	a := r.Acceptance(b, path)
 	for i := range b.Messages {
 		a.Accept(i, &b.Messages[i])
 	}
-	b.MarkDuplicates()
 }
 
 // Acceptance does what Accept does for messages that come one by one: it adds their
-// hops and policies to b, and marks no duplicates.
+// hops and policies to b.
 func (r Router) Acceptance(b *Batch, path func(i int) string) *Acceptance {
 	b.Hops, b.Policies = nil, map[string]Policy{}
 	return &Acceptance{router: r, batch: b, path: path, hopIndex: map[string]int{}, uses: b.Template.uses()}
@@ -179,32 +178,8 @@ func (r Router) Known(account string) error {
 	return nil
 }
 
-// MarkDuplicates finds messages that nothing but their ids tells apart. Rejected ones
-// are left out: they are never sent.
-func (b *Batch) MarkDuplicates() {
-	first := make(map[uint64]int, len(b.Messages))
-	for i := range b.Messages {
-		m := &b.Messages[i]
-		m.Duplicate = false
-		if len(m.Problems) > 0 {
-			continue
-		}
-		k := m.ContentHash()
-		if j, ok := first[k]; ok {
-			m.Duplicate, b.Messages[j].Duplicate = true, true
-			continue
-		}
-		first[k] = i
-	}
-}
-
-// ContentHash is the same for messages that have the same recipient and say the
-// same. Two others have the same by accident once in millions of the largest batches, and are
-// then taken for duplicates, which is the careful side.
-func (m *Message) ContentHash() uint64 { return m.HashFor(m.Recipient()) }
-
-// HashFor is ContentHash with the recipient in another form, in which two ways to
-// write the same one are the same.
+// HashFor is the same for messages to a recipient that say the same, and in practice for
+// no others. The recipient comes in a form in which two ways to write it are the same.
 func (m *Message) HashFor(to string) uint64 {
 	var d xxhash.Digest
 	d.Reset()

@@ -19,9 +19,7 @@ type birdEntry struct {
 	Receiver  struct {
 		Contacts []birdContact `json:"contacts"`
 	} `json:"receiver"`
-	Body     json.RawMessage `json:"body"`
-	Template json.RawMessage `json:"template"`
-	Meta     struct {
+	Meta struct {
 		ExtraInformation map[string]json.RawMessage `json:"extraInformation"`
 	} `json:"meta"`
 }
@@ -39,7 +37,7 @@ type birdContact struct {
 // Reconcile lists the channel's messages of the time in question. Where the
 // caller set no reference ours is there, and it alone decides. With a caller's
 // reference our id is in meta.extraInformation, which Bird does not promise to
-// give back; then recipient and content decide.
+// give back; without it an entry with that reference may be the message or not.
 func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	m := q.Message
 	own := object{}
@@ -51,7 +49,7 @@ func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 		own = o
 	}
 	var exact string
-	var seen contentMatches
+	maybe := 0
 	complete, err := b.pages(ctx, func(ctx context.Context, token string) (page, error) {
 		reply, err := b.roundTrip(ctx, b.list(q, token))
 		return page{reply: reply}, err
@@ -63,7 +61,9 @@ func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 					exact = e.ID
 					return "", true, f
 				}
-				e.count(q, own, &seen)
+				if e.maybe(q, own) {
+					maybe++
+				}
 			}
 			return next, false, f
 		})
@@ -73,7 +73,7 @@ func (b *bird) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	case exact != "":
 		return found(exact), nil
 	}
-	return seen.verdict(m.Duplicate, complete), nil
+	return withoutID(maybe, complete), nil
 }
 
 func found(id string) Answer {
@@ -128,25 +128,16 @@ func (e birdEntry) ours(m message.Outgoing, own object) bool {
 	return e.id() == m.ID || own.text("reference") == "" && e.Reference == m.ID
 }
 
-// count adds an entry that may be the message although it does not carry its id.
-func (e birdEntry) count(q Query, own object, s *contentMatches) {
+// maybe reports whether an entry may be the message although it does not carry its id.
+func (e birdEntry) maybe(q Query, own object) bool {
 	reference := own.text("reference")
 	if reference == "" || e.Reference != reference || q.isTaken(e.ID) || q.excludes(e.CreatedAt) {
-		return
+		return false
 	}
 	if id := e.id(); id != "" && id != callersID(own) {
-		return // it is another message of ours
+		return false // it is another message of ours
 	}
-	to := e.reached(birdRecipient(q.Message))
-	if to == otherRecipient {
-		return
-	}
-	if to != theRecipient || own.has("body") && !holds(e.Body, own["body"]) || own.has("template") && !holds(e.Template, own["template"]) {
-		s.ambiguous++
-		return
-	}
-	s.matches++
-	s.found = e.ID
+	return e.reached(birdRecipient(q.Message)) != otherRecipient
 }
 
 // birdRecipient is whom a message is for, a phone number in its normal form.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,34 +151,33 @@ func TestBirdReconciles(t *testing.T) {
 	const to = "+15550001111"
 	mine := entry("p-1", "mine", "+1 555 000 1111", "Hi", "")
 	tests := map[string]struct {
-		content   string
-		to        string
-		duplicate bool
-		taken     []string
-		pages     []string
-		verdict   provider.Verdict
-		id        string
+		content string
+		to      string
+		taken   []string
+		pages   []string
+		verdict provider.Verdict
+		id      string
 	}{
 		"our reference is there":             {content: plain, pages: []string{entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
 		"our reference is on a later page":   {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), entry("p-1", messageID, to, "Hi", "")}, verdict: provider.Found, id: "p-1"},
 		"our reference is nowhere":           {content: plain, pages: []string{entry("p-0", "other", to, "Hi", ""), ""}, verdict: provider.Absent},
-		"our id is in meta":                  {content: withRef, duplicate: true, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
-		"one match by content":               {content: withRef, pages: []string{mine}, verdict: provider.Found, id: "p-1"},
+		"our id is in meta":                  {content: withRef, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"`+messageID+`"}}`)}, verdict: provider.Found, id: "p-1"},
+		"one match by content":               {content: withRef, pages: []string{mine}},
 		"two matches by content":             {content: withRef, pages: []string{mine, strings.Replace(mine, "p-1", "p-2", 1)}},
 		"a match beside one in doubt":        {content: withRef, pages: []string{mine + "," + entry("p-0", "mine", to, "Bye", "")}},
-		"one of two matches is taken":        {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}, verdict: provider.Found, id: "p-1"},
-		"a match that a duplicate could be":  {content: withRef, duplicate: true, pages: []string{mine}},
-		"nothing, and a duplicate":           {content: withRef, duplicate: true, pages: []string{""}, verdict: provider.Absent},
+		"one of two matches is taken":        {content: withRef, taken: []string{"p-2"}, pages: []string{mine + "," + strings.Replace(mine, "p-1", "p-2", 1)}},
+		"nothing with its reference":         {content: withRef, pages: []string{""}, verdict: provider.Absent},
+		"all with its reference are taken":   {content: withRef, taken: []string{"p-1"}, pages: []string{mine}, verdict: provider.Absent},
 		"the same reference to another":      {content: withRef, pages: []string{entry("p-0", "mine", "+15550002222", "Hi", "")}, verdict: provider.Absent},
 		"the same reference, other text":     {content: withRef, pages: []string{entry("p-0", "mine", to, "Bye", "")}},
 		"a receiver that is not shown":       {content: withRef, pages: []string{`{"id":"p-0","reference":"mine"}`}},
 		"a match with the id of another":     {content: withRef, pages: []string{entry("p-0", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"another"}}`)}, verdict: provider.Absent},
 		"a contact shown by another address": {content: withRef, to: contact, pages: []string{mine}},
-		"a contact shown with its id":        {content: withRef, to: contact, pages: []string{strings.Replace(mine, `{"identifierValue"`, `{"id":"`+contact+`","identifierValue"`, 1)}, verdict: provider.Found, id: "p-1"},
-		"one of the contact's identifiers":   {content: withRef, pages: []string{strings.Replace(mine, `"+1 555 000 1111"`, `"ann","identifiers":[{"identifierValue":"`+to+`"}]`, 1)}, verdict: provider.Found, id: "p-1"},
+		"a contact shown with its id":        {content: withRef, to: contact, pages: []string{strings.Replace(mine, `{"identifierValue"`, `{"id":"`+contact+`","identifierValue"`, 1)}},
+		"one of the contact's identifiers":   {content: withRef, pages: []string{strings.Replace(mine, `"+1 555 000 1111"`, `"ann","identifiers":[{"identifierValue":"`+to+`"}]`, 1)}},
 		"a number without its country":       {content: withRef, pages: []string{entry("p-0", "mine", "0555 000 1111", "Hi", "")}},
 		"another email address":              {content: withRef, to: "ann@example.com", pages: []string{entry("p-0", "mine", "bo@example.com", "Hi", "")}, verdict: provider.Absent},
-		"the caller's own key in meta":       {content: callers, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"theirs"}}`)}, verdict: provider.Found, id: "p-1"},
+		"the caller's own key in meta":       {content: callers, pages: []string{entry("p-1", "mine", to, "Hi", `,"meta":{"extraInformation":{"volleyMessageId":"theirs"}}`)}},
 		"a match from long before":           {content: withRef, pages: []string{strings.Replace(mine, "12:00:00", "06:00:00", 1)}, verdict: provider.Absent},
 		"a reference that happens to be id":  {content: `{"reference":"` + messageID + `"}`, pages: []string{`{"id":"p-0","reference":"` + messageID + `"}`}},
 	}
@@ -199,7 +197,6 @@ func TestBirdReconciles(t *testing.T) {
 			if tc.to != "" {
 				m.To = tc.to
 			}
-			m.Duplicate = tc.duplicate
 			a, err := reconciler(t, open(t, birdAccount(srv.URL))).Reconcile(t.Context(),
 				provider.Query{Message: m, Since: noon, Until: noon.Add(10 * time.Second), Taken: tc.taken})
 			require.NoError(t, err)
@@ -232,28 +229,6 @@ func TestBirdDoesNotTakeSilenceForAbsence(t *testing.T) {
 			_ = failure(t, err)
 		})
 	}
-	t.Run("a match in a listing without end", func(t *testing.T) {
-		t.Parallel()
-		entry := `{"id":"p-1","reference":"mine","receiver":{"contacts":[{"identifierValue":"+15550001111"}]}}`
-		for page, want := range map[string]provider.Verdict{
-			`{"results":[` + entry + `]}`: provider.Found,
-			// The next page may hold another that fits.
-			`{"results":[%s],"nextPageToken":"again"}`: provider.CannotTell,
-		} {
-			var once atomic.Bool
-			srv := record(t, func(w http.ResponseWriter, _ *http.Request) {
-				shown := ""
-				if !once.Swap(true) {
-					shown = entry
-				}
-				_, _ = fmt.Fprint(w, strings.Replace(page, "%s", shown, 1))
-			})
-			m := outgoing("bird", "+15550001111", `{"reference":"mine"}`)
-			a, err := reconciler(t, open(t, birdAccount(srv.URL))).Reconcile(t.Context(), provider.Query{Message: m, Since: noon, Until: noon})
-			require.NoError(t, err)
-			require.Equal(t, want, a.Verdict, a.Detail)
-		}
-	})
 	t.Run("a listing without end", func(t *testing.T) {
 		t.Parallel()
 		srv := record(t, answer(200, `{"results":[],"nextPageToken":"again"}`))

@@ -48,8 +48,6 @@ func TestBlueskyReconciles(t *testing.T) {
 	plain := outgoing("bluesky", "c-1", bskyContent)
 	other := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","embed":{"$type":"x.y","z":1}}}`)
 	bare := outgoing("bluesky", "c-1", `{"convoId":"c-1","message":{"text":"Hi","facets":[]}}`)
-	duplicate := plain
-	duplicate.Duplicate = true
 	old := chatMessage("old", "Hi", -3600, "")
 	deleted := fmt.Sprintf(`{"$type":"chat.bsky.convo.defs#deletedMessageView","id":"d","rev":"r","sender":{"did":%q},"sentAt":"2026-05-01T12:00:01Z"}`, bskyDID)
 	system := `{"$type":"chat.bsky.convo.defs#systemMessageView","id":"s","rev":"r","sentAt":"2026-05-01T12:00:01Z","data":{}}`
@@ -64,26 +62,24 @@ func TestBlueskyReconciles(t *testing.T) {
 		want  provider.Verdict
 		id    string
 	}{
-		"found by text and time":           {plain, []string{chatMessage("m-1", "Hi", 1, ""), old}, nil, provider.Found, "m-1"},
-		"found on a later page":            {plain, append(append([]string{}, chatter...), chatMessage("m-1", "Hi", 0, "")), nil, provider.Found, "m-1"},
-		"found when trimmed":               {plain, []string{chatMessage("m-1", " Hi\n", 1, "")}, nil, provider.Found, "m-1"},
-		"found with facets and references": {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.Found, "m-1"},
-		"found beside one that is taken":   {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, []string{"m-2"}, provider.Found, "m-1"},
-		"absent from an empty one":         {plain, nil, nil, provider.Absent, ""},
-		"absent when read far enough":      {plain, append(append([]string{}, chatter...), old), nil, provider.Absent, ""},
-		"absent though another said it":    {plain, []string{chatMessageFrom("did:plc:you", "m-1", "Hi", 1, ""), system}, nil, provider.Absent, ""},
-		"absent when all are taken":        {plain, []string{chatMessage("m-1", "Hi", 1, "")}, []string{"m-1"}, provider.Absent, ""},
-		"a duplicate that is absent":       {duplicate, []string{old}, nil, provider.Absent, ""},
-		"a duplicate could be the other":   {duplicate, []string{chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
-		"two are one too many":             {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
-		"a minute off is in doubt":         {plain, []string{chatMessage("m-1", "Hi", 60, "")}, nil, provider.CannotTell, ""},
-		"another embed is in doubt":        {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "2"))}, nil, provider.CannotTell, ""},
-		"an embed of unknown kind":         {other, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view","z":2}`)}, nil, provider.CannotTell, ""},
-		"an embed that is not shown":       {rich, []string{chatMessage("m-1", "Hi", 1, strings.Replace(fmt.Sprintf(shown, "1"), "embed", "bed", 1))}, nil, provider.CannotTell, ""},
-		"an embed that is not ours":        {plain, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view"}`)}, nil, provider.CannotTell, ""},
-		"no facets and an empty list":      {bare, []string{chatMessage("m-1", "Hi", 1, "")}, nil, provider.Found, "m-1"},
-		"facets of its own are in doubt":   {plain, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
-		"a deleted one may have been ours": {plain, []string{deleted}, nil, provider.CannotTell, ""},
+		"its text at its time":              {plain, []string{chatMessage("m-1", "Hi", 1, ""), old}, nil, provider.CannotTell, ""},
+		"its text on a later page":          {plain, append(append([]string{}, chatter...), chatMessage("m-1", "Hi", 0, "")), nil, provider.CannotTell, ""},
+		"its text when trimmed":             {plain, []string{chatMessage("m-1", " Hi\n", 1, "")}, nil, provider.CannotTell, ""},
+		"its text, facets and references":   {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
+		"its text beside one that is taken": {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, []string{"m-2"}, provider.CannotTell, ""},
+		"absent from an empty one":          {plain, nil, nil, provider.Absent, ""},
+		"absent when read far enough":       {plain, append(append([]string{}, chatter...), old), nil, provider.Absent, ""},
+		"absent though another said it":     {plain, []string{chatMessageFrom("did:plc:you", "m-1", "Hi", 1, ""), system}, nil, provider.Absent, ""},
+		"absent when all are taken":         {plain, []string{chatMessage("m-1", "Hi", 1, "")}, []string{"m-1"}, provider.Absent, ""},
+		"its text twice":                    {plain, []string{chatMessage("m-2", "Hi", 2, ""), chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
+		"a minute off":                      {plain, []string{chatMessage("m-1", "Hi", 60, "")}, nil, provider.CannotTell, ""},
+		"another embed is in doubt":         {rich, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "2"))}, nil, provider.CannotTell, ""},
+		"an embed of unknown kind":          {other, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view","z":2}`)}, nil, provider.CannotTell, ""},
+		"an embed that is not shown":        {rich, []string{chatMessage("m-1", "Hi", 1, strings.Replace(fmt.Sprintf(shown, "1"), "embed", "bed", 1))}, nil, provider.CannotTell, ""},
+		"an embed that is not ours":         {plain, []string{chatMessage("m-1", "Hi", 1, `,"embed":{"$type":"x.y#view"}`)}, nil, provider.CannotTell, ""},
+		"its text without facets":           {bare, []string{chatMessage("m-1", "Hi", 1, "")}, nil, provider.CannotTell, ""},
+		"facets of its own are in doubt":    {plain, []string{chatMessage("m-1", "Hi", 1, fmt.Sprintf(shown, "1"))}, nil, provider.CannotTell, ""},
+		"a deleted one may have been ours":  {plain, []string{deleted}, nil, provider.CannotTell, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +105,7 @@ func TestBlueskyStopsReadingAtOlderMessages(t *testing.T) {
 	s := open(t, blueskyAccount(answering(t, p.ServeHTTP)))
 	answer, err := s.(provider.Reconciler).Reconcile(t.Context(), provider.Query{Message: outgoing("bluesky", "c-1", bskyContent), Since: attempt(), Until: attempt()})
 	require.NoError(t, err)
-	require.Equal(t, provider.Found, answer.Verdict)
+	require.Equal(t, provider.CannotTell, answer.Verdict)
 	require.Equal(t, []string{"com.atproto.server.createSession", "chat.bsky.convo.getMessages"}, p.seen().calls)
 }
 

@@ -65,22 +65,12 @@ func (c *client) pages(ctx context.Context, get func(ctx context.Context, token 
 	return false, nil
 }
 
-// contentMatches count what a listing shows when only content can tell.
-type contentMatches struct {
-	// found is the one whose recipient and content match; matches is how many do.
-	found   string
-	matches int
-	// ambiguous are those that can be neither matched nor ruled out.
-	ambiguous int
-}
-
-// verdict needs exactly one match that no other message of ours could be, and
-// for Absent a listing that covers the window.
-func (s contentMatches) verdict(duplicate, complete bool) Answer {
+// withoutID is the verdict on a message of which a listing shows none with our id:
+// Absent if the listing covers the window and holds nothing that could be the message.
+// Content finds nothing, since another batch, tenant or program may have said the same.
+func withoutID(maybe int, complete bool) Answer {
 	switch {
-	case s.matches == 1 && s.ambiguous == 0 && !duplicate && complete:
-		return found(s.found)
-	case s.matches+s.ambiguous > 0:
+	case maybe > 0:
 		return Answer{Detail: "the listing holds messages that could be this one or another"}
 	case complete:
 		return Answer{Verdict: Absent}

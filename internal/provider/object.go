@@ -3,9 +3,7 @@ package provider
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -59,46 +57,6 @@ func encode(v any) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return raw
-}
-
-// holds reports whether everything in ours is in theirs too, where theirs may
-// have more: a provider adds defaults to what it was given.
-func holds(theirs, ours json.RawMessage) bool {
-	a, errA := decode(theirs)
-	b, errB := decode(ours)
-	return errA == nil && errB == nil && within(a, b)
-}
-
-func decode(raw json.RawMessage) (any, error) {
-	if len(raw) == 0 {
-		return nil, errors.New("nothing there")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	err := dec.Decode(&v)
-	return v, err
-}
-
-func within(theirs, ours any) bool {
-	switch ours := ours.(type) {
-	case map[string]any:
-		m, ok := theirs.(map[string]any)
-		if !ok {
-			return false
-		}
-		for k, v := range ours {
-			if !within(m[k], v) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		l, ok := theirs.([]any)
-		return ok && slices.EqualFunc(l, ours, within)
-	default:
-		return theirs == ours
-	}
 }
 
 // join appends escaped path segments to a base URL.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"volley/internal/message"
 )
@@ -17,15 +16,10 @@ type encoder struct {
 	buf  []byte
 	keys []string
 	raw  bytes.Buffer
-	// mended means that the last message had text that is no UTF-8, so that it does
-	// not come back as it was.
-	mended bool
 }
 
-// encode writes a message without its problems and its Duplicate. The bytes are good
-// until the next one.
+// encode writes a message without its problems. The bytes are good until the next one.
 func (e *encoder) encode(m *message.Message, due, ttl int64) ([]byte, error) {
-	e.mended = false
 	e.buf = append(e.buf[:0], `{"to":`...)
 	e.text(m.To)
 	if m.Phone != "" {
@@ -121,5 +115,4 @@ func special(b []byte) bool {
 // text writes a string, with U+FFFD for every byte that is no UTF-8.
 func (e *encoder) text(s string) {
 	e.buf = message.AppendJSON(e.buf, s)
-	e.mended = e.mended || !utf8.ValidString(s)
 }

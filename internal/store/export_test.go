@@ -7,11 +7,10 @@ import (
 	"volley/internal/message"
 )
 
-// Encode writes a message as a segment has it, and tells whether it mended it.
-func Encode(m *message.Message) (data []byte, mended bool, err error) {
+// Encode writes a message as a segment has it.
+func Encode(m *message.Message) ([]byte, error) {
 	var e encoder
-	data, err = e.encode(m, m.Due, m.TTL)
-	return data, e.mended, err
+	return e.encode(m, m.Due, m.TTL)
 }
 
 // Runs is how many runs a writer has in its temporary file.

@@ -20,19 +20,17 @@ const firstRead = 32 << 10
 // Segment is a segment with its messages, not yet decoded. It is safe for
 // concurrent use.
 type Segment struct {
-	key           string
-	lines         message.MessageMetas
-	ends          []byte
-	body          []byte
-	duplicates    []uint64
-	allDuplicates bool
+	key   string
+	lines message.MessageMetas
+	ends  []byte
+	body  []byte
 }
 
 // Len is how many messages there are.
 func (g *Segment) Len() int { return len(g.lines) }
 
 // Message decodes the message at a position, from 0, and tells its index. Due and
-// TTL are final and Duplicate is set. Of its problems the first is there, with an empty
+// TTL are final. Of its problems the first is there, with an empty
 // path and what a status shows as its detail. It fails for a position that is not
 // there. The message is the caller's own.
 func (g *Segment) Message(pos int) (index int, m message.Message, err error) {
@@ -46,10 +44,6 @@ func (g *Segment) Message(pos int) (index int, m message.Message, err error) {
 	if line.Code != "" {
 		m.Problems = message.Problems{{Index: line.Index, Code: line.Code, Detail: line.Detail}}
 		return line.Index, m, nil
-	}
-	m.Duplicate = g.allDuplicates
-	if len(g.duplicates) > 0 {
-		_, m.Duplicate = slices.BinarySearch(g.duplicates, m.ContentHash())
 	}
 	return line.Index, m, nil
 }
@@ -93,7 +87,6 @@ func (s *Store) Segment(ctx context.Context, dir string, number int) (*Segment, 
 		if g.Len() != m.Segments[number-1].Count {
 			return nil, 0, damaged(key, fmt.Sprintf("it has %d messages, expected %d", g.Len(), m.Segments[number-1].Count))
 		}
-		g.duplicates, g.allDuplicates = m.Duplicates, m.AllDuplicates
 		return g, g.size(), nil
 	})
 }

@@ -231,61 +231,6 @@ func TestLinesThatAreLongAreReadInTwoParts(t *testing.T) {
 	require.Contains(t, lines[999].Detail, "line 999: 0000")
 }
 
-func TestTwinsAreThoseThatComeTwice(t *testing.T) {
-	t.Parallel()
-	s := inMemory(t)
-	all := samples(50)
-	all[7], all[40] = all[3], all[3]
-	all[9] = all[8]
-	all[9].Problems = message.Problems{{Code: "format"}}
-	all[20].To, all[21].To = "\xff", "\xfe" // both are read as the same
-	all[21].Params = all[20].Params
-	dir, m := written(t, s, header(), all)
-	require.Len(t, m.Duplicates, 2)
-	g, err := s.Segment(t.Context(), dir, 1)
-	require.NoError(t, err)
-	var twins []int
-	for pos := range g.Len() {
-		i, got, err := g.Message(pos)
-		require.NoError(t, err)
-		if got.Duplicate {
-			twins = append(twins, i)
-		}
-	}
-	require.Equal(t, []int{3, 7, 20, 21, 40}, twins)
-
-	many := append(samples(10_001), samples(10_001)...)
-	dir, m = written(t, s, header(), many)
-	require.True(t, m.AllDuplicates)
-	require.Empty(t, m.Duplicates)
-	g, err = s.Segment(t.Context(), dir, 1)
-	require.NoError(t, err)
-	_, got, err := g.Message(0)
-	require.NoError(t, err)
-	require.True(t, got.Duplicate)
-
-	_, m = written(t, s, header(), append(samples(10_000), samples(10_000)...))
-	require.Len(t, m.Duplicates, 10_000)
-	require.False(t, m.AllDuplicates)
-}
-
-func TestTwinsThatAreMarkedAreTakenAsTheyAre(t *testing.T) {
-	t.Parallel()
-	s := inMemory(t)
-	all := samples(50)
-	all[7] = all[3]
-	all[7].Duplicate = true
-	all[9] = all[8] // nobody said so
-	w, err := s.Create(t.Context(), header(), store.WriteOptions{DuplicatesMarked: true})
-	require.NoError(t, err)
-	for i := range all {
-		require.NoError(t, w.Add(t.Context(), &all[i]))
-	}
-	m, err := w.Finish(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, []uint64{all[3].ContentHash()}, m.Duplicates)
-}
-
 func TestManyMayReadAtOnce(t *testing.T) {
 	t.Parallel()
 	_, root := open(t)

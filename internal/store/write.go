@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 
 	"volley/internal/message"
 )
@@ -26,25 +25,6 @@ func (w *Writer) row(m *message.Message) (row, error) {
 		err = &TooLarge{"bytes in one message", message.SegmentBytes}
 	}
 	return r, err
-}
-
-// compare looks for duplicates. What counts is the message as it will be read.
-func (w *Writer) compare(m *message.Message, written []byte) error {
-	if w.duplicates.all || w.options.DuplicatesMarked && !m.Duplicate {
-		return nil
-	}
-	if w.enc.mended {
-		m = new(message.Message)
-		if err := json.Unmarshal(written, m); err != nil {
-			return err
-		}
-	}
-	if hash := m.ContentHash(); w.options.DuplicatesMarked {
-		w.duplicates.name(hash)
-	} else {
-		w.duplicates.add(hash)
-	}
-	return nil
 }
 
 // put lays a message into the segment in the making, or into a new one.
@@ -151,9 +131,8 @@ func (w *Writer) settle() error {
 func (w *Writer) finish(ctx context.Context) (*message.Manifest, error) {
 	m := &message.Manifest{
 		V: message.Version, Total: w.total, Rejected: w.rejected, InOrder: w.spots == nil,
-		Duplicates: w.duplicates.list(), AllDuplicates: w.duplicates.all, Namespace: w.options.Namespace, Cluster: w.options.Cluster,
+		Namespace: w.options.Namespace, Cluster: w.options.Cluster,
 	}
-	w.duplicates = duplicates{}
 	if w.spots != nil {
 		if err := w.merge(ctx); err != nil {
 			return nil, err

@@ -30,9 +30,6 @@ type WriteOptions struct {
 	TempDir string
 	// SpillBytes is how many bytes of them wait in memory; 0 is 4 MiB.
 	SpillBytes int
-	// DuplicatesMarked means that every message that repeats an earlier one has Duplicate
-	// set, so that they need not be looked for.
-	DuplicatesMarked bool
 	// Namespace and Cluster are where the batch will run, for the manifest: a purge
 	// leaves the folders of others alone.
 	Namespace, Cluster string
@@ -53,13 +50,12 @@ func (e *TooLarge) Error() string {
 
 // Writer writes one batch. It is not safe for concurrent use.
 type Writer struct {
-	store      *Store
-	dir        string
-	header     *message.Batch
-	created    int64
-	enc        encoder
-	duplicates duplicates
-	options    WriteOptions
+	store   *Store
+	dir     string
+	header  *message.Batch
+	created int64
+	enc     encoder
+	options WriteOptions
 
 	total, rejected int
 	// prior is the due time of the message before, last the one of the last message
@@ -166,8 +162,6 @@ func (w *Writer) add(ctx context.Context, m *message.Message) error {
 	}
 	if r.line.Code != "" {
 		w.rejected++
-	} else if err := w.compare(m, r.json); err != nil {
-		return fmt.Errorf("message %d: %w", w.total, err)
 	}
 	w.total++
 	w.prior = r.due

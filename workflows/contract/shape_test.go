@@ -23,13 +23,13 @@ func TestShapesInHistoriesDoNotChange(t *testing.T) {
 		},
 		Message: message.Message{
 			To: "+15550001111", Reference: "c-1", Params: map[string]string{"name": "Ann"}, Body: json.RawMessage(`{"x":1}`),
-			Metadata: json.RawMessage(`{"k":"v"}`), Duplicate: true,
+			Metadata: json.RawMessage(`{"k":"v"}`),
 		},
 		Metadata: json.RawMessage(`{"b":1}`),
 	}
 	const sendText = `{"v":1,"dialect":"volley","index":7,"account":"hook","channels":["SMS"],"attempt":2,"due":1000,"expires":2000,` +
 		`"template":{"body":{"text":"Hi"},"syntax":"${}","scope":["text"],"textPaths":[["text"]]},` +
-		`"message":{"to":"+15550001111","reference":"c-1","params":{"name":"Ann"},"body":{"x":1},"metadata":{"k":"v"},"twin":true},` +
+		`"message":{"to":"+15550001111","reference":"c-1","params":{"name":"Ann"},"body":{"x":1},"metadata":{"k":"v"}},` +
 		`"metadata":{"b":1}}`
 	shape(t, send, sendText)
 	shape(t, contract.SendResult{V: 1, Kind: "throttled", ProviderID: "p-1", Code: "http_429", Detail: "why", RetryAfter: 1500, At: 3000},
