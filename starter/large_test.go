@@ -48,6 +48,18 @@ func TestALargeBatchLiesInTheStoreBeforeItStarts(t *testing.T) {
 	require.Equal(t, noon, decode[time.Time](t, attrs["VolleyDue"]).UTC())
 }
 
+// policies gives every account of a batch a policy.
+func policies(p message.Policy) func(b *message.Batch) {
+	return func(b *message.Batch) {
+		b.Policies = map[string]message.Policy{}
+		for _, way := range b.Hops {
+			for _, h := range way {
+				b.Policies[h.Account] = p
+			}
+		}
+	}
+}
+
 func TestABatchInMemoryGoesTheLargeWayByItself(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -59,6 +71,18 @@ func TestABatchInMemoryGoesTheLargeWayByItself(t *testing.T) {
 	}{
 		"too many messages":                   {n: 1001, large: true, as: "message"},
 		"too many bytes":                      {o: starter.Options{MaxBytes: 500}, n: 3, large: true, as: "message"},
+		"too many, and doubts can be asked":   {n: 1001, change: policies(message.Policy{Reconciles: true}), large: true, as: "group"},
+		"too many, and doubts are sent again": {n: 1001, change: policies(message.Policy{OnUnknown: message.Resend}), large: true, as: "group"},
+		"too many, one account is unknowing": {n: 1001, change: func(b *message.Batch) {
+			policies(message.Policy{Reconciles: true})(b)
+			b.Hops = append(b.Hops, []message.Hop{{Account: "blind"}})
+		}, large: true, as: "message"},
+		"it is asked for what is the default": {n: 1001, change: func(b *message.Batch) {
+			policies(message.Policy{Reconciles: true})(b)
+			b.Dispatch = "auto"
+		}, large: true, as: "group"},
+		"few leave one by one":                {n: 3, change: policies(message.Policy{Reconciles: true})},
+		"it is below the limit for groups":    {o: starter.Options{GroupAbove: 5000}, n: 1001, change: policies(message.Policy{Reconciles: true}), large: true, as: "message"},
 		"groups were asked for":               {n: 3, change: func(b *message.Batch) { b.Dispatch = "group" }, large: true, as: "group"},
 		"it is above the limit for groups":    {o: starter.Options{GroupAbove: 2}, n: 3, large: true, as: "group"},
 		"its dispatch was asked for":          {o: starter.Options{GroupAbove: 2}, n: 3, change: func(b *message.Batch) { b.Dispatch = "message" }},

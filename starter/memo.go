@@ -1,7 +1,6 @@
 package starter
 
 import (
-	"cmp"
 	"encoding/json"
 
 	"volley/internal/message"
@@ -18,29 +17,13 @@ func memoOf(l *launch) server.Memo {
 	b := &l.in.Batch
 	m := server.Memo{
 		V: message.Version, Hash: l.hash, Dialect: b.Dialect, Account: message.Clip(accountOf(b), 100),
-		Dispatch: dispatchOf(b), CreatedAt: b.CreatedAt, SendAfter: b.SendAfter,
+		Dispatch: b.Dispatch, CreatedAt: b.CreatedAt, SendAfter: b.SendAfter,
 		Total: l.Total, Rejected: l.Rejected, RedriveOf: b.RedriveOf, Content: l.content.String(), Dir: l.dir,
 	}
 	if raw, err := json.Marshal(m); err == nil {
 		m.Metadata = message.ClipObject(b.Metadata, maxMemo-len(raw)-len(`,"metadata":`))
 	}
 	return m
-}
-
-// The two dispatches; an empty one is the first.
-const (
-	dispatchMessage = "message"
-	dispatchGroup   = "group"
-)
-
-func dispatchOf(b *message.Batch) string { return cmp.Or(b.Dispatch, dispatchMessage) }
-
-// dispatchFor is the dispatch of a batch in the store, for which another may be asked.
-func (s *Starter) dispatchFor(asked string, messages int) string {
-	if asked == "" && s.o.GroupAbove > 0 && messages > s.o.GroupAbove {
-		return dispatchGroup
-	}
-	return cmp.Or(asked, dispatchMessage)
 }
 
 // accountOf is the account of a batch that has only one, as its status shows it.

@@ -104,7 +104,7 @@ func detailsOf(l *launch) string {
 	b := &l.in.Batch
 	lines := [][2]string{{"dialect", b.Dialect}, {"tenant", b.Tenant}, {"account", b.Account}, {"messages", message.Number(l.Total)}}
 	if l.segments > 0 {
-		lines = append(lines, [2]string{"segments", message.Number(l.segments)}, [2]string{"dispatch", dispatchOf(b)})
+		lines = append(lines, [2]string{"segments", message.Number(l.segments)}, [2]string{"dispatch", b.Dispatch})
 	}
 	if l.Rejected > 0 {
 		lines = append(lines, [2]string{"rejected at the start", message.Number(l.Rejected)})

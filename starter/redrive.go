@@ -153,7 +153,7 @@ func (s *Starter) startRedrive(ctx context.Context, ref Ref, q RedriveQuery, sta
 	}
 	r := Request{Ref: to, Body: content, Batch: b, Ask: q.Ask}
 	if len(b.Messages) <= s.o.MaxMessages {
-		b.Dispatch = dispatchMessage // few messages need no store, and no groups
+		b.Dispatch = message.DispatchMessage // few messages need no store, and no groups
 		return s.Start(ctx, r)
 	}
 	return s.startLarge(ctx, to, false, r, &source{header: b, messages: all, hash: hashed("content", content, b.Dialect, to.Tenant, nil)})

@@ -57,9 +57,9 @@ func (s *Starter) Start(ctx context.Context, r Request) (Started, error) {
 	s.prepare(ref, &b)
 	b.Messages = fewProblems(b.Messages)
 	in := contract.Input{V: message.Version, Batch: b}
-	in.Batch.Dispatch = dispatchOf(&b)
+	in.Batch.Dispatch = b.DispatchFor(len(b.Messages), false, s.o.GroupAbove)
 	src := memorySource(&b, hash)
-	if large, err := s.isLarge(&in, b.Dispatch); err != nil {
+	if large, err := s.isLarge(&in, b.Dispatch == message.DispatchGroup); err != nil {
 		return Started{}, err
 	} else if large {
 		return s.startLarge(ctx, ref, fresh, r, src)
@@ -147,16 +147,17 @@ func fewProblems(from []message.Message) []message.Message {
 
 // isLarge decides whether a batch goes through the store, and measures one that fits into
 // one workflow. It refuses one that does not when there is no store. A batch without
-// messages has nothing to store.
-func (s *Starter) isLarge(in *contract.Input, asked string) (bool, error) {
+// messages has nothing to store. groups says that groups were asked for.
+func (s *Starter) isLarge(in *contract.Input, groups bool) (bool, error) {
 	n := len(in.Batch.Messages)
 	stored := n > 0 && s.o.Store != nil
 	switch {
-	case stored && s.dispatchFor(asked, n) == dispatchGroup:
+	case stored && in.Batch.Dispatch == message.DispatchGroup:
 		return true, nil
-	case n > 0 && !stored && asked == dispatchGroup:
+	case n > 0 && !stored && groups:
 		return false, server.Invalid("dispatch in groups needs a store, and none is configured")
 	}
+	in.Batch.Dispatch = message.DispatchMessage
 	e := &TooLargeError{Messages: n, MaxMessages: s.o.MaxMessages, MaxBytes: s.o.MaxBytes}
 	if n <= e.MaxMessages {
 		raw, err := json.Marshal(in)

@@ -46,7 +46,7 @@ type Options struct {
 	// StoreURL names the store in errors, without credentials.
 	StoreURL string
 	// GroupAbove is from how many messages on a batch that asked for no dispatch is
-	// dispatched in groups: those that have more. 0 is never.
+	// dispatched in groups: those that have more. 0 is as message.Batch.DispatchFor decides.
 	GroupAbove int
 	// Rates are how many messages each account may send in a second, for estimates;
 	// an account that is not there, or has 0, has no limit.

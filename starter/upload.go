@@ -63,7 +63,7 @@ func (s *Starter) write(ctx context.Context, l *launch, w *store.Writer, src *so
 	if l.Total == l.Rejected {
 		return &NoneValidError{Started: l.started()}
 	}
-	b.Dispatch = s.dispatchFor(b.Dispatch, l.Total)
+	b.Dispatch = b.DispatchFor(l.Total, true, s.o.GroupAbove)
 	manifest, err := w.Finish(ctx)
 	if err != nil {
 		return server.StoreError("batch "+b.ID, err)

@@ -29,9 +29,12 @@ func (a *app) showEstimate(e *message.Estimate, limited bool) {
 func (a *app) showSize(e *message.Estimate) {
 	size := plural(e.Messages, "message")
 	if e.Segments > 0 {
-		size += ", " + plural(e.Segments, "segment")
+		size += ", " + plural(e.Segments, "segment") + ", " + dispatchText(e.Dispatch)
 	}
 	a.printf("%s, about %s (%s at Temporal Cloud's list price)\n", size, plural(e.Actions, "action"), dollars(e.Dollars))
+	if o := e.Other; o != nil {
+		a.printf("  (%s: about %s, %s)\n", dispatchText(o.Dispatch), plural(o.Actions, "action"), dollars(o.Dollars))
+	}
 }
 
 // ending says when a batch ends at the rates of its accounts; empty is as soon as it
@@ -47,6 +50,13 @@ func ending(e *message.Estimate, limited bool, now time.Time) string {
 		return "the last message is due about " + atAndIn(*e.EndsAt, now)
 	}
 	return ""
+}
+
+func dispatchText(dispatch string) string {
+	if dispatch == message.DispatchGroup {
+		return "in groups"
+	}
+	return "message by message"
 }
 
 func expiring(e *message.Estimate) string {
@@ -119,12 +129,10 @@ func (f *estimator) add(b *message.Batch, i int) {
 // estimate estimates a batch of total messages with about size bytes; large says
 // that it does not fit into one workflow.
 func (f *estimator) estimate(b *message.Batch, total int, size int64, large bool) *message.Estimate {
-	dispatch := b.Dispatch
-	if dispatch == "" && f.limits.GroupAbove > 0 && total > f.limits.GroupAbove {
-		dispatch = "group"
-	}
+	large = large || total > f.limits.InlineMessages
+	dispatch := b.DispatchFor(total, large, f.limits.GroupAbove)
 	segments := 0
-	if large || dispatch == "group" || total > f.limits.InlineMessages {
+	if large || dispatch == message.DispatchGroup {
 		segments = max(1, ceil(int64(total), message.SegmentMessages), ceil(size, message.SegmentBytes))
 	}
 	e := f.estimator.Estimate(segments, dispatch)

@@ -46,10 +46,10 @@ func (in *input) flags(a *app, cmd *cobra.Command) {
 	f.Var(&in.awaitReports, "await-reports", "how long the messages of a CSV file's batch wait for their delivery reports, up to 72h")
 	f.StringVar(&in.callbackURL, "callback-url", "", "where events of a CSV file's batch go, instead of the tenant's `URL`")
 	f.BoolVar(&in.callbackEach, "callback-messages", false, "tell events of each message of a CSV file's batch, also above 1,000 messages")
-	f.StringVar(&in.dispatch, "dispatch", "", "message (an activity for each attempt) or group (one for many messages); default: what the\nrequest says, or by limits.group_above")
+	f.StringVar(&in.dispatch, "dispatch", "", "message (an activity for each attempt), group (one for many messages) or auto: groups for\nlarge batches, where a doubt can be resolved; default: what the request says, or auto")
 	in.selection.flags(cmd)
 	offer(cmd, "dialect", dialectNames()...)
-	offer(cmd, "dispatch", "message", "group")
+	offer(cmd, "dispatch", "auto", "message", "group")
 	complete(cmd, "account", a.completeAccounts)
 }
 
@@ -92,10 +92,10 @@ func (in *input) forCSV(isCSV bool) error {
 
 func (in *input) check() error {
 	switch in.dispatch {
-	case "", "message", "group":
+	case "", message.DispatchAuto, message.DispatchMessage, message.DispatchGroup:
 		return nil
 	}
-	return usage("--dispatch %q, expected message or group", in.dispatch)
+	return usage("--dispatch %q, expected auto, message or group", in.dispatch)
 }
 
 func (a *app) options(in input, c *config.Config) (o intake.Options, err error) {

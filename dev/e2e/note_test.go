@@ -73,8 +73,9 @@ func (l *lab) request(t *testing.T, account, text string, all []note) starter.Re
 		router.Accounts[account] = l.hook(account, !strings.HasSuffix(account, "blind")).Policy()
 	}
 	router.Accept(b, d.Recipient)
+	b.Dispatch = message.DispatchMessage
 	if l.mode == groups {
-		b.Dispatch = "group"
+		b.Dispatch = message.DispatchGroup
 	}
 	return starter.Request{Ref: starter.Ref{ID: strings.ReplaceAll(t.Name(), "/", ".")}, Body: body, Batch: b}
 }

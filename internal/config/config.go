@@ -59,7 +59,8 @@ type Limits struct {
 	// InlineMessages and InlineBytes bound a batch that runs without the store.
 	InlineMessages int
 	InlineBytes    int
-	// GroupAbove is the size from which batches use group dispatch; 0 is never.
+	// GroupAbove is the size from which batches use group dispatch; 0 is as
+	// message.Batch.DispatchFor decides.
 	GroupAbove int
 	// IMKITParas is the most paras of an imkit request.
 	IMKITParas int

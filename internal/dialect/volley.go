@@ -145,7 +145,7 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 		}
 	}
 	if n, ok := doc.take("dispatch"); ok {
-		b.Dispatch, _ = r.oneOf(n, "message", "group")
+		b.Dispatch, _ = r.oneOf(n, message.DispatchAuto, message.DispatchMessage, message.DispatchGroup)
 	}
 	if region := readOptional(doc, "defaultRegion", r.filled); region.ok {
 		b.setRegion(region.value)

@@ -100,8 +100,8 @@ func (q *query) submission(now time.Time) submission {
 	o := &s.options
 	o.Account, o.Dispatch = flag("account", "account"), flag("dispatch", "dispatch")
 	o.Channel, o.Text = flag("channel", "channel"), flag("text", "text")
-	if o.Dispatch != "" && o.Dispatch != "message" && o.Dispatch != "group" {
-		q.fail("dispatch", "is neither message nor group")
+	if o.Dispatch != "" && o.Dispatch != "auto" && o.Dispatch != "message" && o.Dispatch != "group" {
+		q.fail("dispatch", "is neither auto, message nor group")
 	}
 	if v := flag("sendAfter", "send-after"); v != "" {
 		o.SendAfter = q.instant("sendAfter", v, now)

@@ -61,7 +61,7 @@ type Limits struct {
 type Options struct {
 	dialect.Options
 	Dialect dialect.Dialect
-	// Dispatch is "message", "group", or empty for what the request says.
+	// Dispatch is "auto", "message", "group", or empty for what the request says.
 	Dispatch string
 	// Strict refuses the whole request for one message with a problem.
 	Strict bool

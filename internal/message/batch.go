@@ -2,6 +2,7 @@ package message
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -31,7 +32,8 @@ type Batch struct {
 	Dialect string `json:"dialect"`
 	// Account is the one that the request asked for, or empty.
 	Account string `json:"account,omitempty"`
-	// Dispatch is "message" or, for large batches, "group".
+	// Dispatch is "message" or, for large batches, "group". Before the batch starts it may be
+	// empty or "auto", see DispatchFor.
 	Dispatch string `json:"dispatch,omitempty"`
 	// Priority is 1 (first) to 5; 0 means Temporal's default, 3.
 	Priority int `json:"priority,omitempty"`
@@ -74,11 +76,34 @@ type Batch struct {
 	Warnings Problems `json:"-"`
 }
 
-// Ways in which a batch's messages leave: one by one, or in groups.
+// Ways in which a batch's messages leave: one by one, in groups, or as DispatchFor decides.
 const (
 	DispatchMessage = "message"
 	DispatchGroup   = "group"
+	DispatchAuto    = "auto"
 )
+
+// DispatchFor decides how the n messages of the batch leave, as the batch asks or else in
+// groups where that leaves nobody without an answer: in the store, through accounts that
+// can be asked what became of a message or may send it again. above is from how many
+// messages on all others leave in groups; 0 is that it is decided so.
+func (b *Batch) DispatchFor(n int, stored bool, above int) string {
+	switch {
+	case b.Dispatch != "" && b.Dispatch != DispatchAuto:
+		return b.Dispatch
+	case above > 0 && n > above, above == 0 && stored && b.resolvesDoubts():
+		return DispatchGroup
+	}
+	return DispatchMessage
+}
+
+// resolvesDoubts reports whether every account that a message goes through first can be
+// asked what became of one, or may send it again.
+func (b *Batch) resolvesDoubts() bool {
+	return !slices.ContainsFunc(b.Hops, func(way []Hop) bool {
+		return len(way) > 0 && !b.Policies[way[0].Account].Reconciles && b.Policies[way[0].Account].OnUnknown != Resend
+	})
+}
 
 // Syntax is how a placeholder for a parameter is written.
 type Syntax string

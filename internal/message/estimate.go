@@ -24,6 +24,17 @@ type Estimate struct {
 	EndsAt *time.Time `json:"endsAt"`
 	// Expiring is about how many messages expire before their turn.
 	Expiring int `json:"expiring"`
+	// Dispatch is how the messages leave, and Other what the other way would take; that
+	// is nil for a batch that runs without the store.
+	Dispatch string    `json:"dispatch"`
+	Other    *Dispatch `json:"other"`
+}
+
+// Dispatch is what a way to dispatch a batch would take.
+type Dispatch struct {
+	Dispatch string  `json:"dispatch"`
+	Actions  int     `json:"actions"`
+	Dollars  float64 `json:"dollars"`
 }
 
 // Estimator gathers what an Estimate is made of, in constant memory. It is not
@@ -59,17 +70,15 @@ func (e *Estimator) Add(account string, due, expires int64) {
 // Estimate estimates the batch of the messages that were added. segments is 0 for
 // one that runs without the store; dispatch is "message", also when empty, or "group".
 func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
-	out := Estimate{Messages: e.n, Segments: segments, Actions: smallActions + e.n}
-	switch {
-	case segments > 0 && dispatch == "group":
-		out.Actions = largeActions + segmentActions*segments
-		for account, q := range e.queues {
-			out.Actions += groupActions(q.n, segments, GroupSize(e.rates[account]))
+	chosen := e.dispatch(segments, cmp.Or(dispatch, DispatchMessage))
+	out := Estimate{Messages: e.n, Segments: segments, Dispatch: chosen.Dispatch, Actions: chosen.Actions, Dollars: chosen.Dollars}
+	if segments > 0 {
+		other := e.dispatch(segments, DispatchGroup)
+		if chosen.Dispatch == DispatchGroup {
+			other = e.dispatch(segments, DispatchMessage)
 		}
-	case segments > 0:
-		out.Actions = largeActions + segmentActions*segments + e.n
+		out.Other = &other
 	}
-	out.Dollars = float64(out.Actions) * e.price / 1e6
 	if e.n == 0 {
 		return out
 	}
@@ -81,6 +90,21 @@ func (e *Estimator) Estimate(segments int, dispatch string) Estimate {
 	}
 	out.EndsAt = At(e.now + end)
 	return out
+}
+
+// dispatch is what a way to dispatch would take.
+func (e *Estimator) dispatch(segments int, way string) Dispatch {
+	actions := smallActions + e.n
+	switch {
+	case segments > 0 && way == DispatchGroup:
+		actions = largeActions + segmentActions*segments
+		for account, q := range e.queues {
+			actions += groupActions(q.n, segments, GroupSize(e.rates[account]))
+		}
+	case segments > 0:
+		actions = largeActions + segmentActions*segments + e.n
+	}
+	return Dispatch{Dispatch: way, Actions: actions, Dollars: float64(actions) * e.price / 1e6}
 }
 
 // Actions of Temporal Cloud that do not depend on how many messages there are. With

@@ -159,7 +159,7 @@ func TestAnEstimateOfNothingHasNoEnd(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(message.NewEstimator(nil, 0, began).Estimate(0, ""))
 	require.NoError(t, err)
-	require.JSONEq(t, `{"messages":0,"segments":0,"actions":2,"dollars":0,"endsAt":null,"expiring":0}`, string(b))
+	require.JSONEq(t, `{"messages":0,"segments":0,"actions":2,"dollars":0,"endsAt":null,"expiring":0,"dispatch":"message","other":null}`, string(b))
 }
 
 func running(counts message.Counts) message.Status {
