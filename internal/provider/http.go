@@ -95,7 +95,7 @@ func (c *client) classify(r Reply, f Fault, secrets []string) error {
 // status. Its error is an *Error: Unavailable when no byte of the request can
 // have left, Ambiguous otherwise.
 func (c *client) roundTrip(ctx context.Context, q call) (Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	var left atomic.Bool
 	req, err := newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -118,13 +118,23 @@ func (c *client) roundTrip(ctx context.Context, q call) (Reply, error) {
 	return read(resp, q.limit), nil
 }
 
+// withDeadline is ctx with a deadline of RequestTimeout, unless it ends earlier.
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= RequestTimeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, RequestTimeout)
+}
+
 // newRequest builds the request. GetBody stays nil and no Idempotency-Key is
 // set: with both, net/http's Transport repeats a POST on a new connection when a
-// kept-alive one breaks (Request.isReplayable).
+// kept-alive one breaks (Request.isReplayable). The body's type is one of those that
+// net/http writes together with the header, in one packet (isKnownInMemoryReader), and none
+// of those for which it sets GetBody.
 func newRequest(ctx context.Context, q call) (*http.Request, error) {
 	var body io.Reader
 	if q.body != nil {
-		body = struct{ io.Reader }{bytes.NewReader(q.body)}
+		body = io.NopCloser(bytes.NewReader(q.body))
 	}
 	req, err := http.NewRequestWithContext(ctx, q.method, q.url, body)
 	if err != nil {

@@ -113,19 +113,19 @@ type webhookData struct {
 // Send posts the message. Any 2xx accepts it, whatever its body and even when
 // the body breaks off.
 func (w *webhook) Send(ctx context.Context, m message.Outgoing) (message.Receipt, error) {
-	metadata, content := orEmpty(m.Metadata), orEmpty(m.Content)
-	if !json.Valid(metadata) || !json.Valid(content) {
-		return message.Receipt{}, &Error{Kind: Invalid, Code: CodeContent, Detail: "the content is not JSON"}
-	}
 	now := w.now()
 	e := webhookEvent{Type: "message", Timestamp: now.UTC().Format(time.RFC3339Nano), Data: webhookData{
 		Batch: m.Batch, ID: m.ID, Index: m.Index, To: m.To, Text: m.Text, Reference: m.Reference,
-		Metadata: metadata, Content: content,
+		Metadata: orEmpty(m.Metadata), Content: orEmpty(m.Content),
 	}}
 	if len(m.Channels) > 0 {
 		e.Data.Channel = m.Channels[0]
 	}
-	q, err := w.signed(http.MethodPost, w.url, m.ID, now, encode(e))
+	body, err := message.EncodeJSON(e)
+	if err != nil {
+		return message.Receipt{}, &Error{Kind: Invalid, Code: CodeContent, Detail: "the content is not JSON"}
+	}
+	q, err := w.signed(http.MethodPost, w.url, m.ID, now, body)
 	if err != nil {
 		return message.Receipt{}, err
 	}
@@ -183,7 +183,7 @@ func webhookReceipt(r Reply) message.Receipt {
 	var v struct {
 		ID json.RawMessage `json:"id"`
 	}
-	if json.Unmarshal(r.Body, &v) != nil {
+	if len(r.Body) == 0 || json.Unmarshal(r.Body, &v) != nil {
 		return message.Receipt{}
 	}
 	return message.Receipt{ProviderID: message.Clip(scalar(v.ID), maxProviderID)}
