@@ -15,11 +15,11 @@ import (
 
 const (
 	defaultConcurrency = 64
-	// A heartbeat lets at most maxWindow messages of a group leave, or one part in
-	// windowParts of what leaves in a second, whichever is more, up to fastWindow.
-	maxWindow   = 100
-	windowParts = 20
-	fastWindow  = 250
+	// A heartbeat lets one part in windowParts of what leaves in a second leave, at least
+	// minWindow messages and at most maxWindow.
+	windowParts = 10
+	minWindow   = 10
+	maxWindow   = 250
 	// cannotReconcileWindow is the most for an account whose provider cannot be asked
 	// what became of a message: whatever is in doubt there stays unknown.
 	cannotReconcileWindow = 20
@@ -148,17 +148,20 @@ func (l *accountLimiter) startSecond(now time.Time) {
 	}
 }
 
-// window is how many messages of a group may leave on one heartbeat: those that
-// may be under way at once or that leave within a second, whichever is more, but
-// no more than the rate allows in a second. It is what a worker that dies leaves
-// in doubt.
+// window is how many messages of a group may leave on one heartbeat: those that leave in
+// some 100 ms, as fast as answers have come lately, or may be under way at once where none
+// have; no more than the rate allows in a second. It is what a group leaves in doubt whose
+// worker dies.
 func (l *accountLimiter) window(now time.Time) int {
 	l.mu.Lock()
 	l.startSecond(now)
-	last, current := l.last, l.current
+	lately := max(l.last, l.current)
 	l.mu.Unlock()
-	n := max(int64(l.concurrency), last, current)
-	n = min(n, max(maxWindow, min(max(last, current)/windowParts, fastWindow)))
+	n := max(lately/windowParts, minWindow)
+	if lately == 0 {
+		n = int64(l.concurrency)
+	}
+	n = min(n, maxWindow)
 	if l.cannotReconcile {
 		n = min(n, cannotReconcileWindow)
 	}

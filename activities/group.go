@@ -52,7 +52,7 @@ type group struct {
 	noSender    *contract.SendResult
 	ends        [2]time.Time
 	heartbeater *heartbeater
-	requests    sync.WaitGroup
+	requests    pool
 	// going ends with stop, from which on the group starts nothing more.
 	going context.Context
 	stop  context.CancelFunc
@@ -61,12 +61,13 @@ type group struct {
 
 	mu       sync.Mutex
 	outcomes contract.Outcomes
+	counters map[string]counter // of attempts, by kind
 }
 
 func (a *Activities) newGroup(ctx context.Context, in contract.GroupInput) *group {
 	g := &group{
 		Activities: a, in: in, positions: in.Positions(), limiter: a.limiter(in.Account), measure: measureOf(ctx, in.Account),
-		ends: endsOf(ctx),
+		ends: endsOf(ctx), requests: newPool(), counters: map[string]counter{},
 	}
 	g.sender, g.noSender = a.sender(in.Account)
 	g.outcomes = make(contract.Outcomes, len(g.positions))
@@ -165,10 +166,15 @@ func (g *group) start(base context.Context, i int, m message.Outgoing) {
 // settle notes what became of a message.
 func (g *group) settle(i int, res contract.SendResult) {
 	res.V, res.At = message.Version, g.now().UnixMilli()
-	g.measure.attempt(res.Kind)
 	g.mu.Lock()
 	g.outcomes[i] = res
+	attempts := g.counters[res.Kind]
+	if attempts == nil {
+		attempts = g.measure.attempts(res.Kind)
+		g.counters[res.Kind] = attempts
+	}
 	g.mu.Unlock()
+	attempts.Inc(1)
 	if res.Kind == string(provider.Unavailable) && g.row.Add(1) >= groupRow {
 		g.stop()
 	}

@@ -67,7 +67,7 @@ func TestAHeartbeatLetsNoMoreLeaveThanASecondsWorth(t *testing.T) {
 	}{
 		"the account's concurrency":     {provider.Account{Concurrency: 7}, 200, 7},
 		"the usual concurrency":         {provider.Account{}, 200, 64},
-		"at most a hundred":             {provider.Account{Concurrency: 1000}, 200, 100},
+		"at most 250":                   {provider.Account{Concurrency: 1000}, 300, 250},
 		"no more than a second's rate":  {provider.Account{Concurrency: 1000, Rate: 20.5}, 200, 20},
 		"one at a rate below one":       {provider.Account{Rate: 0.5}, 200, 1},
 		"a rate above the concurrency":  {provider.Account{Rate: 300, Concurrency: 7}, 200, 7},
@@ -89,18 +89,18 @@ func TestAFastGroupMakesFewHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLot(t, &sender{}, provider.Account{Concurrency: 100}, 500, nil)
 		require.Equal(t, map[string]int{"sent": 500}, kinds(l.send(t)))
-		require.LessOrEqual(t, len(l.beats.said), 6)
+		require.LessOrEqual(t, len(l.beats.said), 25, "it begins without knowing how fast the account is")
 	})
 }
 
-// The window of an account with little concurrency grows with what it gets done.
-func TestAQuickAccountsWindowGrows(t *testing.T) {
+// The window of an account is what it gets done in 100 ms.
+func TestAWindowIsATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := taking(10 * time.Millisecond)
 		l := newLot(t, s, provider.Account{Concurrency: 1}, 500, nil)
 		require.Equal(t, map[string]int{"sent": 500}, kinds(l.send(t)))
-		require.Less(t, len(l.beats.said), 20)
+		require.LessOrEqual(t, len(l.beats.said), 60, "100 ms of sending are ten messages")
 	})
 }
 

@@ -7,17 +7,20 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
+// counter counts something.
+type counter interface{ Inc(delta int64) }
+
 // measure counts and times the attempts through one account.
 type measure struct {
 	lateness, latency interface{ Record(time.Duration) }
-	attempts          func(kind string) interface{ Inc(int64) }
+	attempts          func(kind string) counter
 }
 
 func measureOf(ctx context.Context, account string) measure {
 	of := activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": account})
 	return measure{
 		lateness: of.Timer("volley_lateness"), latency: of.Timer("volley_send_latency"),
-		attempts: func(kind string) interface{ Inc(int64) } {
+		attempts: func(kind string) counter {
 			return of.WithTags(map[string]string{"kind": kind}).Counter("volley_attempts")
 		},
 	}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -9,10 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/quick"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"volley/internal/message"
 )
 
 // writes is a connection that counts what it is given to write.
@@ -50,4 +54,43 @@ func TestAHeaderAndItsBodyLeaveTogether(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, <-got, 1000)
 	require.EqualValues(t, 1, n.Load())
+}
+
+func TestAWebhookEventIsJSONWhateverIsInIt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 13, 0, 0, 5000, time.FixedZone("", 3600))
+	check := func(batch, id, to, text, reference, channel string, index int) bool {
+		m := message.Outgoing{
+			Batch: batch, ID: id, Index: index, To: to, Text: text, Reference: reference, Channels: []string{channel},
+			Content: encode(map[string]string{"t": text}), Metadata: json.RawMessage(`{"a":"\u003c\u2028", "n": 1.0}`),
+		}
+		b, err := webhookEvent(m, at)
+		require.NoError(t, err)
+		var got struct {
+			Type      string
+			Timestamp time.Time
+			Data      struct {
+				Batch, ID, To, Channel, Text, Reference string
+				Index                                   int
+				Metadata                                struct{ A string }
+				Content                                 struct{ T string }
+			}
+		}
+		require.NoError(t, json.Unmarshal(b, &got), "%s", b)
+		d := got.Data
+		for _, pair := range [][2]string{{batch, d.Batch}, {id, d.ID}, {to, d.To}, {text, d.Text}, {reference, d.Reference}, {channel, d.Channel}, {text, d.Content.T}} {
+			require.Equal(t, []rune(pair[0]), []rune(pair[1]), "a byte that is no UTF-8 becomes U+FFFD")
+		}
+		require.Equal(t, "message", got.Type)
+		require.True(t, at.Equal(got.Timestamp))
+		require.Equal(t, index, d.Index)
+		require.Equal(t, "<\u2028", d.Metadata.A)
+		return true
+	}
+	require.True(t, check("", "", "", "", "", "", 0))
+	require.True(t, check("b\xff", "\x00\x1f", `"\`, "<&>\u2028\U0001f600", "\n\t", "\xed\xa0\x80", -3))
+	require.NoError(t, quick.Check(check, nil))
+
+	_, err := webhookEvent(message.Outgoing{Content: json.RawMessage(`{"a":`)}, at)
+	require.Error(t, err)
 }
