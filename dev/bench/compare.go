@@ -45,7 +45,7 @@ func compareOn(ctx context.Context, o options, where string, out io.Writer, doc 
 	}
 	defer b.close()
 	for _, delay := range o.delays {
-		c := comparison{environment: b, delay: delay}
+		c := comparison{environment: b, delay: delay, out: out}
 		s, err := c.run(ctx)
 		if err != nil {
 			return err
@@ -63,6 +63,7 @@ func compareOn(ctx context.Context, o options, where string, out io.Writer, doc 
 type comparison struct {
 	*environment
 	delay time.Duration
+	out   io.Writer
 	loop  *process
 	loops []float64
 }
@@ -77,7 +78,11 @@ func (c *comparison) run(ctx context.Context) (s section, err error) {
 	}
 	var chosen []shape
 	for _, x := range shapes() {
-		if slices.Contains(c.o.shapes, x.name) {
+		switch {
+		case !slices.Contains(c.o.shapes, x.name):
+		case x.name == roles.Asynq && c.redis == "":
+			fmt.Fprintln(c.out, "there is no redis-server on this machine: asynq is left out")
+		default:
 			chosen = append(chosen, x)
 		}
 	}
@@ -115,6 +120,8 @@ func (c *comparison) round(ctx context.Context, chosen []shape, round int, all [
 			return err
 		}
 		m.Loop = measure.Ratio(m.Speed, before, after)
+		fmt.Fprintf(c.out, "round %d, %s: %d messages, %.0f a second, loop %.0f and %.0f, ratio %.4f\n",
+			round+1, x.name, m.Messages, m.Speed, before, after, m.Loop)
 		before, done[i] = after, &m
 	}
 	bare := slices.IndexFunc(chosen, func(x shape) bool { return x.name == "bare" })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -25,6 +26,7 @@ type environment struct {
 	// store is where large batches lie, which this process writes and its workers read.
 	store    *store.Store
 	storeURL string
+	redis    string // its address; empty without
 	ends     []func()
 }
 
@@ -64,6 +66,11 @@ func (b *environment) start(ctx context.Context, where string) error {
 			fmt.Fprintln(os.Stderr, "bench: server:", err)
 		}
 	})
+	if slices.Contains(b.o.shapes, roles.Asynq) && hasRedis() {
+		if err := b.startRedis(ctx, dir); err != nil {
+			return err
+		}
+	}
 	b.sink = newSink()
 	b.ends = append(b.ends, b.sink.server.Close)
 	b.client, err = temporalclient.Dial(ctx, temporalclient.Options{
@@ -86,7 +93,7 @@ func (b *environment) close() {
 func (b *environment) role(name string, delay time.Duration) roles.Role {
 	r := roles.Role{
 		Name: name, Address: b.server.Address(), URL: b.sink.at(delay), Store: b.storeURL,
-		InFlight: b.o.inFlight, Rate: b.o.rate,
+		InFlight: b.o.inFlight, Rate: b.o.rate, Redis: b.redis,
 	}
 	if name == roles.Volley {
 		r.Profile = b.o.profile

@@ -64,6 +64,9 @@ func (b *environment) measured(ctx context.Context, s shape, n int, delay time.D
 		Start: d.start.Seconds() / d.total.Seconds(), Memory: p.peak(),
 		P50: milliseconds(measure.Percentile(d.status, 50)), P99: milliseconds(measure.Percentile(d.status, 99)),
 	}
+	if d.workflow == "" {
+		return m, h, nil
+	}
 	if h, err = measure.ReadHistories(ctx, b.client, d.workflow); err != nil {
 		return m, h, err
 	}

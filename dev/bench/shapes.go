@@ -34,10 +34,12 @@ type delivery struct {
 // shapes are all that are compared, in the order in which they are shown. The loop
 // is measured beside each of them. "message" is a batch that runs without the store,
 // "summaries" the same with the lines that the Web UI shows, "large" one in segments.
+// "asynq" is a job queue on Redis, a task for each message.
 func shapes() []shape {
 	return []shape{
 		{name: "bare", role: roles.Bare, messages: 2000, slow: 1000, send: sendBare},
 		{name: "child", role: roles.Bare, messages: 200, slow: 200, send: sendChildren},
+		{name: roles.Asynq, role: roles.Asynq, messages: 20_000, slow: 2000, send: sendAsynq},
 		{name: "message", role: roles.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message"}.send},
 		{name: "summaries", role: roles.Volley, messages: 1000, slow: 1000, send: batch{dispatch: "message", summaries: true}.send},
 		{name: "large", role: roles.Volley, messages: 2000, slow: 1200, send: batch{dispatch: "message"}.send},
@@ -60,7 +62,7 @@ func shapeNames() []string {
 }
 
 // usualShapes are those that are measured where none are named.
-const usualShapes = "bare,child,message,large,group"
+const usualShapes = "bare,child,asynq,message,large,group"
 
 // statusEvery is how often a batch is asked where it stands.
 const statusEvery = 500 * time.Millisecond

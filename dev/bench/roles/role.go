@@ -28,6 +28,8 @@ const (
 	Loop = "loop"
 	// Bare works on the workflows of this package.
 	Bare = "bare"
+	// Asynq works on the tasks of a job queue in Redis.
+	Asynq = "asynq"
 	// Volley is Volley's own worker.
 	Volley = "volley"
 	// Gateway serves Volley over HTTP, and Caller is a client of it.
@@ -45,6 +47,8 @@ type Role struct {
 	InFlight int     `json:"inFlight"`
 	Rate     float64 `json:"rate"`
 	Profile  string  `json:"profile"`
+	// Redis is where Asynq finds its tasks.
+	Redis string `json:"redis,omitempty"`
 	// Gateway is what a Caller calls, Clients how many of it do at once.
 	Gateway string `json:"gateway"`
 	Clients int    `json:"clients"`
@@ -114,6 +118,9 @@ func (r Role) start(ctx context.Context) (activeRole, error) {
 			answer: func(n int) (Reply, error) { return p.loop(ctx, n, r.InFlight) },
 			end:    func() error { return nil },
 		}, nil
+	}
+	if r.Name == Asynq {
+		return r.workAsynq()
 	}
 	var calls calls
 	c, err := temporalclient.Dial(ctx, temporalclient.Options{
