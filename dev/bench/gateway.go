@@ -56,6 +56,7 @@ type gatewayReport struct {
 	Server string  `json:"server"`
 	Paced  steady  `json:"paced"`
 	Bare   beside  `json:"besideBareStarts"`
+	First  first   `json:"firstMessage"`
 	Watch  watched `json:"dashboard"`
 	Memory int64   `json:"gatewayPeakBytes"`
 }
@@ -93,6 +94,9 @@ func gatewayOn(ctx context.Context, o options, where string) (r gatewayReport, e
 	if r.Bare, err = d.besideBare(ctx); err != nil {
 		return r, fmt.Errorf("beside bare starts: %w", err)
 	}
+	if r.First, err = d.firstMessage(ctx); err != nil {
+		return r, fmt.Errorf("first message: %w", err)
+	}
 	if r.Watch, err = d.watched(ctx); err != nil {
 		return r, fmt.Errorf("dashboard: %w", err)
 	}
@@ -114,6 +118,13 @@ func (r gatewayReport) print(out io.Writer) error {
 	fmt.Fprintf(table, "answer at %d batches a second\t%s\t%s\t%.2f\t\n", submitsPerSecond, ms(b.Paced.Gateway), ms(b.Paced.Bare), b.Paced.Ratio)
 	fmt.Fprintf(table, "answer when nothing else runs\t%s\t%s\t%.2f\t\n", ms(b.Alone.Gateway), ms(b.Alone.Bare), b.Alone.Ratio)
 	fmt.Fprintf(table, "accepted a second, %d clients\t%.0f\t%.0f\t%.2f\t\n", submitters, b.Speed.Gateway, b.Speed.Bare, b.Speed.Ratio)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nOne message to the provider's request, beside a bare workflow with one activity, medians of %d pairs\n\n", r.First.Pairs)
+	fmt.Fprintf(table, "\tgateway\tbare\tratio\t\n")
+	fmt.Fprintf(table, "from the call\t%s\t%s\t%.2f\t\n", ms(r.First.Call.Gateway), ms(r.First.Call.Bare), r.First.Call.Ratio)
+	fmt.Fprintf(table, "from its answer\t%s\t%s\t%.2f\t\n", ms(r.First.Accepted.Gateway), ms(r.First.Accepted.Bare), r.First.Accepted.Ratio)
 	if err := table.Flush(); err != nil {
 		return err
 	}
