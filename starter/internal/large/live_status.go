@@ -20,7 +20,7 @@ const (
 	// firstWait is how long a status waits for segments where this process has heard of
 	// none of them freshFor, else laterWait. Whoever answers later is counted next time.
 	firstWait = 5 * time.Second
-	laterWait = 50 * time.Millisecond
+	laterWait = 20 * time.Millisecond
 	// freshFor is how long what a segment said is news.
 	freshFor = 2 * time.Second
 	// queryTimeout is how long a segment may take at all.
