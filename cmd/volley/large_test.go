@@ -196,7 +196,8 @@ func TestValidateOfALargeRequest(t *testing.T) {
 	r := s.run(t, "validate", "--dialect", "volley", "-")
 	require.Equal(t, 0, r.code)
 	require.Equal(t, "50,000 messages, 50,000 valid, 0 problems\n"+
-		"50,000 messages, 50 segments, about 50,255 actions ($2.51 at Temporal Cloud's list price)\n", r.stdout)
+		"50,000 messages, 50 segments, message by message, about 50,255 actions ($2.51 at Temporal Cloud's list price)\n"+
+		"  (in groups: about 805 actions, $0.04)\n", r.stdout)
 }
 
 func TestARequestThatCannotBeReadBitByBitIsBounded(t *testing.T) {
