@@ -49,7 +49,7 @@ func outgoing(in *contract.SendInput, o batchRef) (message.Outgoing, *contract.S
 	}
 	m := message.Outgoing{
 		ID: o.key.MessageID(in.Index), Batch: o.batch, Tenant: o.tenant, Dialect: in.Dialect, Index: in.Index,
-		To: in.Message.To, Phone: in.Message.Phone, Region: in.Region, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
+		To: in.Message.To, Phone: in.Message.Phone, Region: in.Region, Addresses: in.Message.Addresses, Reference: in.Message.Reference, Metadata: in.Message.Metadata,
 		Channels: in.Channels, Content: content, Text: text,
 		Due: time.UnixMilli(in.Due), ExpiresAt: time.UnixMilli(in.Expires),
 	}

@@ -83,12 +83,14 @@ func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int)
 		return message.Row{}, fmt.Errorf("%s: %w", what, ErrNotFound)
 	}
 	row := res.Rows[i]
+	in, err := s.server.Input(ctx, ref) // knows which accounts the hops took
+	if err != nil {
+		return message.Row{}, err
+	}
+	m := &in.Batch.Messages[i]
+	row.Addresses = in.Batch.AddressesOf(m)
 	if i < len(res.Trails) && len(res.Trails[i]) > 0 {
-		in, err := s.server.Input(ctx, ref) // knows which accounts the hops took
-		if err != nil {
-			return message.Row{}, err
-		}
-		row.Trail = in.Batch.TrailOf(&in.Batch.Messages[i], res.Trails[i])
+		row.Trail = in.Batch.TrailOf(m, res.Trails[i])
 	}
 	return row, nil
 }

@@ -229,7 +229,7 @@ func throughOf(b *message.Batch) string {
 	const most = 3
 	var ways []string
 	for _, way := range b.Hops {
-		if text := (rendered{hops: way}).through(); !slices.Contains(ways, text) {
+		if text := strings.Join(hopNames(way), ", then "); !slices.Contains(ways, text) {
 			ways = append(ways, text)
 		}
 	}

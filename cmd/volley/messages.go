@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,6 +142,9 @@ func (a *app) showMessage(r message.Row) {
 	line, at := t.facts(now)
 	line("message", rowName(r))
 	line("written as", r.Given)
+	if len(r.Addresses) > 1 {
+		line("addresses", addressText(r.Addresses))
+	}
 	line("id", r.ID)
 	if r.Reference != nil {
 		line("reference", *r.Reference)
@@ -161,6 +165,18 @@ func (a *app) showMessage(r message.Row) {
 		a.printf("\n")
 		a.showTrail(r.Trail)
 	}
+}
+
+// addressText lists the ways to reach a recipient.
+func addressText(all []message.AddressRow) string {
+	texts := make([]string, len(all))
+	for i, a := range all {
+		texts[i] = string(a.Kind) + " " + a.Value
+		if a.Channel != "" {
+			texts[i] += " on " + a.Channel
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 func (a *app) showTrail(trail []message.TrailRow) {

@@ -14,7 +14,7 @@ type rendered struct {
 	Text    *string         `json:"text"`
 	Content json.RawMessage `json:"content"`
 
-	hops []message.Hop
+	through string
 }
 
 // render shows every message of a batch. A content that cannot be filled in is
@@ -53,7 +53,10 @@ func (a *app) renderOne(b *message.Batch, i, index int, recipient func(int) stri
 	if len(m.Problems) > 0 {
 		rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
 	}
-	out := rendered{Row: b.RowOf(message.Key{}, i, &b.Messages[i], &rec), hops: b.HopsOf(&b.Messages[i])}
+	out := rendered{Row: b.RowOf(message.Key{}, i, &b.Messages[i], &rec), through: through(b, &b.Messages[i])}
+	if out.Addresses = nil; len(m.Problems) == 0 {
+		out.Addresses = b.AddressesOf(m)
+	}
 	out.Index, out.ID = index, "" // there is no id before the batch has its own
 	if rec.State != message.Rejected {
 		out.Text, out.Content = &text, content
@@ -75,7 +78,7 @@ func (a *app) showRendered(m rendered) {
 		a.table(t)
 		return
 	}
-	t.row(cell{"through", faint}, cell{m.through(), 0})
+	t.row(cell{"through", faint}, cell{m.through, 0})
 	t.row(cell{"due", faint}, cell{when(*m.DueAt, now), 0})
 	t.row(cell{"until", faint}, cell{when(*m.ExpiresAt, now), 0})
 	if m.Text != nil && *m.Text != "" {
@@ -88,17 +91,38 @@ func (a *app) showRendered(m rendered) {
 // name is the message's place and recipient.
 func (r rendered) name() string { return rowName(r.Row) }
 
-// through names the hops in the order in which they are tried.
-func (r rendered) through() string {
-	if len(r.hops) == 0 {
-		return strings.TrimSpace(r.Channel + " (routing is not checked)")
-	}
-	hops := make([]string, len(r.hops))
-	for i, h := range r.hops {
-		hops[i] = h.Account
+// hopNames names hops with their channels.
+func hopNames(hops []message.Hop) []string {
+	names := make([]string, len(hops))
+	for i, h := range hops {
+		names[i] = h.Account
 		if len(h.Channels) > 0 {
-			hops[i] += " (" + strings.Join(h.Channels, ", ") + ")"
+			names[i] += " (" + strings.Join(h.Channels, ", ") + ")"
 		}
 	}
-	return strings.Join(hops, ", then ")
+	return names
+}
+
+// through names the hops of a message in the order in which they are tried, with the address
+// that each takes where it is another than the one before.
+func through(b *message.Batch, m *message.Message) string {
+	hops := b.HopsOf(m)
+	if len(hops) == 0 {
+		channel := ""
+		if len(m.Channels) > 0 {
+			channel = m.Channels[0]
+		}
+		return strings.TrimSpace(channel + " (routing is not checked)")
+	}
+	names, last := hopNames(hops), m.Recipient()
+	for i, h := range hops {
+		switch a, ok := b.HopAddress(m, h); {
+		case !ok:
+			names[i] += ", which the recipient has no address for"
+		case a.Value != last:
+			names[i] += " to " + a.Value
+			last = a.Value
+		}
+	}
+	return strings.Join(names, ", then ")
 }

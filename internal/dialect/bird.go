@@ -123,7 +123,9 @@ func birdMessage(r *reader, n node, schema *birdSchema, now time.Time, left *int
 		return m
 	}
 	m.Reference, _ = fields["reference"].(string)
-	m.To, m.Numbers = birdRecipient(r, n.path, fields)
+	all, numbers := birdRecipient(r, n.path, fields)
+	m.Reach(all)
+	m.Numbers = numbers
 	birdCapFrequency(r, n.path, fields)
 	if s, given := fields["scheduledFor"].(string); given {
 		m.Due = birdDue(r, child(n.path, "scheduledFor"), s, now)

@@ -7,13 +7,14 @@ import (
 	"volley/internal/message"
 )
 
-// birdRecipient names the first contact that is addressed directly, or the first
-// of all, by what says most to a person. A message to nobody is a problem: Bird's
+// birdRecipient lists the addresses of the contacts: first that of the first one that is
+// addressed directly, or of the first of all, which says most to a person; those of copies
+// are left out where somebody is addressed directly. A message to nobody is a problem: Bird's
 // schema lets it pass, and no channel could deliver it.
-func birdRecipient(r *reader, path string, fields map[string]any) (to string, numbers []message.PhoneNumber) {
+func birdRecipient(r *reader, path string, fields map[string]any) (all []message.Address, numbers []message.PhoneNumber) {
 	receiver, ok := fields["receiver"].(map[string]any)
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
 	at := child(child(path, "receiver"), "contacts")
 	contacts, ok := receiver["contacts"].([]any)
@@ -21,26 +22,30 @@ func birdRecipient(r *reader, path string, fields map[string]any) (to string, nu
 		r.add(at, message.CodeRequired, "is required")
 	}
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
-	broken, direct := birdBroken(r, at), false
+	broken := birdBroken(r, at)
+	var copies []message.Address
 	for i, c := range contacts {
 		contact, ok := c.(map[string]any)
 		if !ok {
 			continue
 		}
 		numbers = append(numbers, birdNumbers(birdIndex(at, i), contact)...)
-		address := birdAddress(contact)
-		if address == "" && !broken[strconv.Itoa(i)] {
+		own := birdAddresses(contact)
+		if len(own) == 0 && !broken[strconv.Itoa(i)] {
 			r.add(birdIndex(at, i), message.CodeRequired, "needs an identifierValue, identifiers, a platformAddress or an id")
 		}
-		kind, _ := contact["type"].(string)
-		first := kind != "cc" && kind != "bcc" && !direct
-		if address != "" && (to == "" || first) {
-			to, direct = address, direct || first
+		if kind, _ := contact["type"].(string); kind == "cc" || kind == "bcc" {
+			copies = append(copies, own...)
+		} else {
+			all = append(all, own...)
 		}
 	}
-	return to, numbers
+	if len(all) == 0 {
+		all = copies
+	}
+	return all, numbers
 }
 
 // birdNumbers are the identifiers of a contact that are phone numbers.
@@ -71,22 +76,32 @@ func birdBroken(r *reader, list string) map[string]bool {
 	return broken
 }
 
-// birdAddress is what of a contact says most to a person.
-func birdAddress(contact map[string]any) string {
-	if s, _ := contact["identifierValue"].(string); s != "" {
-		return s
+// birdAddresses are the addresses of a contact, first what says most to a person.
+func birdAddresses(contact map[string]any) (all []message.Address) {
+	add := func(identifier map[string]any) {
+		s, _ := identifier["identifierValue"].(string)
+		if s == "" {
+			return
+		}
+		a := message.Address{Kind: message.KindContact, Value: s}
+		switch key, _ := identifier["identifierKey"].(string); key {
+		case "phonenumber":
+			a.Kind = message.KindPhone
+		case "emailaddress":
+			a.Kind = message.KindEmail
+		}
+		all = append(all, a)
 	}
+	add(contact)
 	identifiers, _ := contact["identifiers"].([]any)
 	for _, v := range identifiers {
 		identifier, _ := v.(map[string]any)
-		if s, _ := identifier["identifierValue"].(string); s != "" {
-			return s
-		}
+		add(identifier)
 	}
 	for _, key := range []string{"platformAddress", "id"} {
 		if s, _ := contact[key].(string); s != "" {
-			return s
+			all = append(all, message.Address{Kind: message.KindContact, Value: s})
 		}
 	}
-	return ""
+	return all
 }

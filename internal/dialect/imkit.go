@@ -149,6 +149,9 @@ func (k *imkit) para(r *reader, o *object) message.Message {
 		var own builder
 		own.add(key, to.raw)
 		m.To, m.Body = unquote(to.raw), own.object()
+		if key == "room" {
+			m.Reach([]message.Address{{Kind: message.KindRoom, Value: m.To}})
+		}
 	}
 	for i := range o.fields {
 		f := &o.fields[i]

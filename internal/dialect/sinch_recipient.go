@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"volley/internal/message"
-	"volley/internal/phone"
 )
 
 // The limits of messages:send on metadata, less what the request needs besides
@@ -50,7 +49,9 @@ func (s *sinch) recipient(r *reader, o *object) message.Message {
 	m := message.Message{Channels: s.order}
 	var own builder
 	if n, ok := r.required(o, "recipient"); ok {
-		m.To, m.Numbers = s.identity(r, n)
+		var all []message.Address
+		all, m.Numbers = s.identity(r, n)
+		m.Reach(all)
 		own.add("recipient", n.raw)
 	}
 	m.Params = s.parameters(r, o)
@@ -79,10 +80,10 @@ func (s *sinch) recipient(r *reader, o *object) message.Message {
 }
 
 // identity reads whom a message is for: a contact, or identities on channels.
-func (s *sinch) identity(r *reader, n node) (to string, numbers []message.PhoneNumber) {
+func (s *sinch) identity(r *reader, n node) (all []message.Address, numbers []message.PhoneNumber) {
 	o, ok := r.object(n)
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
 	contact, byContact := o.take("contact_id")
 	identified, byIdentity := o.take("identified_by")
@@ -92,36 +93,43 @@ func (s *sinch) identity(r *reader, n node) (to string, numbers []message.PhoneN
 	case byContact && s.strategy == dispatchOnly:
 		r.add(contact.path, message.CodeConflict, "with processing_strategy DISPATCH_ONLY a recipient must be given by identified_by")
 	case byContact:
-		to, _ = r.filled(contact)
+		if id, ok := r.filled(contact); ok {
+			all = []message.Address{{Kind: message.KindContact, Value: id}}
+		}
 	case byIdentity:
-		to, numbers = s.channelIdentity(r, identified)
+		all, numbers = s.channelIdentity(r, identified)
 	default:
 		r.add(n.path, message.CodeRequired, "expected contact_id or identified_by")
 	}
 	r.refuseUnknown(o)
-	return to, numbers
+	return all, numbers
 }
 
-// channelIdentity reads identified_by. It returns the identity on the first
-// channel of the order, or else the first of all, and all that are phone numbers.
-func (s *sinch) channelIdentity(r *reader, n node) (to string, numbers []message.PhoneNumber) {
+// channelIdentity reads identified_by. It returns all identities, first that on the first
+// channel of the order, or else the first of all, and those that are phone numbers.
+func (s *sinch) channelIdentity(r *reader, n node) (all []message.Address, numbers []message.PhoneNumber) {
 	o, ok := r.object(n)
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
 	defer r.refuseUnknown(o)
 	list, ok := r.required(o, "channel_identities")
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
 	items, ok := r.atMost(list, sinchIdentities)
 	if ok && len(items) == 0 {
 		r.add(list.path, message.CodeTooFew, "at least 1 identity")
 	}
-	best := len(s.order) + 1
+	best, first := len(s.order)+1, 0
 	for _, item := range items {
 		channel, identity := r.onChannel(item)
-		if identity != "" && phone.OnChannel(channel) {
+		if identity == "" || channel == "" {
+			continue
+		}
+		a := message.Address{Kind: message.KindOther, Channel: channel, Value: identity}
+		if message.PhoneChannel(channel) {
+			a.Kind = message.KindPhone
 			numbers = append(numbers, message.PhoneNumber{Path: child(item.path, "identity"), Value: identity})
 		}
 		rank := len(s.order)
@@ -129,10 +137,16 @@ func (s *sinch) channelIdentity(r *reader, n node) (to string, numbers []message
 			rank = at
 		}
 		if rank < best {
-			to, best = identity, rank
+			first, best = len(all), rank
 		}
+		all = append(all, a)
 	}
-	return to, numbers
+	if first > 0 {
+		preferred := all[first]
+		copy(all[1:first+1], all[:first])
+		all[0] = preferred
+	}
+	return all, numbers
 }
 
 // onChannel reads one {channel, identity}.

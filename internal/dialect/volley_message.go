@@ -40,6 +40,9 @@ type volleyBatch struct {
 type volleyRow struct {
 	reader
 	to, reference, channel, text, sendAfter, ttl optionalField
+	// addresses are the ways to reach the recipient where to is an object; the first is
+	// in to as well.
+	addresses []message.Address
 
 	params   params
 	metadata *object
@@ -135,7 +138,7 @@ func (r *volleyRow) readAny(n node) {
 		return
 	}
 	r.characters(n, "")
-	r.to = readOptional(o, "to", r.reader.text)
+	r.readTo(o)
 	r.reference = readOptional(o, "reference", r.reader.text)
 	r.channel = readOptional(o, "channel", r.filled)
 	r.text = readOptional(o, "text", r.filled)
@@ -187,9 +190,13 @@ func (r *volleyRow) settled() message.Problems {
 }
 
 func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
-	b.fillTo(m, r)
 	if m.Channels = b.channels; r.channel.value != "" {
 		m.Channels = []string{r.channel.value}
+	}
+	if len(r.addresses) > 0 {
+		b.fillAddresses(m, r)
+	} else {
+		b.fillTo(m, r)
 	}
 	m.Due = r.readTime(r.sendAfter, b.CreatedAt)
 	m.TTL = r.span(r.ttl)

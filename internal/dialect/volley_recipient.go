@@ -33,6 +33,55 @@ func (b *volleyBatch) fillTo(m *message.Message, r *volleyRow) {
 	}
 }
 
+// readTo reads to: a text, or an object of addresses by their kinds.
+func (r *volleyRow) readTo(o *object) {
+	n, ok := o.get("to")
+	if !ok || n.kind() != "an object" {
+		r.to = readOptional(o, "to", r.reader.text)
+		return
+	}
+	_, _ = o.take("to")
+	r.to = optionalField{key: "to"}
+	kinds, ok := r.object(n)
+	if !ok {
+		return
+	}
+	for _, kind := range []message.AddressKind{message.KindPhone, message.KindEmail, message.KindContact, message.KindConvo, message.KindRoom, message.KindOther} {
+		v, ok := kinds.take(string(kind))
+		if !ok {
+			continue
+		}
+		if s, ok := r.filled(v); ok {
+			r.addresses = append(r.addresses, message.Address{Kind: kind, Value: s})
+		}
+	}
+	r.refuseUnknown(kinds)
+	if len(kinds.fields) == 0 {
+		r.add(n.path, message.CodeRequired, "a message needs a recipient: phone, email, contact, convo, room or other")
+	}
+	if len(r.addresses) > 0 {
+		r.to.value, r.to.ok = r.addresses[0].Value, true
+	}
+}
+
+// fillAddresses takes off and refuses what fillTo does, in each address. An id of another
+// kind is one on the message's channel.
+func (b *volleyBatch) fillAddresses(m *message.Message, r *volleyRow) {
+	for i, a := range r.addresses {
+		one := volleyRow{reader: reader{index: r.index, most: maxRowProblems}, to: optionalField{key: "to", value: a.Value, ok: true}}
+		cleaned := message.Message{To: a.Value}
+		b.fillTo(&cleaned, &one)
+		for _, p := range one.problems {
+			r.add(child(r.place("to"), string(a.Kind)), p.Code, "%s", p.Detail)
+		}
+		r.addresses[i].Value = cleaned.To
+		if a.Kind == message.KindOther && len(m.Channels) > 0 {
+			r.addresses[i].Channel = m.Channels[0]
+		}
+	}
+	m.Reach(r.addresses)
+}
+
 // reversed shows what follows from right to left, so that a person sees another
 // recipient than stands there.
 const reversed = '\u202e'

@@ -61,12 +61,16 @@ func (s *filter) apply(i int, m *message.Message, region string) {
 }
 
 // isExcluded reports whether the recipient, whose key is given, is excluded, or any
-// number in the message's own body: a provider may try each of them.
+// number in the message's own body, or any other of its addresses: a provider may try
+// each of them.
 func (s *filter) isExcluded(m *message.Message, key, region string) bool {
 	e := s.request.o.Exclude
 	excluded := e.has(key)
 	for _, n := range m.Numbers {
 		excluded = e.has(recipientKey(n.Value, region)) || excluded
+	}
+	for _, a := range m.Addresses {
+		excluded = e.has(recipientKey(a.Value, region)) || excluded
 	}
 	return excluded
 }

@@ -327,3 +327,16 @@ func TestAnAccountThatIsNotThereIsOneProblem(t *testing.T) {
 	require.Equal(t, message.Problems{{Index: -1, Path: "account", Code: "unroutable", Detail: `account "nope" is not in the configuration`}}, w.Problems)
 	require.Error(t, w.Refusal())
 }
+
+// A message may go to each of its recipient's addresses, so each of them excludes it.
+func TestAnyAddressOfARecipientExcludesItsMessage(t *testing.T) {
+	t.Parallel()
+	d, err := dialect.Named("volley")
+	require.NoError(t, err)
+	const to = `{"to":{"phone":"+1 555 000 8001","email":"ann@example.com"}}`
+	body := `{"text":"Hi","messages":[` + to + `,{"to":"+15550008002"}]}`
+	for _, list := range []string{"+15550008001\n", "Ann@Example.com\n"} {
+		w := read(t, body, intake.Options{Dialect: d}, list)
+		require.Equal(t, []string{"excluded", ""}, codes(w), "%s", list)
+	}
+}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -43,6 +44,7 @@ func newRecipients(b *message.Batch, path func(i int) string) *recipients {
 func (r *recipients) accept(i int, m *message.Message) {
 	numbers := m.Numbers
 	m.Phone = ""
+	m.Addresses = slices.Clone(m.Addresses) // a decoder's rows may share them
 	if m.Route < 0 || len(m.Problems) > 0 {
 		return
 	}
@@ -61,27 +63,62 @@ func (r *recipients) accept(i int, m *message.Message) {
 			switch {
 			case err != nil:
 				refuse(n.Path, err)
-			case n.Value == m.To:
-				setPhone(m, e164)
+			default:
+				setPhone(m, n.Value, e164)
 			}
 		}
 	default:
+		if len(m.Addresses) > 0 {
+			r.acceptAddresses(i, m, need, refuse)
+			return
+		}
 		if need.email && strings.Contains(m.To, "@") {
 			return
 		}
 		e164, err := phone.Parse(m.To, r.batch.Region)
 		switch {
-		case err == nil:
-			setPhone(m, e164)
+		case err == nil && r.batch.Dialect == "volley":
+			setPhone(m, m.To, e164)
 		case r.batch.Dialect == "volley":
 			refuse(r.path(i), err)
 		}
 	}
 }
 
+// acceptAddresses checks the addresses of a message that has several, or one that is not
+// plain: the phone number, where there is one, must be one, and there must be an address
+// that the accounts take.
+func (r *recipients) acceptAddresses(i int, m *message.Message, need need, refuse func(path string, err error)) {
+	reached := r.batch.Dialect != "volley"
+	for _, a := range m.Addresses {
+		switch a.Kind {
+		case message.KindPhone:
+			e164, err := phone.Parse(a.Value, r.batch.Region)
+			if err != nil {
+				refuse(r.path(i)+".phone", err)
+				return
+			}
+			setPhone(m, a.Value, e164)
+			reached = true
+		case message.KindEmail:
+			reached = reached || need.email
+		}
+	}
+	if !reached {
+		refuse(r.path(i), errNoNumber)
+	}
+}
+
+var errNoNumber = errors.New("has no phone number, which an account of the message needs")
+
 // setPhone keeps the normal form of a number that is written in another way.
-func setPhone(m *message.Message, e164 string) {
-	if e164 != m.To {
+func setPhone(m *message.Message, written, e164 string) {
+	for i := range m.Addresses {
+		if a := &m.Addresses[i]; a.Kind == message.KindPhone && a.Value == written {
+			a.Value = e164
+		}
+	}
+	if written == m.To && e164 != m.To {
 		m.Phone = e164
 	}
 }
@@ -101,7 +138,7 @@ func (r *recipients) needOf(way []message.Hop) need {
 		case "bird":
 			n.number = true
 		case "sinch":
-			if r.batch.Dialect == "volley" && len(hop.Channels) > 0 && !slices.ContainsFunc(hop.Channels, phone.OnChannel) {
+			if r.batch.Dialect == "volley" && len(hop.Channels) > 0 && !slices.ContainsFunc(hop.Channels, message.PhoneChannel) {
 				continue
 			}
 			n.number, n.email = true, false

@@ -132,13 +132,15 @@ type Template struct {
 
 // Message is one recipient of a batch.
 type Message struct {
-	// To is the recipient for people and for other dialects' providers: a phone
-	// number, an address, a conversation, a room.
+	// To is the recipient for people: a phone number, an address, a conversation, a room.
 	To string `json:"to"`
 	// Phone is To in E.164. It is set where an account of the message needs a number
 	// and the caller wrote it in another form. Providers get it, and it is what is
 	// compared and shown; empty is To.
 	Phone string `json:"phone,omitempty"`
+	// Addresses are all the ways to reach the recipient, the one in To first. They are
+	// empty where To says it all, see AddressesIn.
+	Addresses []Address `json:"addresses,omitempty"`
 	// Numbers are the phone numbers in the message's own body, as its decoder found
 	// them. They are checked when the message is accepted and not kept.
 	Numbers []PhoneNumber `json:"-"`

@@ -20,8 +20,10 @@ type Outgoing struct {
 	// Phone is To as a phone number in E.164, where that was found when the message was
 	// accepted and differs; empty is To. Region is where the numbers of the message that
 	// have no country code are written.
-	Phone     string
-	Region    string
+	Phone  string
+	Region string
+	// Addresses are all ways to reach the recipient; none is To as Message.AddressesIn has it.
+	Addresses []Address
 	Reference string
 	Metadata  json.RawMessage
 	// Channels is the hop's part of the channel order.

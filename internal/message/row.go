@@ -70,8 +70,9 @@ type Row struct {
 	Code       string     `json:"code"`
 	Detail     string     `json:"detail"`
 	Rev        int64      `json:"rev"`
-	// Trail is there only where one message was asked for.
-	Trail []TrailRow `json:"trail,omitempty"`
+	// Addresses and Trail are there only where one message was asked for.
+	Addresses []AddressRow `json:"addresses,omitempty"`
+	Trail     []TrailRow   `json:"trail,omitempty"`
 }
 
 // TrailRow is one Entry as it is shown.

@@ -197,15 +197,3 @@ func Region(code string) (string, error) {
 	}
 	return upper, nil
 }
-
-// OnChannel reports whether the addresses of a channel are phone numbers, the channel
-// named as Sinch does, in either case (Conversation API, channel identities: an
-// MSISDN on SMS, MMS, RCS, WhatsApp and Viber Business; KakaoTalk's AlimTalk is
-// addressed by number, too).
-func OnChannel(channel string) bool {
-	switch strings.ToUpper(channel) {
-	case "SMS", "MMS", "RCS", "WHATSAPP", "VIBER", "VIBERBM", "KAKAOTALK":
-		return true
-	}
-	return false
-}

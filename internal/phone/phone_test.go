@@ -238,16 +238,6 @@ func TestRegion(t *testing.T) {
 	require.ErrorContains(t, err, "no region")
 }
 
-func TestChannelsWithPhoneNumbers(t *testing.T) {
-	t.Parallel()
-	for _, c := range []string{"SMS", "sms", "WHATSAPP", "RCS", "MMS", "VIBERBM", "KAKAOTALK"} {
-		require.True(t, phone.OnChannel(c), c)
-	}
-	for _, c := range []string{"", "MESSENGER", "TELEGRAM", "LINE", "INSTAGRAM", "KAKAOTALKCHAT", "EMAIL"} {
-		require.False(t, phone.OnChannel(c), c)
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for value := range readings {
 		f.Add(value, "")

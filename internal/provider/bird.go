@@ -93,13 +93,13 @@ func birdText(m message.Outgoing) ([]byte, *Error) {
 	if m.Text == "" {
 		return nil, unsupportedContent(m)
 	}
-	contact := map[string]string{"identifierKey": "emailaddress", "identifierValue": m.To}
-	if !strings.Contains(m.To, "@") {
-		number, err := numberOf(m)
-		if err != nil {
-			return nil, unsupportedRecipient("bird", "a phone number or an email address", err)
-		}
-		contact = map[string]string{"identifierKey": birdPhone, "identifierValue": number}
+	a, err := addressFor(m, hopChannel(m), "bird", "a phone number or an email address")
+	if err != nil {
+		return nil, err
+	}
+	contact := map[string]string{"identifierKey": "emailaddress", "identifierValue": a.Value}
+	if a.Kind == message.KindPhone {
+		contact["identifierKey"] = birdPhone
 	}
 	return encode(map[string]any{
 		"receiver":  map[string]any{"contacts": []any{contact}},

@@ -137,6 +137,9 @@ func (e birdEntry) maybe(q Query, own object) bool {
 	if id := e.id(); id != "" && id != callersID(own) {
 		return false // it is another message of ours
 	}
+	if addresses(q.Message)[0].Kind == message.KindContact {
+		return true // a listing may show a contact by any of its addresses
+	}
 	return e.reached(birdRecipient(q.Message)) != otherRecipient
 }
 

@@ -81,9 +81,16 @@ func (b *bluesky) body(ctx context.Context, m message.Outgoing) ([]byte, error) 
 	if m.Text == "" {
 		return nil, b.clean(unsupportedContent(m), nil)
 	}
-	convo, err := b.convo(ctx, m.To)
-	if err != nil {
-		return nil, err
+	a, refused := addressFor(m, hopChannel(m), "bluesky", "a DID, as did:plc:…")
+	if refused != nil {
+		return nil, b.clean(refused, nil)
+	}
+	convo := a.Value
+	if a.Kind != message.KindConvo {
+		var err error
+		if convo, err = b.convo(ctx, a.Value); err != nil {
+			return nil, err
+		}
 	}
 	return encode(map[string]any{"convoId": convo, "message": map[string]string{"text": m.Text}}), nil
 }

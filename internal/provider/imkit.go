@@ -70,7 +70,15 @@ func (k *imkit) body(m message.Outgoing) ([]byte, *Error) {
 		}
 		o.set("messageType", "text")
 		o.set("message", m.Text)
-		para.set("receiver", m.To)
+		a, err := addressFor(m, hopChannel(m), "imkit", "a receiver of the app")
+		if err != nil {
+			return nil, err
+		}
+		if a.Kind == message.KindRoom {
+			para.set("room", a.Value)
+		} else {
+			para.set("receiver", a.Value)
+		}
 	}
 	if !o.has("push") {
 		o.set("push", false)

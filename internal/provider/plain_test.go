@@ -51,12 +51,15 @@ func TestNoEscapesOfGosReachAProvider(t *testing.T) {
 				template := asStored(t, message.Template{Body: json.RawMessage(strings.ReplaceAll(content, "#", marks))})
 				body, _, err := template.Render(&message.Message{})
 				require.NoError(t, err)
-				to := "+15550001111"
-				if vendor == "bluesky" {
-					to = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+				to := message.Address{Kind: message.KindPhone, Value: "+15550001111"}
+				switch vendor {
+				case "bluesky":
+					to = message.Address{Value: "did:plc:ewvi7nxzyoun6zhxrhs64oiz"}
+				case "imkit":
+					to = message.Address{Value: "ann"}
 				}
 				_, err = open(t, account(srv.URL)).Send(t.Context(), message.Outgoing{
-					ID: messageID, Batch: "b-1", Tenant: "default", Dialect: dialect, To: to, Reference: marks,
+					ID: messageID, Batch: "b-1", Tenant: "default", Dialect: dialect, To: to.Value, Addresses: []message.Address{to}, Reference: marks,
 					Metadata: asStored(t, json.RawMessage(`{"`+marks+`":"`+marks+`"}`)), Content: body, Text: marks,
 					Due: now, ExpiresAt: now.Add(time.Hour),
 				})

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"volley/internal/message"
@@ -15,6 +16,43 @@ func numberOf(m message.Outgoing) (string, error) {
 		return m.Phone, nil
 	}
 	return phone.Parse(m.To, m.Region)
+}
+
+// addressFor is the address of a message's recipient that a provider takes on a channel
+// (message.KindsOf). One whose kind the request does not say is read as a phone number, or
+// taken as it is where the provider takes none.
+func addressFor(m message.Outgoing, channel, provider, expected string) (message.Address, *Error) {
+	kinds := message.KindsOf(provider, channel)
+	a, ok := message.AddressOn(addresses(m), channel, kinds...)
+	if !ok {
+		return a, unsupportedRecipient(provider, expected, nil)
+	}
+	number := slices.Contains(kinds, message.KindPhone)
+	if a.Kind != message.KindPhone && (a.Kind != "" || !number) {
+		return a, nil
+	}
+	e164, err := numberIn(m, a.Value)
+	if err != nil {
+		return a, unsupportedRecipient(provider, expected, err)
+	}
+	a.Kind, a.Value = message.KindPhone, e164
+	return a, nil
+}
+
+// addresses are all ways to reach a message's recipient.
+func addresses(m message.Outgoing) []message.Address {
+	if len(m.Addresses) > 0 {
+		return m.Addresses
+	}
+	return (&message.Message{To: m.To, Phone: m.Phone}).AddressesIn(m.Dialect)
+}
+
+// hopChannel is the first channel of a message's hop; empty is any.
+func hopChannel(m message.Outgoing) string {
+	if len(m.Channels) > 0 {
+		return m.Channels[0]
+	}
+	return ""
 }
 
 // numberIn is a phone number that stands in a message's own body, in E.164.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"volley/internal/message"
-	"volley/internal/phone"
 )
 
 func sinchFields(a Account) []field {
@@ -150,7 +149,10 @@ func (s *sinch) content(m message.Outgoing) (object, *Error) {
 			return nil, err
 		}
 		delete(o, "send_after")
-		return o, sinchNumbers(m, o)
+		if err := sinchNumbers(m, o); err != nil {
+			return nil, err
+		}
+		return o, sinchOwn(m, o)
 	}
 	if m.Text == "" {
 		return nil, unsupportedContent(m)
@@ -159,21 +161,59 @@ func (s *sinch) content(m message.Outgoing) (object, *Error) {
 	if len(channels) == 0 {
 		channels = []string{"SMS"}
 	}
-	identities := make([]map[string]string, len(channels))
-	for i, c := range channels {
-		identity := m.To
-		if phone.OnChannel(c) {
-			var err error
-			if identity, err = numberOf(m); err != nil {
-				return nil, unsupportedRecipient("sinch", "a phone number on "+c, err)
-			}
-		}
-		identities[i] = map[string]string{"channel": c, "identity": identity}
+	recipient, err := sinchIdentities(m, channels)
+	if err != nil {
+		return nil, err
 	}
 	o := object{}
-	o.set("recipient", map[string]any{"identified_by": map[string]any{"channel_identities": identities}})
+	o.set("recipient", recipient)
 	o.set("message", map[string]any{"text_message": map[string]string{"text": m.Text}})
 	return o, nil
+}
+
+// sinchIdentities is the recipient of a request on channels: the identity on each of them
+// that the recipient has. It is an error if there is none.
+func sinchIdentities(m message.Outgoing, channels []string) (map[string]any, *Error) {
+	var identities []map[string]string
+	var why *Error
+	for _, c := range channels {
+		expected := "an identity on " + c
+		if message.PhoneChannel(c) {
+			expected = "a phone number on " + c
+		}
+		a, err := addressFor(m, c, "sinch", expected)
+		if err != nil {
+			why = err
+			continue
+		}
+		identities = append(identities, map[string]string{"channel": c, "identity": a.Value})
+	}
+	if len(identities) == 0 {
+		return nil, why
+	}
+	return map[string]any{"identified_by": map[string]any{"channel_identities": identities}}, nil
+}
+
+// sinchOwn checks that a message of Sinch's own dialect has an identity on one of the hop's
+// channels. One that has only the number for them, on another channel, gets it.
+func sinchOwn(m message.Outgoing, o object) *Error {
+	channels := sinchChannels(m.Channels)
+	recipient, ok := o.sub("recipient")
+	by, ok2 := recipient.sub("identified_by")
+	identities := objects(by["channel_identities"])
+	if len(channels) == 0 || !ok || !ok2 || len(identities) == 0 {
+		return nil // any channel, or a contact, of which Sinch knows the identities
+	}
+	for _, identity := range identities {
+		if slices.Contains(channels, identity.text("channel")) {
+			return nil
+		}
+	}
+	own, err := sinchIdentities(m, channels)
+	if err == nil {
+		o.set("recipient", own)
+	}
+	return err
 }
 
 // sinchNumbers writes the identities on channels that have phone numbers in their
@@ -187,7 +227,7 @@ func sinchNumbers(m message.Outgoing, o object) *Error {
 	identities := objects(by["channel_identities"])
 	changed := false
 	for _, identity := range identities {
-		if !phone.OnChannel(identity.text("channel")) {
+		if !message.PhoneChannel(identity.text("channel")) {
 			continue
 		}
 		one, err := setNumber(m, identity, "identity")

@@ -109,13 +109,23 @@ func webhookEvent(m message.Outgoing, now time.Time) ([]byte, error) {
 	b = message.AppendJSON(b, m.Batch)
 	b = message.AppendJSON(append(b, `,"id":`...), m.ID)
 	b = strconv.AppendInt(append(b, `,"index":`...), int64(m.Index), 10)
-	b = message.AppendJSON(append(b, `,"to":`...), m.To)
+	b = message.AppendJSON(append(b, `,"to":`...), webhookTo(m))
 	b = message.AppendJSON(append(b, `,"channel":`...), channel)
 	b = message.AppendJSON(append(b, `,"text":`...), m.Text)
 	b = message.AppendJSON(append(b, `,"reference":`...), m.Reference)
 	b = append(append(b, `,"metadata":`...), message.PlainJSON(metadata)...)
 	b = append(append(b, `,"content":`...), message.PlainJSON(content)...)
 	return append(b, "}}"...), nil
+}
+
+// webhookTo is the recipient's address on the hop's channel, or else the preferred one.
+func webhookTo(m message.Outgoing) string {
+	if channel := hopChannel(m); len(m.Addresses) > 1 && channel != "" {
+		if a, ok := message.AddressOn(m.Addresses, channel, message.KindsOf("webhook", channel)...); ok {
+			return a.Value
+		}
+	}
+	return m.To
 }
 
 // Send posts the message. Any 2xx accepts it, whatever its body and even when

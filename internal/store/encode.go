@@ -26,6 +26,15 @@ func (e *encoder) encode(m *message.Message, due, ttl int64) ([]byte, error) {
 		e.buf = append(e.buf, `,"phone":`...)
 		e.text(m.Phone)
 	}
+	for i, a := range m.Addresses {
+		if i == 0 {
+			e.buf = append(e.buf, `,"addresses":`...)
+		}
+		e.address(i, a)
+	}
+	if len(m.Addresses) > 0 {
+		e.buf = append(e.buf, ']')
+	}
 	if m.Reference != "" {
 		e.buf = append(e.buf, `,"reference":`...)
 		e.text(m.Reference)
@@ -50,6 +59,21 @@ func (e *encoder) encode(m *message.Message, due, ttl int64) ([]byte, error) {
 	e.number(`,"route":`, int64(m.Route))
 	e.buf = append(e.buf, '}')
 	return e.buf, nil
+}
+
+// address writes the address at i.
+func (e *encoder) address(i int, a message.Address) {
+	e.buf = append(append(e.buf, opening(i, '[')), `{"v":`...)
+	e.text(a.Value)
+	if a.Kind != "" {
+		e.buf = append(e.buf, `,"k":`...)
+		e.text(string(a.Kind))
+	}
+	if a.Channel != "" {
+		e.buf = append(e.buf, `,"c":`...)
+		e.text(a.Channel)
+	}
+	e.buf = append(e.buf, '}')
 }
 
 // opening is what stands before the element at i of a list or an object.

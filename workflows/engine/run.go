@@ -97,7 +97,7 @@ func (r *run) largest() int {
 	most := 0
 	for i := range r.batch.Messages {
 		m := &r.batch.Messages[i]
-		n := len(m.To) + len(m.Phone) + len(m.Reference) + len(m.Body) + len(m.Metadata)
+		n := m.AddressBytes() + len(m.To) + len(m.Phone) + len(m.Reference) + len(m.Body) + len(m.Metadata)
 		for _, k := range workflow.DeterministicKeys(m.Params) {
 			n += len(k) + len(m.Params[k]) + 8
 		}

@@ -51,6 +51,22 @@ func (v *View) show(ctx context.Context, p *LocatedRow) error {
 	return nil
 }
 
+// showAddresses fills in the ways to reach the recipient, unless the store has lost them.
+func (v *View) showAddresses(ctx context.Context, p *LocatedRow) error {
+	manifest, err := v.Manifest(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := v.storedMessage(ctx, p.Location)
+	if store.Lost(err) {
+		return nil
+	}
+	if err == nil {
+		p.Row.Addresses = manifest.Batch.AddressesOf(&m)
+	}
+	return err
+}
+
 // Message is one message with its trail; what names it in errors.
 func (v *View) Message(ctx context.Context, what string, index int) (message.Row, error) {
 	at, err := v.locateOne(ctx, what, index)
@@ -82,6 +98,8 @@ func (v *View) Message(ctx context.Context, what string, index int) (message.Row
 			p.Row = row
 		}
 	}
-	err = v.show(ctx, &p)
-	return p.Row, err
+	if err := v.show(ctx, &p); err != nil {
+		return p.Row, err
+	}
+	return p.Row, v.showAddresses(ctx, &p)
 }
