@@ -64,6 +64,10 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
 		},
+		"workflows/redriven": {
+			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
 		"workflows/engine": {
 			ours:   []string{"internal/message", "workflows/callbacks", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
@@ -74,7 +78,7 @@ func places() map[string]place {
 		},
 		"workflows": {
 			ours: []string{
-				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports",
+				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports", "workflows/redriven",
 			},
 			powers: []string{temporal},
 		},
@@ -105,7 +109,7 @@ func places() map[string]place {
 		},
 		"starter": {
 			ours: []string{
-				"internal/message", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
+				"internal/message", "internal/phone", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
 				"starter/internal/reports", "starter/internal/server", "workflows/contract",
 			},
 			powers: []string{temporal, client, json},

@@ -32,14 +32,14 @@ func (v *View) Content(ctx context.Context, index int) (message.Template, messag
 }
 
 // show fills in what only the message itself tells. That stays empty where the store
-// has lost the message.
-func (v *View) show(ctx context.Context, p *LocatedRow) error {
+// has lost the message, and so does the message that it returns.
+func (v *View) show(ctx context.Context, p *LocatedRow) (message.Message, error) {
 	m, err := v.storedMessage(ctx, p.Location)
 	switch {
 	case store.Lost(err):
-		return nil
+		return message.Message{}, nil
 	case err != nil:
-		return err
+		return message.Message{}, err
 	}
 	p.Row.Address(&m)
 	if m.Reference != "" {
@@ -48,7 +48,7 @@ func (v *View) show(ctx context.Context, p *LocatedRow) error {
 	if p.Row.Channel == "" && len(m.Channels) > 0 {
 		p.Row.Channel = m.Channels[0]
 	}
-	return nil
+	return m, nil
 }
 
 // Message is one message with its trail; what names it in errors.
@@ -82,6 +82,9 @@ func (v *View) Message(ctx context.Context, what string, index int) (message.Row
 			p.Row = row
 		}
 	}
-	err = v.show(ctx, &p)
+	m, err := v.show(ctx, &p)
+	if err == nil {
+		p.Row.Text = r.batch.TextOf(&m)
+	}
 	return p.Row, err
 }
