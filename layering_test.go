@@ -197,7 +197,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"the starter runs workflows": {
 			"starter/new.go", imports("starter", "volley/workflows"),
-			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"the contract knows Temporal": {
 			"workflows/contract/new.go", imports("contract", "go.temporal.io/sdk/workflow"),
@@ -213,7 +213,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"calls know rows": {
 			"starter/internal/server/new.go", imports("server", "volley/starter/internal/large"),
