@@ -269,8 +269,8 @@ volley: 3 left out: other redrives have taken them (--again sends them again)
 volley: 1,200 of them were unknown: they may have arrived before, and do so twice
 `, r.stderr)
 	}
-	require.Equal(t, 14.0, document(t, r)["unknown"])
-	require.Equal(t, 3.0, document(t, r)["alreadyRedriven"])
+	require.EqualValues(t, 14, document(t, r)["unknown"])
+	require.EqualValues(t, 3, document(t, r)["alreadyRedriven"])
 	f.started.Redriven = &starter.Redriven{Doubtful: 1200}
 	f.started.Existing = true
 	require.Empty(t, setting{fake: &f}.run(t, "redrive", "b1").stderr, "nothing is sent again")
