@@ -43,7 +43,7 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 			return err
 		}
 	}
-	if err := s.removeRedrives(ctx, ref); err != nil {
+	if err := s.removeRedrives(ctx, ref, ""); err != nil {
 		return err
 	}
 	// Whoever keeps reports is to write nothing more, and nobody is called back.
@@ -56,6 +56,11 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	// The batch's own workflow goes last, so that what is left after an error can
 	// still be found.
 	for _, f := range dirs {
+		if f.Complete {
+			if err := s.removeRedrives(ctx, ref, f.Dir); err != nil {
+				return err
+			}
+		}
 		if err := s.removeSegments(ctx, ref, f); err != nil {
 			return err
 		}

@@ -158,14 +158,14 @@ func (r *redrive) repeat(ctx context.Context, own *redriveLink, last bool) (out 
 	if own.Query != r.query {
 		return Started{ID: own.To}, true, fmt.Errorf("batch %s: %w", own.To, ErrConflict)
 	}
+	left := r.chosen.wanted.Without(r.chain.taken(own.n))
+	byOthers := r.chosen.wanted.Len() - left.Len()
 	d, err := r.s.server.Describe(ctx, to)
 	switch {
 	case err == nil && !last:
 		return Started{}, false, nil
 	case err == nil:
-		others := r.chain.taken(own.n)
-		left := r.chosen.wanted.Without(others)
-		r.already = r.chosen.wanted.Len() - left.Len()
+		r.already = byOthers
 		out, err = r.s.matched(ctx, r.s.server.Client, to, d, r.hash(own.To))
 		return out, true, err
 	case !errors.Is(err, ErrNotFound):
@@ -175,7 +175,7 @@ func (r *redrive) repeat(ctx context.Context, own *redriveLink, last bool) (out 
 	if err != nil || !never {
 		return Started{}, err != nil, err
 	}
-	r.already -= own.Messages.Len()
+	r.already = byOthers
 	out, err = r.start(ctx, own.HoldRedrivenInput, func(ctx context.Context) error { return r.keep(ctx) })
 	return out, true, err
 }

@@ -171,8 +171,12 @@ func (s *Starter) neverStarted(ctx context.Context, l *redriveLink) (bool, error
 // dropRedrive sees to it that a redrive whose new batch is deleted is not started again.
 func (s *Starter) dropRedrive(ctx context.Context, ref Ref, old string) error {
 	of := Ref{Tenant: ref.Tenant, ID: old}
+	d, err := s.server.DescribeOrStored(ctx, of)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
 	for n := 1; ; n++ {
-		l, ok, err := s.redriveLink(ctx, of, "", n)
+		l, ok, err := s.redriveLink(ctx, of, d.Memo.Dir, n)
 		if err != nil || !ok {
 			return err
 		}
@@ -188,11 +192,11 @@ func (s *Starter) dropRedrive(ctx context.Context, ref Ref, old string) error {
 }
 
 // removeRedrives removes the workflows of the redrives of a batch, the last one first, so
-// that there is never a gap before one that is left.
-func (s *Starter) removeRedrives(ctx context.Context, ref Ref) error {
+// that there is never a gap before one that is left. dir is the folder of a large batch.
+func (s *Starter) removeRedrives(ctx context.Context, ref Ref, dir string) error {
 	last := 0
 	for ; ; last++ {
-		if _, ok, err := s.redriveLink(ctx, ref, "", last+1); err != nil {
+		if _, ok, err := s.redriveLink(ctx, ref, dir, last+1); err != nil {
 			return err
 		} else if !ok {
 			break

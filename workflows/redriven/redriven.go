@@ -16,8 +16,9 @@ const (
 	firstWait = time.Minute
 	maxWait   = 6 * time.Hour
 	// outlive is how much later than the batch's workflow this one ends. Temporal removes
-	// workflows a fixed time after their end, give or take half an hour.
-	outlive = 2 * time.Hour
+	// workflows a fixed time after their end, give or take half an hour, and for twelve
+	// hours a redrive that broke off can be started.
+	outlive = 13 * time.Hour
 	// callWait is how long one look may take.
 	callWait = 30 * time.Second
 	// maxEvents is how long a history may become.
