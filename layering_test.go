@@ -64,6 +64,10 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
 		},
+		"workflows/redriven": {
+			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
 		"workflows/engine": {
 			ours:   []string{"internal/message", "workflows/callbacks", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
@@ -74,7 +78,7 @@ func places() map[string]place {
 		},
 		"workflows": {
 			ours: []string{
-				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports",
+				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports", "workflows/redriven",
 			},
 			powers: []string{temporal},
 		},
@@ -105,7 +109,7 @@ func places() map[string]place {
 		},
 		"starter": {
 			ours: []string{
-				"internal/message", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
+				"internal/message", "internal/phone", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
 				"starter/internal/reports", "starter/internal/server", "workflows/contract",
 			},
 			powers: []string{temporal, client, json},
@@ -193,7 +197,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"the starter runs workflows": {
 			"starter/new.go", imports("starter", "volley/workflows"),
-			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"the contract knows Temporal": {
 			"workflows/contract/new.go", imports("contract", "go.temporal.io/sdk/workflow"),
@@ -209,7 +213,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"calls know rows": {
 			"starter/internal/server/new.go", imports("server", "volley/starter/internal/large"),

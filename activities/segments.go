@@ -7,7 +7,7 @@ import (
 	"volley/workflows/contract"
 )
 
-// Segments reaches the workflows of a large batch's segments; *starter.Starter does. Its
+// Segments reaches the workflows of batches and of their segments; *starter.Starter does. Its
 // methods are activities as they are, and may be called again with the same input.
 type Segments interface {
 	// CloseOut finds out what became of a segment whose workflow was ended by others, and
@@ -17,6 +17,8 @@ type Segments interface {
 	ControlSegments(ctx context.Context, in contract.ControlSegmentsInput) (contract.ControlSegmentsResult, error)
 	// CancelMessages cancels messages by name, wherever they are.
 	CancelMessages(ctx context.Context, in contract.CancelMessagesInput) (contract.CancelMessagesResult, error)
+	// BatchRuns reports whether the workflow of a batch runs.
+	BatchRuns(ctx context.Context, in contract.BatchRunsInput) (bool, error)
 }
 
 // noSegments is for a worker that reaches none. Its activities are tried again elsewhere.
@@ -34,4 +36,8 @@ func (noSegments) ControlSegments(context.Context, contract.ControlSegmentsInput
 
 func (noSegments) CancelMessages(context.Context, contract.CancelMessagesInput) (res contract.CancelMessagesResult, err error) {
 	return res, errNoSegments
+}
+
+func (noSegments) BatchRuns(context.Context, contract.BatchRunsInput) (bool, error) {
+	return false, errNoSegments
 }

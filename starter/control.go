@@ -16,7 +16,7 @@ import (
 	"volley/workflows/contract"
 )
 
-// Cancel cancels a batch, or the messages of it that are named by id or index,
+// Cancel cancels a batch, or the messages of it that are named as for Message,
 // and says what became of each. A batch that has ended answers in the same shape,
 // with nothing canceled.
 //
@@ -32,7 +32,7 @@ func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) 
 	if err != nil {
 		return message.CancelResult{}, err
 	}
-	if q.Messages, err = messageIDs(ref, q.Messages, d); err != nil {
+	if q.Messages, err = s.messageIDs(ctx, ref, q.Messages, d); err != nil {
 		return message.CancelResult{}, err
 	}
 	big := d.Memo.Dir != ""
@@ -73,16 +73,16 @@ func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) 
 }
 
 // messageIDs turns what names messages into their ids, each once; nil stays nil.
-func messageIDs(ref Ref, names []string, d server.Description) ([]string, error) {
+func (s *Starter) messageIDs(ctx context.Context, ref Ref, names []string, d server.Description) ([]string, error) {
 	if names == nil {
 		return nil, nil
 	}
 	wid := WorkflowID(ref)
 	ids, seen := make([]string, 0, len(names)), map[int]bool{}
 	for _, name := range names {
-		i, ok := server.MessageIndex(wid, name)
-		if !ok || d.Known && i >= d.Memo.Total {
-			return nil, fmt.Errorf("message %s of batch %s: %w", name, ref.ID, ErrNotFound)
+		i, err := s.indexOf(ctx, ref, name, d.Memo.Total)
+		if err != nil {
+			return nil, err
 		}
 		if !seen[i] {
 			ids = append(ids, message.KeyOf(wid).MessageID(i))

@@ -38,6 +38,14 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	if none != nil && len(dirs) == 0 {
 		return none
 	}
+	if d.Memo.RedriveOf != "" {
+		if err := s.dropRedrive(ctx, ref, d.Memo.RedriveOf); err != nil {
+			return err
+		}
+	}
+	if err := s.removeRedrives(ctx, ref, ""); err != nil {
+		return err
+	}
 	// Whoever keeps reports is to write nothing more, and nobody is called back.
 	wid := WorkflowID(ref)
 	for _, id := range []string{contract.ReportsID(wid), contract.NotifyID(wid)} {
@@ -48,6 +56,11 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	// The batch's own workflow goes last, so that what is left after an error can
 	// still be found.
 	for _, f := range dirs {
+		if f.Complete {
+			if err := s.removeRedrives(ctx, ref, f.Dir); err != nil {
+				return err
+			}
+		}
 		if err := s.removeSegments(ctx, ref, f); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"volley/starter"
+	"volley/workflows/contract"
 )
 
 // fake is a Temporal server in memory that holds what tests put into it. Its
@@ -347,6 +348,9 @@ func (f *fake) SignalWorkflowExecution(_ context.Context, r *workflowservice.Sig
 		return nil, failure(serviceerror.NewNotFound("workflow execution already completed"))
 	}
 	w.signals = append(w.signals, r.GetSignalName()+" "+string(r.GetInput().GetPayloads()[0].GetData()))
+	if w.start.GetWorkflowType().GetName() == contract.HoldRedrivenName {
+		w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, func(*historypb.HistoryEvent) {})
+	}
 	return &workflowservice.SignalWorkflowExecutionResponse{}, nil
 }
 

@@ -37,7 +37,7 @@ func (s *Starter) Find(ctx context.Context, tenant, messageID string) (Ref, erro
 	return Ref{}, none
 }
 
-// Accepted is a batch as it was accepted. That of a large one has no messages, and
+// Accepted is a batch as it was accepted, without what it says if that is sensitive. That of a large one has no messages, and
 // none of its ways where the store does not have it. One of which the store has nothing
 // any more is ErrNotFound.
 func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error) {
@@ -47,7 +47,7 @@ func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error)
 	}
 	if d.Memo.Dir == "" {
 		in, err := s.server.Input(ctx, ref)
-		return &in.Batch, err
+		return withoutContent(&in.Batch), err
 	}
 	if s.o.Store == nil {
 		return nil, server.Invalid("batch %s is in the store, and none is configured", ref.ID)
@@ -60,5 +60,21 @@ func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error)
 		return nil, server.StoreError("batch "+ref.ID, err)
 	}
 	b := m.Batch // the store keeps the manifest
-	return &b, nil
+	return withoutContent(&b), nil
+}
+
+// withoutContent takes out of a batch what its sensitive messages say.
+func withoutContent(b *message.Batch) *message.Batch {
+	sensitive := b.Sensitive
+	for _, p := range b.Policies {
+		sensitive = sensitive || p.Sensitive || p.TwoFactor
+	}
+	if !sensitive {
+		return b
+	}
+	b.Template.Body = nil
+	for i := range b.Messages {
+		b.Messages[i].Body, b.Messages[i].Params = nil, nil
+	}
+	return b
 }

@@ -61,7 +61,7 @@ func TestWhatTheStoreHasLost(t *testing.T) {
 			require.NoError(t, os.Remove(filepath.Join(segments, name)))
 		}
 		fresh := starter.New(b.fake.client, starter.Options{Store: newStore(t, "file://"+root)})
-		_, err = fresh.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed"}})
+		_, err = fresh.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed"}, Again: true})
 		require.ErrorContains(t, err, "no message that is failed can be read from the store any more")
 		require.NotErrorIs(t, err, starter.ErrNotFound)
 	})

@@ -17,6 +17,9 @@ func checkPage(q message.PageQuery) error {
 	if _, err := message.ParseStates(q.State); err != nil {
 		return server.Invalid("%s", err)
 	}
+	if err := q.Selector.Check(); err != nil {
+		return server.Invalid("%s", err)
+	}
 	if _, err := large.ParseCursor(q.Cursor); err != nil && checkCursor(q) != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"strconv"
 
 	"volley/internal/message"
+	"volley/starter/internal/large"
 	"volley/starter/internal/server"
 	"volley/workflows/contract"
 )
@@ -18,13 +21,84 @@ func (s *Starter) Messages(ctx context.Context, ref Ref, q message.PageQuery) (m
 		return message.Page{}, err
 	}
 	v, err := s.view(ctx, ref)
-	switch {
-	case err != nil:
+	if err != nil {
 		return message.Page{}, err
-	case v != nil:
-		return v.Page(ctx, q)
 	}
-	return s.smallPage(ctx, ref, q)
+	if v != nil {
+		match, err := s.matcherOf(ctx, v, q.Selector)
+		if err != nil {
+			return message.Page{}, err
+		}
+		return v.Page(ctx, q, match)
+	}
+	if q.Selector.IsZero() {
+		return s.smallPage(ctx, ref, q)
+	}
+	limit := min(cmp.Or(q.Limit, message.DefaultPage), message.MaxPage)
+	page := message.Page{Messages: []message.Row{}}
+	q.Limit = message.MaxPage
+	for row, err := range s.smallRows(ctx, ref, q, nil) {
+		if err != nil {
+			return message.Page{}, err
+		}
+		if len(page.Messages) == limit {
+			page.Next = strconv.Itoa(row.Index)
+			break
+		}
+		page.Messages = append(page.Messages, row)
+	}
+	return page, nil
+}
+
+// matcherOf is matcher for a large batch.
+func (s *Starter) matcherOf(ctx context.Context, v *large.View, q message.Selector) (large.Match, error) {
+	if q.IsZero() {
+		return nil, nil
+	}
+	m, err := v.Manifest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return matcher(&m.Batch, q), nil
+}
+
+// smallRows yields the rows of a small batch that a query selects, and of them those of
+// which match says so; nil is all. It ends at the first error.
+func (s *Starter) smallRows(ctx context.Context, ref Ref, q message.PageQuery, match large.Match) iter.Seq2[message.Row, error] {
+	return func(yield func(message.Row, error) bool) {
+		var messages []message.Message
+		if match != nil || !q.Selector.IsZero() {
+			in, err := s.server.Input(ctx, ref)
+			if err != nil {
+				yield(message.Row{}, err)
+				return
+			}
+			messages = in.Batch.Messages
+			if match == nil {
+				match = matcher(&in.Batch, q.Selector)
+			}
+		}
+		q.Selector = message.Selector{}
+		for {
+			p, err := s.smallPage(ctx, ref, q)
+			if err != nil {
+				yield(message.Row{}, err)
+				return
+			}
+			for _, row := range p.Messages {
+				if match != nil && (row.Index >= len(messages) || !match(&row, &messages[row.Index])) {
+					continue
+				}
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if p.Next == "" {
+				return
+			}
+			q.Cursor = p.Next
+		}
+	}
 }
 
 func (s *Starter) smallPage(ctx context.Context, ref Ref, q message.PageQuery) (message.Page, error) {
@@ -49,32 +123,51 @@ func (s *Starter) smallPage(ctx context.Context, ref Ref, q message.PageQuery) (
 	return page, nil
 }
 
-// Message returns one message, by its id or its index, with its trail.
-// ErrNotFound is for a batch and for a message that is not there.
-func (s *Starter) Message(ctx context.Context, ref Ref, idOrIndex string) (message.Row, error) {
-	v, err := s.view(ctx, ref)
+// Message returns one message with its trail and what it said. It is named by its id or
+// index, or else by its recipient, in any spelling, or its reference. ErrNotFound is for a
+// batch and for a message that is not there; where several are meant the error is a
+// *SeveralError.
+func (s *Starter) Message(ctx context.Context, ref Ref, name string) (message.Row, error) {
+	d, err := s.server.DescribeOrStored(ctx, ref)
 	if err != nil {
 		return message.Row{}, err
 	}
-	wid := WorkflowID(ref)
-	what := fmt.Sprintf("message %s of batch %s", idOrIndex, ref.ID)
-	i, ok := server.MessageIndex(wid, idOrIndex)
-	if !ok {
-		return message.Row{}, fmt.Errorf("%s: %w", what, ErrNotFound)
+	i, err := s.indexOf(ctx, ref, name, d.Memo.Total)
+	if err != nil {
+		return message.Row{}, err
+	}
+	what := fmt.Sprintf("message %s of batch %s", name, ref.ID)
+	v, err := s.viewBy(ctx, ref, d)
+	if err != nil {
+		return message.Row{}, err
 	}
 	if v != nil {
 		return v.Message(ctx, what, i)
 	}
+	in, err := s.server.Input(ctx, ref) // knows what it said, and which accounts the hops took
+	if err != nil {
+		return message.Row{}, err
+	}
+	wid := WorkflowID(ref)
 	var row message.Row
 	closed, err := s.server.Query(ctx, wid, &row, contract.QueryMessage, message.KeyOf(wid).MessageID(i))
-	if err != nil || !closed {
+	if err != nil {
 		return row, s.server.WorkerError(ctx, what, err)
 	}
-	return s.endedMessage(ctx, ref, what, i)
+	if closed {
+		if row, err = s.endedMessage(ctx, ref, what, i, &in.Batch); err != nil {
+			return row, err
+		}
+	}
+	if i < len(in.Batch.Messages) {
+		m := &in.Batch.Messages[i]
+		row.Text, row.Addresses = in.Batch.TextOf(m), in.Batch.AddressesOf(m)
+	}
+	return row, nil
 }
 
 // endedMessage is a message of a small batch that has ended.
-func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int) (message.Row, error) {
+func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int, b *message.Batch) (message.Row, error) {
 	res, err := s.end(ctx, ref, true)
 	if err != nil {
 		return message.Row{}, err
@@ -83,14 +176,8 @@ func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int)
 		return message.Row{}, fmt.Errorf("%s: %w", what, ErrNotFound)
 	}
 	row := res.Rows[i]
-	in, err := s.server.Input(ctx, ref) // knows which accounts the hops took
-	if err != nil {
-		return message.Row{}, err
-	}
-	m := &in.Batch.Messages[i]
-	row.Addresses = in.Batch.AddressesOf(m)
 	if i < len(res.Trails) && len(res.Trails[i]) > 0 {
-		row.Trail = in.Batch.TrailOf(m, res.Trails[i])
+		row.Trail = b.TrailOf(&b.Messages[i], res.Trails[i])
 	}
 	return row, nil
 }
@@ -99,35 +186,29 @@ func (s *Starter) endedMessage(ctx context.Context, ref Ref, what string, i int)
 // their indexes, those of a large one in the order of their due times. It ends at
 // the first error, which it yields; that a part of a large batch is lost is the last.
 func (s *Starter) Results(ctx context.Context, ref Ref, q ResultQuery) iter.Seq2[message.Row, error] {
+	page := message.PageQuery{State: q.State, Code: q.Code, Limit: message.MaxPage, Selector: q.Selector}
+	return s.matching(ctx, ref, page, nil)
+}
+
+// matching is Results for messages of which match says so; nil is those that page's
+// selector chooses.
+func (s *Starter) matching(ctx context.Context, ref Ref, page message.PageQuery, match large.Match) iter.Seq2[message.Row, error] {
 	return func(yield func(message.Row, error) bool) {
-		page := message.PageQuery{State: q.State, Code: q.Code, Limit: message.MaxPage}
-		v, err := s.view(ctx, ref)
+		err := checkPage(page)
+		var v *large.View
 		if err == nil {
-			err = checkPage(page)
+			v, err = s.view(ctx, ref)
 		}
-		if err != nil {
+		if err == nil && v != nil && match == nil {
+			match, err = s.matcherOf(ctx, v, page.Selector)
+		}
+		switch {
+		case err != nil:
 			yield(message.Row{}, err)
-			return
-		}
-		if v != nil {
-			v.Results(ctx, page, yield)
-			return
-		}
-		for {
-			p, err := s.smallPage(ctx, ref, page)
-			if err != nil {
-				yield(message.Row{}, err)
-				return
-			}
-			for _, row := range p.Messages {
-				if !yield(row, nil) {
-					return
-				}
-			}
-			if p.Next == "" {
-				return
-			}
-			page.Cursor = p.Next
+		case v != nil:
+			v.Results(ctx, page, match, yield)
+		default:
+			s.smallRows(ctx, ref, page, match)(yield)
 		}
 	}
 }

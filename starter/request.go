@@ -80,8 +80,19 @@ type Started struct {
 	// Same is another batch with the same content; nil is none, or that it is not known
 	// or was not asked for.
 	Same *Same `json:"-"`
-	// Unknown is how many messages of a redrive may have arrived before.
-	Unknown int `json:"-"`
+	// Redriven says what a redrive left out; nil is no redrive.
+	*Redriven
+}
+
+// Redriven is what a redrive says beside its new batch.
+type Redriven struct {
+	// Unknown is how many messages are left out since they may have arrived, and nobody
+	// asked for those.
+	Unknown int `json:"unknown"`
+	// AlreadyRedriven is how many are left out since other redrives have taken them.
+	AlreadyRedriven int `json:"alreadyRedriven"`
+	// Doubtful is how many of the new batch may have arrived before.
+	Doubtful int `json:"-"`
 }
 
 // ListQuery selects batches. Limit 0 is 20.
@@ -109,23 +120,32 @@ type Batches struct {
 type ResultQuery struct {
 	State string
 	Code  string
+	message.Selector
 }
 
-// RedriveQuery selects the messages of a batch to send again. Empty States are
-// failed, expired and unknown; canceled and undelivered may be asked for too. Each
-// is one that message.ParseStates reads; not-sent and not-delivered leave out the
-// rejected, which cannot be sent again as they are.
+// RedriveQuery selects the messages of a batch to send again. Empty States are failed and
+// expired, and canceled where Temporal ended the batch; unknown, canceled and undelivered
+// may be asked for too. Each is one that message.ParseStates reads; not-sent and
+// not-delivered leave out the rejected, which cannot be sent again as they are.
 type RedriveQuery struct {
 	States []string
-	// SendAfter is when the messages are due; zero, or a time in the past, is at once.
-	// It does not decide which batch is meant: asking again with another time answers
-	// with the batch that is there, at the time that it has.
+	message.Selector
+	// SendAfter is when the messages are due; a time in the past is at once. Zero is at
+	// once, too, but for messages that are due later than now. It does not decide which
+	// batch is meant: asking again with another time answers with the batch that is there,
+	// at the time that it has.
 	SendAfter time.Time
 	// Code keeps only messages that ended with this code; empty keeps all.
 	Code string
-	// ID is the new batch's id; empty is one that follows from the query, so that
-	// asking again answers with the batch that is there.
+	// ID is the new batch's id; empty is one that follows from the query.
 	ID string
+	// Again takes messages also where a redrive before has taken them.
+	Again bool
+	// Through is an account through which all messages go instead of the old batch's
+	// hops; empty is those. Reroute then gives the messages of the new batch, one by one
+	// and by their indexes in it, their ways as acceptance does.
+	Through string
+	Reroute func(b *message.Batch) func(i int, m *message.Message)
 	// Ask is Request's; nothing is said of batches with the same content, since a
 	// redrive repeats on purpose.
 	Ask func(ctx context.Context, p *Proposal) error

@@ -388,13 +388,19 @@ func TestARedriveOfWhichNobodyCanSayIsTheSameBatchWhenAskedAgain(t *testing.T) {
 	l := newLossy(t, starter.Options{})
 	start(t, l.Starter, request("a", 3))
 	l.flow(t, "batch-a").complete(t, resultOf("a", 3))
+	q := starter.RedriveQuery{States: []string{"canceled", "failed", "expired", "unknown"}}
 	l.lose(startMethod, 2)
-	first, err := l.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled", "failed", "expired", "unknown"}})
+	first, err := l.Redrive(t.Context(), a, q)
 	require.ErrorIs(t, err, starter.ErrMayHaveStarted)
-	got, err := l.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"canceled", "failed", "expired", "unknown"}})
+	require.NotContains(t, l.flows, "batch-"+first.ID, "its messages are taken")
+	got, err := l.Redrive(t.Context(), a, q)
 	require.NoError(t, err)
 	require.Equal(t, first.ID, got.ID)
-	require.True(t, got.Existing)
+	require.False(t, got.Existing)
+	again, err := l.Redrive(t.Context(), a, q)
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID)
+	require.True(t, again.Existing)
 }
 
 func TestALargeStartSaysThatNoWorkerHasOpenedIt(t *testing.T) {

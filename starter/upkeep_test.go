@@ -34,6 +34,7 @@ func TestALargeBatchIsRedriven(t *testing.T) {
 		require.Equal(t, got.ID, again.ID)
 	})
 	t.Run("many are a large batch", func(t *testing.T) {
+		b, _ := ended(t)
 		got, err := b.Redrive(t.Context(), a, starter.RedriveQuery{States: []string{"failed", "canceled"}})
 		require.NoError(t, err)
 		require.Equal(t, 1501, got.Total)

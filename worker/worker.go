@@ -72,6 +72,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: contract.SendBatchName})
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: contract.SendSegmentName})
 	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: contract.KeepReportsName})
+	r.RegisterWorkflowWithOptions(workflows.HoldRedriven, workflow.RegisterOptions{Name: contract.HoldRedrivenName})
 	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: contract.NotifyName})
 }
 
@@ -92,6 +93,7 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{contract.CloseOutName, a.CloseOut},
 		{contract.ControlSegmentsName, a.ControlSegments},
 		{contract.CancelMessagesName, a.CancelMessages},
+		{contract.BatchRunsName, a.BatchRuns},
 		{contract.RouteName, a.RouteReports},
 		{contract.DeliverName, a.Deliver},
 	} {

@@ -9,6 +9,7 @@ import (
 	"volley/workflows/coordinator"
 	"volley/workflows/engine"
 	"volley/workflows/latereports"
+	"volley/workflows/redriven"
 )
 
 // SendBatch runs one batch to its end and returns what became of every message.
@@ -37,4 +38,10 @@ func Notify(ctx workflow.Context, in contract.NotifyInput) (contract.NotifyResul
 // it has ended, or is a large one, whose segments may have ended.
 func KeepReports(ctx workflow.Context, in contract.KeepReportsInput) error {
 	return latereports.Run(ctx, in)
+}
+
+// HoldRedriven keeps which messages of a batch a redrive has taken, for as long as the
+// batch itself is kept.
+func HoldRedriven(ctx workflow.Context, in contract.HoldRedrivenInput) error {
+	return redriven.Run(ctx, in)
 }

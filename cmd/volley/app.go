@@ -26,6 +26,7 @@ type batches interface {
 	Results(ctx context.Context, ref starter.Ref, q starter.ResultQuery) iter.Seq2[message.Row, error]
 	List(ctx context.Context, q starter.ListQuery) (starter.Batches, error)
 	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Select(ctx context.Context, ref starter.Ref, q starter.ResultQuery) ([]string, error)
 	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
 	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)

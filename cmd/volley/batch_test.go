@@ -261,11 +261,17 @@ func TestRedrive(t *testing.T) {
 	require.Equal(t, starter.RedriveQuery{States: []string{"failed", "unknown"}, Code: "http_500", ID: "b2"}, f.asked)
 	require.Equal(t, "completed", document(t, r)["status"].(map[string]any)["state"])
 	require.Empty(t, r.stderr)
-	f.started.Unknown = 1200
+	f.started.Redriven = &starter.Redriven{Unknown: 14, AlreadyRedriven: 3, Doubtful: 1200}
 	for _, format := range []string{"text", "json"} {
 		r = setting{fake: &f}.run(t, "redrive", "b1", "-o", format)
-		require.Equal(t, "volley: 1,200 of them were unknown: they may have arrived before, and do so twice\n", r.stderr)
+		require.Equal(t, `volley: 14 unknown left out: may have arrived (--state unknown sends them again)
+volley: 3 left out: other redrives have taken them (--again sends them again)
+volley: 1,200 of them were unknown: they may have arrived before, and do so twice
+`, r.stderr)
 	}
+	require.EqualValues(t, 14, document(t, r)["unknown"])
+	require.EqualValues(t, 3, document(t, r)["alreadyRedriven"])
+	f.started.Redriven = &starter.Redriven{Doubtful: 1200}
 	f.started.Existing = true
 	require.Empty(t, setting{fake: &f}.run(t, "redrive", "b1").stderr, "nothing is sent again")
 }
@@ -274,4 +280,63 @@ func TestSetup(t *testing.T) {
 	t.Parallel()
 	both(t, "setup", with(fake{names: []string{"VolleyState", "VolleyDue"}}), "setup")
 	both(t, "setup.nothing", with(fake{}), "setup")
+}
+
+func TestSelectorsAreTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	all := []string{"b1", "--to", "+49 151 1", "--reference", "c-1", "--meta", "k=v"}
+	want := message.Selector{To: "+49 151 1", Reference: "c-1", Meta: "k=v", Account: "hook"}
+	f := fake{names: []string{"m1"}, cancel: message.NewCancelResult("b1")}
+	run := func(code int, args ...string) result {
+		t.Helper()
+		s := withConfig(t, &f)
+		r := s.run(t, args...)
+		require.Equal(t, code, r.code, r.stderr)
+		return r
+	}
+	states := append(all, "--state", "not-sent", "--code", "x", "--account", "hook")
+	run(0, append([]string{"messages"}, states...)...)
+	require.Equal(t, message.PageQuery{State: "not-sent", Code: "x", Limit: 100, Selector: want}, f.asked)
+	run(0, append([]string{"results"}, states...)...)
+	require.Equal(t, starter.ResultQuery{State: "not-sent", Code: "x", Selector: want}, f.asked)
+	run(0, append([]string{"cancel"}, states...)...)
+	require.Equal(t, starter.ResultQuery{State: "not-sent", Code: "x", Selector: want}, f.selected)
+	require.Equal(t, message.CancelRequest{Messages: []string{"m1"}}, f.asked)
+	run(0, append(append([]string{"redrive"}, all...), "--state", "not-sent", "--code", "x", "--from-account", "hook", "--account", "spare", "--again")...)
+	q := f.asked.(starter.RedriveQuery)
+	require.NotNil(t, q.Reroute)
+	q.Reroute, q.Ask = nil, nil
+	require.Equal(t, starter.RedriveQuery{States: []string{"not-sent"}, Code: "x", Selector: want, Through: "spare", Again: true}, q)
+
+	f.asked = nil
+	for _, args := range [][]string{
+		{"cancel", "b1", "--to", ""},
+		{"cancel", "b1", "--to", "x", "--message", "1"},
+		{"messages", "b1", "--meta", "k"},
+		{"redrive", "b1", "--account", "nope"},
+		{"redrive", "b1", "--to", ""},
+		{"redrive", "b1", "--account", "hook", "--tenant", "acme"},
+	} {
+		run(2, args...)
+		require.Nil(t, f.asked, args)
+	}
+}
+
+func TestAMessageOfWhichThereAreSeveralIsNotShown(t *testing.T) {
+	t.Parallel()
+	f := fake{err: &starter.SeveralError{Name: "c-1", Rows: []message.Row{{Index: 4, State: message.Sent}, {Index: 7, State: message.Failed}}, More: true}}
+	r := setting{fake: &f}.run(t, "message", "b1", "c-1")
+	require.Equal(t, 2, r.code)
+	require.Equal(t, "volley: several messages are \"c-1\", by index: 4 (sent), 7 (failed), …; name one by its index\n", r.stderr)
+}
+
+func TestAMessageShowsItsTextAgain(t *testing.T) {
+	t.Parallel()
+	text, reference := "Hi Ann", "c-1"
+	f := fake{row: message.Row{Index: 1, To: "x", Text: &text}, page: message.Page{Messages: []message.Row{{To: "x", Reference: &reference}}}}
+	require.Contains(t, setting{fake: &f}.run(t, "message", "b1", "1").stdout, "text, rendered again  Hi Ann")
+	require.Equal(t, "Hi Ann", document(t, setting{fake: &f}.run(t, "message", "b1", "1", "-o", "json"))["text"])
+	require.Contains(t, setting{fake: &f}.run(t, "messages", "b1").stdout, "c-1")
+	f.row.Text = nil
+	require.NotContains(t, setting{fake: &f}.run(t, "message", "b1", "1", "-o", "json").stdout, "text")
 }

@@ -17,16 +17,31 @@ const listedIDs = 20
 
 func (a *app) cancelCommand() *cobra.Command {
 	var q message.CancelRequest
+	var chosen starter.ResultQuery
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
 		Short: "Cancel a batch, or single messages of it",
-		Long: `Cancels a batch, or the messages that are named, and prints what became of each.
-After the answer no request leaves for a message that is not in flight.`,
-		Example:           "  volley cancel spring-sale --message 17 --message 18 --reason 'wrong price'",
+		Long: `Cancels a batch, or the messages that are named or selected, and prints what became of
+each. After the answer no request leaves for a message that is not in flight.`,
+		Example: `  volley cancel spring-sale --message 17 --message c-4001 --reason 'wrong price'
+  volley cancel spring-sale --state waiting,scheduled --account hook`,
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(notEmpty(cmd, "to", "reference", "meta", "account", "state", "code"), checkSelection(chosen.State, chosen.Selector)); err != nil {
+				return err
+			}
+			selects := chosen != starter.ResultQuery{}
+			if selects && q.Messages != nil {
+				return usage("--message names messages, and other flags select them: give one of both")
+			}
 			return a.on(cmd.Context(), func(b batches) error {
+				if selects {
+					var err error
+					if q.Messages, err = b.Select(cmd.Context(), a.ref(args[0]), chosen); err != nil {
+						return err
+					}
+				}
 				res, err := b.Cancel(cmd.Context(), a.ref(args[0]), q)
 				if err != nil && !errors.Is(err, starter.ErrNoWorker) || res.Batch == "" {
 					return err
@@ -36,7 +51,8 @@ After the answer no request leaves for a message that is not in flight.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&q.Messages, "message", nil, "cancel only this message, an id or an index; may be repeated")
+	f.StringArrayVar(&q.Messages, "message", nil, "cancel only this `message`, by id, index, recipient or reference; may be repeated")
+	selectFlags(cmd, &chosen.State, &chosen.Code, &chosen.Selector)
 	f.StringVar(&q.Reason, "reason", "", "why, kept with the batch")
 	return cmd
 }
@@ -171,74 +187,4 @@ func (a *app) rescheduleCommand() *cobra.Command {
 func (a *app) anyRate() bool {
 	c, _, err := a.config(config.LoadWithoutSecrets)
 	return err == nil && len(c.Rates()) > 0
-}
-
-func (a *app) redriveCommand() *cobra.Command {
-	var f startFlags
-	var q starter.RedriveQuery
-	cmd := &cobra.Command{
-		Use:   "redrive ID",
-		Short: "Send messages of an ended batch again, as a new batch",
-		Long: `Sends messages of an ended batch again, as a new batch, at once or at the time that
-is given: those that failed, expired or are unknown, if no states are named. Of the
-unknown ones some may have arrived. The same command answers with the batch that is
-there, also with another time; reschedule moves it. Commands that overlap, as one for
-failed,expired and one for failed, send again what they share.`,
-		Example: `  volley redrive spring-sale --state failed,unknown --code http_500
-  volley redrive spring-sale --state not-sent --at 'tomorrow 09:00' --tz Europe/Berlin`,
-		Args:              needs("ID"),
-		ValidArgsFunction: noFiles,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			err := a.readRedrive(cmd, &f, &q)
-			if err != nil {
-				return err
-			}
-			c, _, err := a.config(config.LoadWithoutSecrets)
-			if err != nil {
-				return err
-			}
-			if ask := a.confirmation(f.confirmFlags, "", c); ask.asks {
-				q.Ask = ask.confirm
-			}
-			return unstarted(a.on(cmd.Context(), func(b batches) error {
-				s, err := b.Redrive(cmd.Context(), a.ref(args[0]), q)
-				if err != nil {
-					return err
-				}
-				if s.Unknown > 0 && !s.Existing {
-					a.note("%s of them were unknown: they may have arrived before, and do so twice", number(s.Unknown))
-				}
-				return a.started(cmd.Context(), b, s, f, &startContext{limited: a.anyRate()})
-			}))
-		},
-	}
-	f.limit = 100
-	fl := cmd.Flags()
-	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states`, or not-sent or not-delivered, without those that were rejected\n(default failed,expired,unknown)")
-	fl.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
-	fl.StringVar(&q.ID, "id", "", "the new batch's `id` (default one that follows from the batch, the states and the code)")
-	fl.StringVar(&f.sendAfter, "send-after", "", "due `T`: an RFC 3339 time or a duration from now such as 10m or 3d (default at once)")
-	atFlag(cmd, &f.at)
-	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
-	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
-	f.yesFlag(cmd)
-	complete(cmd, "state", completeList(message.StateWords()))
-	return cmd
-}
-
-func (a *app) readRedrive(cmd *cobra.Command, f *startFlags, q *starter.RedriveQuery) error {
-	for _, s := range q.States {
-		if err := checkState(s); err != nil {
-			return err
-		}
-	}
-	if q.ID != "" && !starter.ValidID(q.ID) {
-		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", q.ID)
-	}
-	if err := a.readAt(cmd, f.at); err != nil || f.sendAfter == "" {
-		return err
-	}
-	var err error
-	q.SendAfter, err = parseTime("send-after", f.sendAfter, a.now())
-	return err
 }

@@ -49,6 +49,7 @@ type fake struct {
 	request    starter.Request
 	ref        starter.Ref
 	asked      any
+	selected   starter.ResultQuery
 	closed     bool
 	calls      int
 	startCalls int
@@ -179,6 +180,11 @@ func (f *fake) Results(_ context.Context, ref starter.Ref, q starter.ResultQuery
 func (f *fake) List(_ context.Context, q starter.ListQuery) (starter.Batches, error) {
 	f.asked = q
 	return f.batches, f.err
+}
+
+func (f *fake) Select(_ context.Context, _ starter.Ref, q starter.ResultQuery) ([]string, error) {
+	f.selected = q
+	return f.names, f.err
 }
 
 func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error) {

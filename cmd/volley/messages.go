@@ -20,7 +20,7 @@ func (a *app) messagesCommand() *cobra.Command {
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkState(q.State); err != nil {
+			if err := checkSelection(q.State, q.Selector); err != nil {
 				return err
 			}
 			if q.Limit < 1 || q.Limit > 500 {
@@ -46,13 +46,50 @@ func (a *app) messagesCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.State, "state", "", "only messages in these `states`, such as failed,expired or not-sent or not-delivered")
-	f.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
+	selectFlags(cmd, &q.State, &q.Code, &q.Selector)
 	f.IntVar(&q.Limit, "limit", 100, "how many, at most 500")
 	f.StringVar(&q.Cursor, "cursor", "", "where the page before ended")
 	f.Int64Var(&q.Since, "since", 0, "only messages that changed after this `rev`")
-	complete(cmd, "state", completeList(message.StateWords()))
 	return cmd
+}
+
+// selectFlags adds the flags that choose messages of a batch.
+func selectFlags(cmd *cobra.Command, state, code *string, q *message.Selector) {
+	f := cmd.Flags()
+	f.StringVar(state, "state", "", "only messages in these `states`, such as failed,expired or not-sent or not-delivered")
+	f.StringVar(code, "code", "", "only messages that ended with this `code`")
+	recipientFlags(cmd, q)
+	f.StringVar(&q.Account, "account", "", "only messages that went, or go, through this `account`")
+	complete(cmd, "state", completeList(message.StateWords()))
+}
+
+// recipientFlags are those of them that every command has.
+func recipientFlags(cmd *cobra.Command, q *message.Selector) {
+	f := cmd.Flags()
+	f.StringVar(&q.To, "to", "", "only messages to this `recipient`; a phone number in any spelling")
+	f.StringVar(&q.Reference, "reference", "", "only messages with this `reference` of the caller's")
+	f.StringVar(&q.Meta, "meta", "", "only messages with this metadata, or the batch's where they have none, as `key=value`")
+}
+
+// notEmpty refuses flags that are given without a value, as by a script with an empty
+// variable: they would select everything.
+func notEmpty(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usage("--%s is empty", name)
+		}
+	}
+	return nil
+}
+
+func checkSelection(state string, q message.Selector) error {
+	if err := checkState(state); err != nil {
+		return err
+	}
+	if err := q.Check(); err != nil {
+		return usage("--%w", err)
+	}
+	return nil
 }
 
 func checkState(s string) error {
@@ -71,14 +108,22 @@ func (a *app) showPage(page message.Page) {
 		return
 	}
 	now := a.now()
-	t := &table{right: map[int]bool{0: true, 5: true}}
-	t.row(headings("#", "to", "state", "account", "channel", "attempts", "due", "ended", "code", "detail")...)
+	t := &table{right: map[int]bool{0: true, 6: true}}
+	t.row(headings("#", "to", "reference", "state", "account", "channel", "attempts", "due", "ended", "code", "detail")...)
+	references := false
 	for _, r := range page.Messages {
+		reference := ""
+		if r.Reference != nil {
+			reference, references = *r.Reference, true
+		}
 		t.row(
-			cell{strconv.Itoa(r.Index), faint}, cell{r.To, 0}, cell{r.State.Text(), stateColour(r.State)}, cell{r.Account, 0},
+			cell{strconv.Itoa(r.Index), faint}, cell{r.To, 0}, cell{reference, 0}, cell{r.State.Text(), stateColour(r.State)}, cell{r.Account, 0},
 			cell{r.Channel, 0}, cell{strconv.Itoa(r.Attempts), 0}, cell{relativeTo(r.DueAt, now), 0}, cell{relativeTo(r.FinishedAt, now), 0},
 			cell{r.Code, 0}, cell{r.Detail, 0},
 		)
+	}
+	if !references {
+		t.drop(2)
 	}
 	a.table(t)
 	if page.Next != "" {
@@ -103,10 +148,12 @@ func relativeTo(t *time.Time, now time.Time) string {
 
 func (a *app) messageCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "message ID MESSAGE",
-		Short:             "Show one message and the story of its attempts",
-		Long:              "Shows one message, named by its id or its index, and the story of its attempts.",
-		Example:           "  volley message spring-sale 17",
+		Use:   "message ID MESSAGE",
+		Short: "Show one message and the story of its attempts",
+		Long: `Shows one message, what it said, and the story of its attempts. It is named by its id or
+index, or else by its recipient, in any spelling of a phone number, or its reference.
+Where several are meant they are listed, and nothing is shown.`,
+		Example:           "  volley message spring-sale 17\n  volley message spring-sale '+49 151 1234567'",
 		Args:              needs("ID", "MESSAGE"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -160,6 +207,9 @@ func (a *app) showMessage(r message.Row) {
 	line("attempts", strconv.Itoa(r.Attempts))
 	line("code", r.Code)
 	line("detail", r.Detail)
+	if r.Text != nil {
+		line("text, rendered again", *r.Text)
+	}
 	a.table(t)
 	if len(r.Trail) > 0 {
 		a.printf("\n")

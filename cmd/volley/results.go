@@ -39,7 +39,7 @@ func (a *app) resultsCommand() *cobra.Command {
 			if f.format != "jsonl" && f.format != "csv" {
 				return usage("--format %q, expected jsonl or csv", f.format)
 			}
-			if err := errors.Join(checkState(f.State), checkColumns(f.columns)); err != nil {
+			if err := errors.Join(checkSelection(f.State, f.Selector), checkColumns(f.columns)); err != nil {
 				return err
 			}
 			return a.on(cmd.Context(), func(b batches) error {
@@ -49,12 +49,10 @@ func (a *app) resultsCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "jsonl", "jsonl or csv")
-	fl.StringVar(&f.State, "state", "", "only messages in these `states`, such as failed,expired or not-sent or not-delivered")
-	fl.StringVar(&f.Code, "code", "", "only messages that ended with this `code`")
+	selectFlags(cmd, &f.State, &f.Code, &f.Selector)
 	fl.StringSliceVar(&f.columns, "columns", nil, "only these `columns`, in this order (default all)")
 	fl.StringVar(&f.out, "out", "", "write to this `file`, which appears once it is complete, instead of stdout")
 	offer(cmd, "format", "jsonl", "csv")
-	complete(cmd, "state", completeList(message.StateWords()))
 	complete(cmd, "columns", completeList(message.RowColumns()))
 	return cmd
 }

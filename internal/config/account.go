@@ -22,6 +22,7 @@ type account struct {
 	concurrency int
 	onUnknown   message.OnUnknown
 	twoFactor   bool
+	sensitive   bool
 	// settle 0 is none; the default of 5 s is filled in before reading.
 	settle                 time.Duration
 	retryInitial, retryMax time.Duration
@@ -107,6 +108,7 @@ func readAccount(o *object) account {
 		return "", errors.New("must be hold (at most once) or resend (at least once)")
 	})
 	o.boolean("two_factor", &a.twoFactor)
+	o.boolean("sensitive", &a.sensitive)
 	o.duration("settle", &a.settle, 0, time.Hour)
 	a.readRetry(o.child("retry"))
 	var report Secret
@@ -171,7 +173,7 @@ func (a account) provider(name string) provider.Account {
 		Reconcile: a.reconcile, StoresMessages: a.stores,
 		ReportSecret: a.secrets["report_secret"].Reveal(),
 		Rate:         a.rate, Concurrency: a.concurrency, AllowPrivate: true,
-		OnUnknown: a.onUnknown, TwoFactor: a.twoFactor, Settle: settle,
+		OnUnknown: a.onUnknown, TwoFactor: a.twoFactor, Sensitive: a.sensitive, Settle: settle,
 		RetryInitial: a.retryInitial, RetryMax: a.retryMax, Attempts: a.attempts,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"volley/internal/dialect"
 	"volley/internal/message"
 )
@@ -34,4 +36,14 @@ func TestIMKITAnswers(t *testing.T) {
 		{"messages", dialect.IMKITMessages([]json.RawMessage{[]byte(`{"_id":"1"}`)})},
 		{"none sent so far", dialect.IMKITMessages(nil)},
 	})
+}
+
+func TestIMKITMessageWithoutItsContent(t *testing.T) {
+	t.Parallel()
+	b := &message.Batch{ID: "b", Dialect: "imkit", Messages: []message.Message{{To: "room"}}}
+	for _, index := range []int{0, 7} {
+		got := dialect.IMKITMessage(b, &message.Row{Index: index, ID: "m", State: message.Sent}, "")
+		require.Contains(t, string(got), `"_id":"m"`)
+	}
+	require.Contains(t, string(dialect.BirdMessage(b, &message.Row{ID: "m", To: "+1"})), `"identifierValue":"+1"`)
 }

@@ -144,6 +144,9 @@ func (b *volleyBatch) readHeader(doc *object, o Options) {
 			b.Priority = int(p)
 		}
 	}
+	if n, ok := doc.take("sensitive"); ok {
+		b.Sensitive, _ = r.boolean(n)
+	}
 	if n, ok := doc.take("dispatch"); ok {
 		b.Dispatch, _ = r.oneOf(n, message.DispatchAuto, message.DispatchMessage, message.DispatchGroup)
 	}

@@ -250,3 +250,20 @@ func TestAFileHasABoundedNumberOfColumns(t *testing.T) {
 	require.Len(t, problems, 1)
 	require.Equal(t, "line 1: the first row has 1001 cells, at most 1000 columns are possible", problems[0].Detail)
 }
+
+func TestVolleySensitive(t *testing.T) {
+	t.Parallel()
+	d, err := dialect.Named("volley")
+	require.NoError(t, err)
+	for body, want := range map[string]bool{
+		`{"sensitive":true,"text":"x","messages":[{"to":"+15550001111"}]}`:  true,
+		`{"sensitive":false,"text":"x","messages":[{"to":"+15550001111"}]}`: false,
+		"{\"sensitive\":true,\"text\":\"x\"}\n{\"to\":\"+15550001111\"}\n":  true,
+	} {
+		b, problems := d.Decode([]byte(body), dialect.Options{})
+		require.Empty(t, problems)
+		require.Equal(t, want, b.Sensitive)
+	}
+	_, problems := d.Decode([]byte(`{"sensitive":"yes","text":"x","messages":[{"to":"+15550001111"}]}`), dialect.Options{})
+	require.Equal(t, "sensitive", problems[0].Path)
+}

@@ -275,6 +275,22 @@ func (f *fake) Wait(ctx context.Context, ref starter.Ref) (message.Status, error
 	return f.Status(ctx, ref)
 }
 
+func (f *fake) Select(_ context.Context, ref starter.Ref, q starter.ResultQuery) (ids []string, err error) {
+	b, err := f.there(ref)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range f.rowsOf(ref, b) {
+		if row.To == q.To {
+			ids = append(ids, row.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, starter.ErrNotFound
+	}
+	return ids, nil
+}
+
 func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error) {
 	if _, err := f.there(ref); err != nil {
 		return message.CancelResult{}, err

@@ -27,6 +27,7 @@ type Batches interface {
 	Find(ctx context.Context, tenant, messageID string) (starter.Ref, error)
 	Accepted(ctx context.Context, ref starter.Ref) (*message.Batch, error)
 	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
+	Select(ctx context.Context, ref starter.Ref, q starter.ResultQuery) ([]string, error)
 	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
 	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)

@@ -80,6 +80,15 @@ func (q *query) end() error {
 	return q.err
 }
 
+// selector reads the parameters that choose messages beside state and code.
+func (q *query) selector() message.Selector {
+	s := message.Selector{To: q.text("to"), Reference: q.text("reference"), Meta: q.text("meta"), Account: q.text("account")}
+	if err := s.Check(); err != nil {
+		q.fail("meta", "is not key=value")
+	}
+	return s
+}
+
 // submission reads what the parameters of a submit say, which are the flags of
 // `volley start`.
 func (q *query) submission(now time.Time) submission {

@@ -19,7 +19,7 @@ const resultsBuffer = 32 << 10
 func (g *Gateway) v1Results(w http.ResponseWriter, r tenantRequest) error {
 	q := queryOf(r)
 	format := q.text("format")
-	selects := starter.ResultQuery{State: q.text("state"), Code: q.text("code")}
+	selects := starter.ResultQuery{State: q.text("state"), Code: q.text("code"), Selector: q.selector()}
 	switch format {
 	case "", "jsonl", "csv":
 	default:

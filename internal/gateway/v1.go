@@ -155,6 +155,7 @@ func (g *Gateway) v1Messages(w http.ResponseWriter, r tenantRequest) error {
 	page := message.PageQuery{
 		State: q.text("state"), Code: q.text("code"),
 		Limit: int(min(q.number("limit"), message.MaxPage)), Cursor: q.text("cursor"), Since: q.number("since"),
+		Selector: q.selector(),
 	}
 	if err := q.end(); err != nil {
 		return err
@@ -244,8 +245,8 @@ func answerWith(w http.ResponseWriter, doc any, err error) error {
 // v1Cancel cancels a batch or messages of it. A cancel that no worker has confirmed
 // is accepted, and says so.
 func (g *Gateway) v1Cancel(w http.ResponseWriter, r tenantRequest) error {
-	var q message.CancelRequest
-	if err := readControl(w, r, &q); err != nil {
+	q, err := g.cancelRequest(w, r)
+	if err != nil {
 		return err
 	}
 	res, err := g.o.Batches.Cancel(r.Context(), r.ref(), q)
@@ -258,22 +259,9 @@ func (g *Gateway) v1Cancel(w http.ResponseWriter, r tenantRequest) error {
 }
 
 func (g *Gateway) v1Redrive(w http.ResponseWriter, r tenantRequest) error {
-	var q struct {
-		States    []string `json:"states"`
-		Code      string   `json:"code"`
-		ID        string   `json:"id"`
-		SendAfter string   `json:"sendAfter"`
-	}
-	if err := readControl(w, r, &q); err != nil {
+	redrive, err := g.redriveQuery(w, r)
+	if err != nil {
 		return err
-	}
-	redrive := starter.RedriveQuery{States: q.States, Code: q.Code, ID: q.ID}
-	if q.SendAfter != "" {
-		at, err := message.ParseTime(q.SendAfter, g.o.Now())
-		if err != nil {
-			return fail(http.StatusUnprocessableEntity, codeInvalid, "sendAfter is "+err.Error())
-		}
-		redrive.SendAfter = at
 	}
 	if err := g.admit(r); err != nil {
 		return err

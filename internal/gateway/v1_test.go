@@ -438,3 +438,46 @@ func TestAStreamEndsWhenTheGatewayLeaves(t *testing.T) {
 	require.NoError(t, <-served)
 	require.Equal(t, http.StatusServiceUnavailable, b.call("GET", "/readyz", "").Code)
 }
+
+func TestACancelSelectsMessages(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	var asked []message.CancelRequest
+	b.cancel = func(ref starter.Ref, q message.CancelRequest) (message.CancelResult, error) {
+		asked = append(asked, q)
+		return message.NewCancelResult(ref.ID), nil
+	}
+	b.acme("POST", "/v1/batches/b1:cancel", `{"to":"+15550001111","reason":"x"}`).json(http.StatusOK)
+	id := message.KeyOf("batch-acme/b1").MessageID(0)
+	require.Equal(t, []message.CancelRequest{{Reason: "x", Messages: []string{id}}}, asked)
+	b.acme("POST", "/v1/batches/b1:cancel", `{"to":"+15550002222"}`).json(http.StatusNotFound)
+	for _, body := range []string{`{"to":""}`, `{"state":"failed","account":""}`, `{"to":"+15550001111","messages":["0"]}`} {
+		b.acme("POST", "/v1/batches/b1:cancel", body).json(http.StatusUnprocessableEntity)
+	}
+	require.Len(t, asked, 1, "never all of it")
+}
+
+func TestARedriveSelectsMessagesAndAnAccount(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	b.acme("POST", "/v1/batches/b1:redrive", `{"state":"failed,unknown","to":"+1","reference":"c","meta":"k=v","fromAccount":"x","again":true,"id":"r1"}`).json(http.StatusAccepted)
+	require.Equal(t, starter.RedriveQuery{
+		States: []string{"failed", "unknown"}, Again: true, ID: "r1", Selector: message.Selector{To: "+1", Reference: "c", Meta: "k=v", Account: "x"},
+	}, b.redrives[0])
+	doc := b.acme("POST", "/v1/batches/b1:redrive", `{"account":"nobody"}`).json(http.StatusUnprocessableEntity)
+	require.Contains(t, doc["detail"], "account")
+	require.Len(t, b.redrives, 1)
+}
+
+func TestMessagesAreSelectedByParameters(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for _, at := range []string{"messages", "results"} {
+		target := "/v1/batches/b1/" + at
+		require.Equal(t, http.StatusOK, b.acme("GET", target+"?to=%2B15550001111&reference=c&meta=k%3Dv&account=x&state=not-sent", "").Code)
+		require.Equal(t, "the parameter meta is not key=value", b.acme("GET", target+"?meta=k", "").json(http.StatusBadRequest)["detail"])
+	}
+}

@@ -107,7 +107,7 @@ func (e *Exclusion) take(l *list, row []string) error {
 	if cell == "" {
 		return nil
 	}
-	key, notNumber := readRecipient(cell, e.Region)
+	key, notNumber := phone.Key(cell, e.Region)
 	if notNumber != nil && phone.IsWritten(cell) {
 		l.refuse(line, notNumber)
 		return nil

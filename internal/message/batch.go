@@ -54,6 +54,8 @@ type Batch struct {
 	// Region is where phone numbers without a country code are written, an ISO 3166
 	// code; empty is nowhere in particular.
 	Region string `json:"region,omitempty"`
+	// Sensitive means that what the messages say is not shown again.
+	Sensitive bool `json:"sensitive,omitempty"`
 	// Metadata is the caller's own object, echoed in the status.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// RedriveOf is the batch that this one repeats a part of.
@@ -221,6 +223,9 @@ type Policy struct {
 	NoReports bool `json:"noReports,omitempty"`
 	// TwoFactor shortens the default validity to TwoFactorTTL.
 	TwoFactor bool `json:"twoFactor,omitempty"`
+	// Sensitive means that what goes through the account is not shown again; so it is
+	// with TwoFactor.
+	Sensitive bool `json:"sensitive,omitempty"`
 }
 
 // Rejected is how many messages have problems.
@@ -278,4 +283,13 @@ func (b *Batch) Validity(m *Message) int64 {
 		}
 	}
 	return min(ttl, MaxTTL.Milliseconds())
+}
+
+// IsSensitive reports whether what a message of the batch says is not to be shown again:
+// the batch says so, or one of the accounts that the message may go through.
+func (b *Batch) IsSensitive(m *Message) bool {
+	return b.Sensitive || slices.ContainsFunc(b.HopsOf(m), func(h Hop) bool {
+		p := b.Policies[h.Account]
+		return p.Sensitive || p.TwoFactor
+	})
 }

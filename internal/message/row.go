@@ -70,6 +70,9 @@ type Row struct {
 	Code       string     `json:"code"`
 	Detail     string     `json:"detail"`
 	Rev        int64      `json:"rev"`
+	// Text is what the message said, rendered again from the batch. It is there only where
+	// one message was asked for, its text can be read and is not sensitive.
+	Text *string `json:"text,omitempty"`
 	// Addresses and Trail are there only where one message was asked for.
 	Addresses []AddressRow `json:"addresses,omitempty"`
 	Trail     []TrailRow   `json:"trail,omitempty"`
@@ -104,6 +107,8 @@ type PageQuery struct {
 	Cursor string `json:"cursor,omitempty"`
 	// Since keeps only messages whose rev is above it.
 	Since int64 `json:"since,omitempty"`
+	// Selector is for the starter; workflows do not know it.
+	Selector
 }
 
 // CancelRequest cancels the messages named by id or index; nil is the whole
@@ -309,4 +314,17 @@ func (b *Batch) TrailOf(m *Message, trail []Entry) []TrailRow {
 		}
 	}
 	return rows
+}
+
+// TextOf is what a message of the batch says, rendered again. It is nil where that is not
+// to be shown or cannot be told.
+func (b *Batch) TextOf(m *Message) *string {
+	if len(m.Problems) > 0 || m.To == "" || b.IsSensitive(m) {
+		return nil
+	}
+	_, text, err := b.Template.Render(m)
+	if err != nil || text == "" {
+		return nil
+	}
+	return &text
 }

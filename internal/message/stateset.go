@@ -76,12 +76,13 @@ func StateWords() []string {
 // Has reports whether s is chosen.
 func (set StateSet) Has(s State) bool { return set == 0 || set&(1<<s) != 0 }
 
-// ParseRedrive reads the states of messages to send again, sorted and each once. A message that a
-// provider took, or that failed validation, is never sent again.
+// ParseRedrive reads the states of messages to send again, sorted and each once; no names
+// are failed and expired. A message that a provider took, or that failed validation, is
+// never sent again.
 func ParseRedrive(names []string) ([]State, error) {
 	repeatable := []State{Failed, Expired, Unknown, Canceled, Undelivered}
 	if len(names) == 0 {
-		return repeatable[:3], nil
+		return repeatable[:2], nil
 	}
 	var states []State
 	for name := range strings.SplitSeq(strings.Join(names, ","), ",") {
@@ -103,3 +104,7 @@ func ParseRedrive(names []string) ([]State, error) {
 	slices.Sort(states)
 	return slices.Compact(states), nil
 }
+
+// DetailEndedByTemporal is the detail of a message that is canceled since Temporal ended
+// its batch, and nobody canceled it.
+const DetailEndedByTemporal = "temporal ended the workflow before a provider took it"

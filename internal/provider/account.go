@@ -44,8 +44,10 @@ type Account struct {
 	AllowPrivate bool
 	// OnUnknown, TwoFactor, Settle and the retry bounds make up Policy. Settle 0
 	// is 5 s; negative is none.
-	OnUnknown    message.OnUnknown
-	TwoFactor    bool
+	OnUnknown message.OnUnknown
+	TwoFactor bool
+	// Sensitive is that what goes through the account is not shown again.
+	Sensitive    bool
 	Settle       time.Duration
 	RetryInitial time.Duration
 	RetryMax     time.Duration
@@ -80,6 +82,7 @@ func (a Account) Policy() message.Policy {
 		RetryMax:     a.RetryMax.Milliseconds(),
 		Attempts:     a.Attempts,
 		TwoFactor:    a.TwoFactor,
+		Sensitive:    a.Sensitive,
 		NoReports:    !a.TakesReports(),
 		Group:        message.GroupSize(a.Rate),
 	}

@@ -258,7 +258,7 @@ func (s *Store) prune(dir string) {
 		return
 	}
 	own := filepath.Join(s.root, filepath.FromSlash(dir))
-	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, lateName), filepath.Join(own, canceledName), own}
+	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, lateName), filepath.Join(own, canceledName), filepath.Join(own, redrivenName), own}
 	day := filepath.Dir(own)
 	if t, err := time.Parse(time.DateOnly, filepath.Base(day)); err == nil && time.Since(t) > 72*time.Hour {
 		empty = append(empty, day)

@@ -7,6 +7,8 @@ const (
 	SendSegmentName = "SendSegment"
 	KeepReportsName = "KeepReports"
 	NotifyName      = "Notify"
+	// HoldRedrivenName is the workflow that holds which messages a redrive has taken.
+	HoldRedrivenName = "HoldRedriven"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -19,6 +21,7 @@ const (
 	CloseOutName        = "CloseOut"
 	ControlSegmentsName = "ControlSegments"
 	CancelMessagesName  = "CancelMessages"
+	BatchRunsName       = "BatchRuns"
 
 	RouteName   = "RouteReports"
 	DeliverName = "Deliver"

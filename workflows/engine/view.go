@@ -48,9 +48,6 @@ func (r *run) one(id converter.RawValue) (message.Row, error) {
 	i := found[0]
 	row := r.row(i)
 	row.Trail = r.batch.TrailOf(&r.batch.Messages[i], r.recs[i].Trail)
-	if r.seg == nil {
-		row.Addresses = r.batch.AddressesOf(&r.batch.Messages[i])
-	}
 	return row, nil
 }
 

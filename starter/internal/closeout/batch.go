@@ -23,12 +23,9 @@ type Batch struct {
 	Ended int64
 }
 
-// What becomes of messages that never left, of a batch that Temporal ended.
-const detailClosed = "temporal ended the workflow before a provider took it"
-
 // Rest is what becomes of messages that never left.
 func (b *Batch) Rest() message.UnrunOutcome {
-	return message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: detailClosed, Finished: b.Ended}
+	return message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: message.DetailEndedByTemporal, Finished: b.Ended}
 }
 
 // Batch finds a batch that Temporal has ended.

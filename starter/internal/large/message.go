@@ -32,14 +32,14 @@ func (v *View) Content(ctx context.Context, index int) (message.Template, messag
 }
 
 // show fills in what only the message itself tells. That stays empty where the store
-// has lost the message.
-func (v *View) show(ctx context.Context, p *LocatedRow) error {
+// has lost the message, and so does the message that it returns.
+func (v *View) show(ctx context.Context, p *LocatedRow) (message.Message, error) {
 	m, err := v.storedMessage(ctx, p.Location)
 	switch {
 	case store.Lost(err):
-		return nil
+		return message.Message{}, nil
 	case err != nil:
-		return err
+		return message.Message{}, err
 	}
 	p.Row.Address(&m)
 	if m.Reference != "" {
@@ -48,23 +48,7 @@ func (v *View) show(ctx context.Context, p *LocatedRow) error {
 	if p.Row.Channel == "" && len(m.Channels) > 0 {
 		p.Row.Channel = m.Channels[0]
 	}
-	return nil
-}
-
-// showAddresses fills in the ways to reach the recipient, unless the store has lost them.
-func (v *View) showAddresses(ctx context.Context, p *LocatedRow) error {
-	manifest, err := v.Manifest(ctx)
-	if err != nil {
-		return err
-	}
-	m, err := v.storedMessage(ctx, p.Location)
-	if store.Lost(err) {
-		return nil
-	}
-	if err == nil {
-		p.Row.Addresses = manifest.Batch.AddressesOf(&m)
-	}
-	return err
+	return m, nil
 }
 
 // Message is one message with its trail; what names it in errors.
@@ -98,8 +82,12 @@ func (v *View) Message(ctx context.Context, what string, index int) (message.Row
 			p.Row = row
 		}
 	}
-	if err := v.show(ctx, &p); err != nil {
-		return p.Row, err
+	m, err := v.show(ctx, &p)
+	if err == nil {
+		p.Row.Text = r.batch.TextOf(&m)
+		if m.To != "" { // else the store has lost it
+			p.Row.Addresses = r.batch.AddressesOf(&m)
+		}
 	}
-	return p.Row, v.showAddresses(ctx, &p)
+	return p.Row, err
 }

@@ -10,11 +10,9 @@ import (
 	"volley/internal/message"
 )
 
-// What is said of a message that was canceled before anything of it was sent.
-const (
-	codeCanceled   = "canceled"
-	detailCanceled = "temporal ended the workflow before a provider took it"
-)
+// codeCanceled is what is said of a message that was canceled before anything of it was
+// sent.
+const codeCanceled = "canceled"
 
 // fillUnrun fills in a segment that has no workflow: it waits for its turn, or will
 // never have one.
@@ -60,7 +58,7 @@ func (v *View) unrunOutcome(number int) *message.UnrunOutcome {
 	if v.Large.Rest != nil {
 		return v.Large.Rest
 	}
-	return &message.UnrunOutcome{State: message.Canceled, Code: codeCanceled, Detail: detailCanceled}
+	return &message.UnrunOutcome{State: message.Canceled, Code: codeCanceled, Detail: message.DetailEndedByTemporal}
 }
 
 // byRows reports whether only the rows of a segment that has no workflow tell how many of

@@ -31,24 +31,21 @@ func ParseCursor(cursor string) (message.Location, error) {
 	return message.Location{Segment: n, Pos: p}, nil
 }
 
-// Page cuts a page out of a large batch.
-func (v *View) Page(ctx context.Context, q message.PageQuery) (message.Page, error) {
+// Page cuts a page out of a large batch; a nil match wants all that q does.
+func (v *View) Page(ctx context.Context, q message.PageQuery, match Match) (message.Page, error) {
 	from, err := ParseCursor(q.Cursor)
 	if err != nil {
 		return message.Page{}, err
 	}
 	limit := min(cmp.Or(q.Limit, message.DefaultPage), message.MaxPage)
 	page := message.Page{Messages: []message.Row{}}
-	for p, err := range v.Iterate(ctx, from, filterOf(q)) {
+	for p, err := range v.shown(ctx, from, filterOf(q), match) {
 		if err != nil {
 			return message.Page{}, err
 		}
 		if len(page.Messages) == limit {
 			page.Next = cursorOf(p.Location)
 			break
-		}
-		if err := v.show(ctx, &p); err != nil {
-			return message.Page{}, err
 		}
 		page.Messages = append(page.Messages, p.Row)
 	}
@@ -57,12 +54,9 @@ func (v *View) Page(ctx context.Context, q message.PageQuery) (message.Page, err
 
 // Results yields the rows of a large batch, however many there are. Segments that the
 // store has lost keep no others back: the error comes after all rows.
-func (v *View) Results(ctx context.Context, q message.PageQuery, yield func(message.Row, error) bool) {
+func (v *View) Results(ctx context.Context, q message.PageQuery, match Match, yield func(message.Row, error) bool) {
 	var lost []error
-	for p, err := range v.Iterate(ctx, message.Location{Segment: 1}, filterOf(q)) {
-		if err == nil {
-			err = v.show(ctx, &p)
-		}
+	for p, err := range v.shown(ctx, message.Location{Segment: 1}, filterOf(q), match) {
 		switch {
 		case errors.Is(err, server.ErrNotFound): // of all of them
 			yield(message.Row{}, err)

@@ -65,6 +65,25 @@ func (v *View) Iterate(ctx context.Context, from message.Location, f Filter) ite
 	}
 }
 
+// shown yields the wanted rows as they are shown, from a spot on; a nil match wants all.
+// Its errors are those of Iterate.
+func (v *View) shown(ctx context.Context, from message.Location, f Filter, match Match) iter.Seq2[LocatedRow, error] {
+	return func(yield func(LocatedRow, error) bool) {
+		for p, err := range v.Iterate(ctx, from, f) {
+			var m message.Message
+			if err == nil {
+				m, err = v.show(ctx, &p)
+			}
+			if err == nil && match != nil && !match(&p.Row, &m) {
+				continue
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
 // yield yields the wanted rows of a segment; false means that no more are wanted.
 func (r *SegmentRows) yield(first int, f Filter, yield func(LocatedRow, error) bool) bool {
 	for pos := first; pos < len(r.List); pos++ {
@@ -77,20 +96,24 @@ func (r *SegmentRows) yield(first int, f Filter, yield func(LocatedRow, error) b
 
 // Filter says which rows are wanted; the zero value wants all.
 type Filter struct {
-	name, code string
-	states     message.StateSet
-	since      int64
+	name, code, account string
+	states              message.StateSet
+	since               int64
 }
+
+// Match reports whether a row is wanted, beyond what a Filter says. m is the message
+// itself; it is empty where the store has lost it.
+type Match func(row *message.Row, m *message.Message) bool
 
 // filterOf reads a query that checkPage has accepted.
 func filterOf(q message.PageQuery) Filter {
-	f := Filter{name: q.State, code: q.Code, since: q.Since}
+	f := Filter{name: q.State, code: q.Code, since: q.Since, account: q.Account}
 	f.states, _ = message.ParseStates(q.State)
 	return f
 }
 
 func (f Filter) keeps(row *message.Row) bool {
-	return row.Index >= 0 && f.states.Has(row.State) && (f.code == "" || row.Code == f.code) && row.Rev > f.since
+	return row.Index >= 0 && f.states.Has(row.State) && (f.code == "" || row.Code == f.code) && row.Rev > f.since && (f.account == "" || row.Account == f.account)
 }
 
 // canSkip reports whether nothing of a segment without a workflow is wanted, which

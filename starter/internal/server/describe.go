@@ -95,23 +95,28 @@ func (s *Server) Input(ctx context.Context, ref Ref) (contract.Input, error) {
 
 // InputBy reads it on a connection.
 func (s *Server) InputBy(ctx context.Context, c client.Client, ref Ref) (contract.Input, error) {
+	var in contract.Input
 	wid, err := WorkflowOf(ref)
 	if err != nil {
-		return contract.Input{}, err
+		return in, err
 	}
+	return in, s.InputOf(ctx, c, "batch "+ref.ID, wid, &in)
+}
+
+// InputOf reads what the latest run of a workflow was given, which what names in errors.
+func (s *Server) InputOf(ctx context.Context, c client.Client, what, wid string, in any) error {
 	events := c.GetWorkflowHistory(ctx, wid, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	if !events.HasNext() {
-		return contract.Input{}, fmt.Errorf("batch %s: its history is empty", ref.ID)
+		return fmt.Errorf("%s: its history is empty", what)
 	}
 	first, err := events.Next()
 	if err != nil {
-		return contract.Input{}, Translate(ctx, "batch "+ref.ID, err)
+		return Translate(ctx, what, err)
 	}
-	var in contract.Input
-	if err := s.DataConverter.FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in); err != nil {
-		return in, fmt.Errorf("read the input of batch %s: %w", ref.ID, err)
+	if err := s.DataConverter.FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), in); err != nil {
+		return fmt.Errorf("read the input of %s: %w", what, err)
 	}
-	return in, nil
+	return nil
 }
 
 // HistoryPosition is a place in a workflow's history: its end, when it had so many events.

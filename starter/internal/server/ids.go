@@ -49,7 +49,7 @@ const IDRule = "expected 1 to 100 of A-Z a-z 0-9 _ . -, starting with a letter o
 // MessageIndex reads a message's id or its index. It reports false for anything
 // that cannot be a message of the workflow's batch.
 func MessageIndex(workflowID, idOrIndex string) (int, bool) {
-	if i, err := strconv.Atoi(idOrIndex); err == nil {
+	if i, err := strconv.Atoi(idOrIndex); err == nil && strconv.Itoa(i) == idOrIndex {
 		return i, i >= 0 && i <= message.MaxIndex
 	}
 	key, i, ok := message.ParseID(idOrIndex)
