@@ -8,6 +8,7 @@ import (
 	"volley/workflows/contract"
 	"volley/workflows/coordinator"
 	"volley/workflows/engine"
+	"volley/workflows/holds"
 	"volley/workflows/latereports"
 )
 
@@ -38,3 +39,6 @@ func Notify(ctx workflow.Context, in contract.NotifyInput) (contract.NotifyResul
 func KeepReports(ctx workflow.Context, in contract.KeepReportsInput) error {
 	return latereports.Run(ctx, in)
 }
+
+// Holds keeps what is held, for ever. Its input says what was before.
+func Holds(ctx workflow.Context, in contract.HoldsInput) error { return holds.Run(ctx, in) }

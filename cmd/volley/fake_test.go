@@ -42,6 +42,7 @@ type fake struct {
 	names    []string
 	purged   starter.Purged
 	sameErr  error
+	held     starter.HeldMessages
 
 	large      []message.Message // what StartLarge was given
 	header     *message.Batch
@@ -116,6 +117,29 @@ func (f *fake) StartLarge(ctx context.Context, r starter.Request, in starter.Inc
 	s.Segments = (s.Total + 999) / 1000
 	s.Estimate = f.started.Estimate
 	return s, f.err
+}
+
+func (f *fake) Hold(_ context.Context, q starter.HoldRequest) (starter.HoldResult, error) {
+	f.asked = q
+	return starter.HoldResult{Hold: starter.Hold{Selector: q.Selector, By: message.HeldByPerson, Reason: q.Reason, Since: moment.UnixMilli(), Until: unixMilli(q.Until)}, Messages: f.held}, f.err
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func (f *fake) Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error) {
+	f.asked = q.Selector
+	if q.Ask != nil {
+		if err := q.Ask(ctx, f.held); err != nil {
+			return starter.ReleaseResult{}, err
+		}
+	}
+	f.calls++
+	return starter.ReleaseResult{Released: []starter.Hold{{Selector: q.Selector, By: message.HeldByAccount}}, Messages: f.held}, f.err
 }
 
 func (f *fake) Delete(_ context.Context, ref starter.Ref) error {

@@ -48,6 +48,8 @@ type Status struct {
 	// will; both only while the batch runs and as far as they are known.
 	Rate         float64    `json:"rate,omitempty"`
 	EstimatedEnd *time.Time `json:"estimatedEnd,omitempty"`
+	// Held is why messages wait that could be sent; nil where nothing holds them.
+	Held *HoldView `json:"held"`
 }
 
 // Row is what is known of one message.

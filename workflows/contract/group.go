@@ -77,6 +77,8 @@ type packedOutcome struct {
 	Code       string `json:"code,omitempty"`
 	Detail     string `json:"detail,omitempty"`
 	RetryAfter int64  `json:"retryAfter,omitempty"`
+	// Held is why it was held back.
+	Held message.Holding `json:"held,omitzero"`
 }
 
 // MarshalJSON packs the outcomes.
@@ -102,7 +104,7 @@ func (o Outcomes) MarshalJSON() ([]byte, error) {
 		if p.IDs != nil {
 			p.IDs[i] = r.ProviderID
 		}
-		x := packedOutcome{Kind: r.Kind, Code: r.Code, Detail: r.Detail, RetryAfter: r.RetryAfter}
+		x := packedOutcome{Kind: r.Kind, Code: r.Code, Detail: r.Detail, RetryAfter: r.RetryAfter, Held: r.Held}
 		switch {
 		case r.Kind == KindSent:
 		case i > 0 && x == last:
@@ -142,7 +144,7 @@ func (o *Outcomes) UnmarshalJSON(b []byte) error {
 				return errOutcomes
 			}
 			r := &(*o)[i]
-			r.Kind, r.Code, r.Detail, r.RetryAfter = x.Kind, x.Code, x.Detail, x.RetryAfter
+			r.Kind, r.Code, r.Detail, r.RetryAfter, r.Held = x.Kind, x.Code, x.Detail, x.RetryAfter, x.Held
 			if x.Kind == "" {
 				*r = SendResult{}
 			}

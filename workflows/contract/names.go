@@ -7,6 +7,7 @@ const (
 	SendSegmentName = "SendSegment"
 	KeepReportsName = "KeepReports"
 	NotifyName      = "Notify"
+	HoldsName       = "Holds"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -22,6 +23,8 @@ const (
 
 	RouteName   = "RouteReports"
 	DeliverName = "Deliver"
+
+	AwaitReleaseName = "AwaitRelease"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -43,6 +46,11 @@ const (
 	// SignalChanged goes from a batch to its Notify, with no argument, and from whoever
 	// knows that there is more to tell.
 	SignalChanged = "changed"
+
+	// SignalHolds brings a HoldChange to the workflow of the holds, QueryHolds asks it for
+	// all.
+	SignalHolds = "change"
+	QueryHolds  = "holds"
 
 	// TaskQueue is the default queue of workflows.
 	TaskQueue = "volley"
@@ -99,3 +107,11 @@ func NotifyQueue(queue string) string { return queue + "-notify" }
 // ReportsID is the id of the workflow that keeps what came too late for a batch,
 // whose own workflow's id is given.
 func ReportsID(batch string) string { return batch + "~reports" }
+
+// HoldsID is the id of the workflow that keeps the holds of those that share a queue of
+// workflows. No batch has an id like it.
+func HoldsID(queue string) string { return "holds-" + queue }
+
+// HoldsQueue is the task queue on which batches wait for the end of a hold, given that of
+// the workflows. Waiting takes up no place among attempts or in the store's queue.
+func HoldsQueue(queue string) string { return queue + "-holds" }
