@@ -212,17 +212,24 @@ func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelReques
 
 func (f *fake) Pause(_ context.Context, ref starter.Ref) (message.PauseResult, error) {
 	f.ref = ref
-	return f.pause, f.err
+	res := f.pause
+	res.Confirmed = f.err == nil
+	return res, f.err
 }
 
 func (f *fake) Resume(_ context.Context, ref starter.Ref) (message.ResumeResult, error) {
 	f.ref = ref
-	return message.ResumeResult{Batch: ref.ID}, f.err
+	if f.err != nil {
+		return message.ResumeResult{}, f.err
+	}
+	return message.ResumeResult{Batch: ref.ID, Confirmed: true}, nil
 }
 
 func (f *fake) Reschedule(_ context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error) {
 	f.ref, f.asked = ref, q
-	return f.move, f.err
+	res := f.move
+	res.Confirmed = f.err == nil
+	return res, f.err
 }
 
 func (f *fake) Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {

@@ -93,7 +93,7 @@ func TestAnExpiredKeyBurnsNoCampaign(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, holds, 1)
 		require.Equal(t, l.served[0].Name, holds[0].Account)
-		require.Contains(t, holds[0].Reason, "401")
+		require.Contains(t, holds[0].Reason, "credentials")
 		stop()
 
 		l.served[0].Secret = right
