@@ -15,11 +15,11 @@ import (
 	"volley/workflows/contract"
 )
 
-// Selector says which messages a hold keeps back; Hold is one that there is.
-type (
-	Selector = contract.Selector
-	Hold     = contract.Hold
-)
+// Selector says which messages a hold keeps back.
+type Selector = contract.Selector
+
+// Hold is one that there is.
+type Hold = contract.Hold
 
 const (
 	// heldBatches is how many open batches are asked at most what a hold keeps back, and

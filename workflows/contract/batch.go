@@ -40,6 +40,9 @@ type State struct {
 	Trails   message.Trails     `json:"trails,omitempty"`
 	Ledger   message.Ledger     `json:"ledger,omitzero"`
 	Breakers map[string]Breaker `json:"breakers,omitempty"`
+	// Guard is why the batch paused itself; Unguarded means that it will not again.
+	Guard     message.Holding `json:"guard,omitzero"`
+	Unguarded bool            `json:"unguarded,omitempty"`
 }
 
 // All are the records with their trails.

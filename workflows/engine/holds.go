@@ -132,6 +132,9 @@ func awaitOptions(queue string) workflow.ActivityOptions {
 
 // heldBy is why messages wait that could be sent; nil where nothing does.
 func (r *run) heldBy() *message.HoldView {
+	if r.Paused && r.guard.held.By != "" {
+		return r.guard.held.View()
+	}
 	for _, l := range r.accounts {
 		if h := l.Held.View(); h != nil && l.load > 0 {
 			return h

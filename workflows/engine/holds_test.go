@@ -69,7 +69,9 @@ func TestHeldMessagesExpireWhenTheyMust(t *testing.T) {
 	t.Parallel()
 	b := flowtest.NewBench(t)
 	b.Send = func(contract.SendInput, int) flowtest.Answer { return byHand }
-	b.Await = func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult { return contract.AwaitReleaseResult{} }
+	b.Await = func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult {
+		return contract.AwaitReleaseResult{}
+	}
 	res := b.Run(flowtest.Batch(100, func(m *message.Batch) { m.TTL = (10 * time.Minute).Milliseconds() }))
 	require.Equal(t, 100, res.Status.Counts[message.Expired])
 	require.WithinDuration(t, flowtest.Start.Add(10*time.Minute), *res.Status.FinishedAt, time.Second)
@@ -87,7 +89,9 @@ func TestAHeldAccountIsPassedByWhereThereIsAnother(t *testing.T) {
 				}
 				return flowtest.Takes
 			}
-			b.Await = func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult { return contract.AwaitReleaseResult{} }
+			b.Await = func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult {
+				return contract.AwaitReleaseResult{}
+			}
 			res := b.Run(flowtest.Batch(200, twoAccounts))
 			require.Equal(t, 200, res.Status.Counts[message.Sent])
 			first := 0

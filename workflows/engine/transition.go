@@ -22,6 +22,9 @@ func (r *run) change(i int, do func(t message.Transition)) {
 		r.positions[i] = outside
 		if !before.Final() {
 			r.meter(i, rec.State)
+			if rec.State == message.Failed {
+				r.refused(i)
+			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package holds_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -49,7 +48,7 @@ func TestARunTakesAsMuchAsIsReadAndGoesOn(t *testing.T) {
 	}, time.Hour)
 	env.ExecuteWorkflow(contract.HoldsName, contract.HoldsInput{V: 1, Holds: contract.Holds{*hold("zero")}})
 	var again *workflow.ContinueAsNewError
-	require.True(t, errors.As(env.GetWorkflowError(), &again), "%v", env.GetWorkflowError())
+	require.ErrorAs(t, env.GetWorkflowError(), &again)
 	var in contract.HoldsInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 	require.Equal(t, contract.HoldsInput{V: 1, Holds: contract.Holds{*hold("one"), *hold("two")}}, in)
