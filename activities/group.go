@@ -22,7 +22,7 @@ const groupRow = 20
 // SendGroup sends the messages of a group, in its order, each with what it would
 // have as a first attempt of its own. What became of each is in the result; those
 // that the group did not come to have KindNotStarted. It starts no further request
-// once it is canceled, paused or held, when the server does not know it any more, when
+// once it is canceled, paused or held, after too many equal refusals, when the server does not know it any more, when
 // the worker stops, when the account is unavailable, and when the time of the
 // activity runs out; requests that have left are waited for.
 //
@@ -67,12 +67,15 @@ type group struct {
 
 	mu       sync.Mutex
 	outcomes contract.Outcomes
+	// tried and refusals, by code, count what has ended for good.
+	tried    int
+	refusals map[string]int
 }
 
 func (a *Activities) newGroup(ctx context.Context, in contract.GroupInput) *group {
 	g := &group{
 		Activities: a, in: in, positions: in.Positions(), limiter: a.limiter(in.Account), measure: measureOf(ctx, in.Account),
-		ends: endsOf(ctx), facts: factsOf(ctx, in.Account, nil),
+		ends: endsOf(ctx), facts: factsOf(ctx, in.Account, nil), refusals: map[string]int{},
 	}
 	g.sender, g.noSender = a.sender(in.Account)
 	g.outcomes = make(contract.Outcomes, len(g.positions))
@@ -176,10 +179,31 @@ func (g *group) settle(i int, res contract.SendResult) {
 	g.measure.attempt(res.Kind)
 	g.mu.Lock()
 	g.outcomes[i] = res
+	tooMany := g.countEnd(res)
 	g.mu.Unlock()
+	if tooMany && g.in.Guard {
+		g.stop()
+	}
 	if res.Kind == string(provider.Unavailable) && g.row.Add(1) >= groupRow {
 		g.stop()
 	}
+}
+
+// countEnd counts a message that has ended for good, and reports whether too many were
+// refused alike. The caller holds mu.
+func (g *group) countEnd(res contract.SendResult) (tooMany bool) {
+	switch provider.Kind(res.Kind) {
+	case provider.Kind(contract.KindSent):
+		g.tried++
+	case provider.Invalid, provider.Rejected, provider.Unauthorized:
+		if res.Held.By != "" {
+			return false
+		}
+		g.tried++
+		g.refusals[res.Code]++
+		return contract.TooManyRefusals(g.refusals[res.Code], g.tried)
+	}
+	return false
 }
 
 // known is what is known of the outcomes by now.

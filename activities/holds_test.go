@@ -190,3 +190,23 @@ func TestProbesAreOfferedLessAndLessOften(t *testing.T) {
 		require.InDelta(t, 3, time.Since(waits).Seconds(), 0.01)
 	})
 }
+
+func TestAGroupStopsAfterTooManyEqualRefusals(t *testing.T) {
+	t.Parallel()
+	for _, guard := range []bool{true, false} {
+		s := &sender{answer: func(_ context.Context, m message.Outgoing) (message.Receipt, error) {
+			if m.Index%4 == 0 {
+				return message.Receipt{}, &provider.Error{Kind: provider.Rejected, Code: "unknown_number"}
+			}
+			return message.Receipt{}, nil
+		}}
+		l := newLot(t, s, provider.Account{Concurrency: 10}, 900, nil)
+		l.in.Guard = guard
+		n := kinds(l.send(t))
+		if !guard {
+			require.Equal(t, 225, n["rejected unknown_number"])
+			continue
+		}
+		require.InDelta(t, 200, 900-n[contract.KindNotStarted], 15, "%v", n)
+	}
+}

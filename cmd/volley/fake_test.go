@@ -43,6 +43,7 @@ type fake struct {
 	purged   starter.Purged
 	sameErr  error
 	held     starter.HeldMessages
+	accounts starter.AccountList
 
 	large      []message.Message // what StartLarge was given
 	header     *message.Batch
@@ -122,6 +123,11 @@ func (f *fake) StartLarge(ctx context.Context, r starter.Request, in starter.Inc
 func (f *fake) Hold(_ context.Context, q starter.HoldRequest) (starter.HoldResult, error) {
 	f.asked = q
 	return starter.HoldResult{Hold: starter.Hold{Selector: q.Selector, By: message.HeldByPerson, Reason: q.Reason, Since: moment.UnixMilli(), Until: unixMilli(q.Until)}, Messages: f.held}, f.err
+}
+
+func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.AccountList, error) {
+	f.asked = q
+	return f.accounts, f.err
 }
 
 func unixMilli(t time.Time) int64 {

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,36 +33,13 @@ func (f *holdFlags) selector(cmd *cobra.Command) (s starter.Selector, err error)
 	if cmd.Flags().Changed("tenant") {
 		s.Tenant = cmd.Flags().Lookup("tenant").Value.String()
 	}
-	if f.priority != "" {
-		from, to, several := strings.Cut(f.priority, "-")
-		if !several {
-			to = from
-		}
-		if _, err := fmt.Sscanf(from+" "+to, "%d %d", &s.From, &s.To); err != nil {
-			return s, usage("--priority %q, expected two numbers from 1 to 5 such as 3-5", f.priority)
-		}
+	if s.From, s.To, err = message.ParsePriorities(f.priority); err != nil {
+		return s, usage("--priority %s", err)
 	}
 	if err := s.Check(); err != nil {
 		return s, usage("%s: --account, --tenant, --meta, or --all", err)
 	}
 	return s, nil
-}
-
-// heldJSON is a hold as JSON.
-type heldJSON struct {
-	starter.Selector
-	By     string     `json:"by"`
-	Reason string     `json:"reason"`
-	Since  time.Time  `json:"since"`
-	Until  *time.Time `json:"until"`
-}
-
-func holdJSON(x *starter.Hold) heldJSON {
-	j := heldJSON{Selector: x.Selector, By: x.By, Reason: x.Reason, Since: time.UnixMilli(x.Since).UTC()}
-	if x.Until != 0 {
-		j.Until = message.At(x.Until)
-	}
-	return j
 }
 
 func (a *app) holdCommand() *cobra.Command {
@@ -110,15 +87,7 @@ they send anything when they start. What has left is followed to its end.`,
 func (a *app) showHold(res *starter.HoldResult) error {
 	n, now := res.Messages, a.now()
 	if a.json() {
-		doc := struct {
-			Held     heldJSON `json:"held"`
-			Waiting  *int     `json:"waiting"`
-			Expiring *int     `json:"expiring"`
-		}{Held: holdJSON(&res.Hold)}
-		if n.Known {
-			doc.Waiting, doc.Expiring = &n.Waiting, &n.Expiring
-		}
-		return a.print(doc)
+		return a.print(res.Document())
 	}
 	a.printf("%s: held\n", res.Hold.Selector)
 	switch {
@@ -195,7 +164,7 @@ func (a *app) askRelease(ctx context.Context, n starter.HeldMessages, above int)
 	if n.Known && !n.Partial && n.Leaving <= above {
 		return nil
 	}
-	return a.askPerson(ctx, leaving(n)+"\nRelease them? [y/N] ", &exitError{code: exitFailed, err: fmt.Errorf("nothing was released")})
+	return a.askPerson(ctx, leaving(n)+"\nRelease them? [y/N] ", &exitError{code: exitFailed, err: errors.New("nothing was released")})
 }
 
 // leaving says how many messages leave at a release, and how late.
@@ -214,19 +183,7 @@ func leaving(n starter.HeldMessages) string {
 func (a *app) showRelease(res *starter.ReleaseResult) error {
 	n := res.Messages
 	if a.json() {
-		doc := struct {
-			Released []heldJSON `json:"released"`
-			Leaving  *int       `json:"leaving"`
-			Late     *float64   `json:"lateSeconds"`
-		}{Released: []heldJSON{}}
-		for i := range res.Released {
-			doc.Released = append(doc.Released, holdJSON(&res.Released[i]))
-		}
-		if n.Known {
-			late := n.Late.Round(time.Second).Seconds()
-			doc.Leaving, doc.Late = &n.Leaving, &late
-		}
-		return a.print(doc)
+		return a.print(res.Document())
 	}
 	for i := range res.Released {
 		a.printf("%s: released\n", res.Released[i].Selector)

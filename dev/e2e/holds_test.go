@@ -76,6 +76,31 @@ func TestAHoldIsInEffectWithinTwoSeconds(t *testing.T) {
 	})
 }
 
+// TestAPauseWithoutAWorkerIsRecorded is F12.
+func TestAPauseWithoutAWorkerIsRecorded(t *testing.T) {
+	t.Parallel()
+	l := shared.own(t, messages, 0)
+	impatient := l.newStarter(starter.Options{TaskQueue: queueOf(t), InFlight: 5, Wait: time.Second})
+	ref := l.start(t, impatient, l.served[0].Name, notes(t, 40))
+	for _, switches := range []func() error{
+		func() error { _, err := impatient.Pause(t.Context(), ref); return err },
+		func() error { _, err := impatient.Resume(t.Context(), ref); return err },
+		func() error { _, err := impatient.Pause(t.Context(), ref); return err },
+	} {
+		err := switches()
+		require.ErrorIs(t, err, starter.ErrNoWorker)
+		require.ErrorContains(t, err, "recorded")
+	}
+	l.serve(t)
+	l.until(t, ref, func(s message.Status) bool { return s.State == message.BatchPaused && s.Counts[message.Sending] == 0 })
+	require.LessOrEqual(t, l.sandbox.Counts().Total, int64(5))
+	_, err := l.starter.Resume(t.Context(), ref)
+	require.NoError(t, err)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, 40, status.Counts[message.Sent])
+	l.agree(t, rows)
+}
+
 // TestAnExpiredKeyBurnsNoCampaign is F1: 899 messages were failed in 8 s.
 func TestAnExpiredKeyBurnsNoCampaign(t *testing.T) {
 	t.Parallel()

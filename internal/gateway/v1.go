@@ -29,6 +29,7 @@ func (g *Gateway) v1() {
 	g.handle("GET /v1/batches/{id}/results", f, g.v1Results)
 	g.handle("GET /v1/batches/{id}/events", f, g.v1Events)
 	g.handle("POST /v1/batches/{action}", f, g.v1Action)
+	g.v1Holds(f)
 	for path, methods := range map[string]string{
 		"/v1/batches": "GET, POST", "/v1/batches/{id}/messages": "GET", "/v1/batches/{id}/messages/{message}": "GET",
 		"/v1/batches/{id}/results": "GET", "/v1/batches/{id}/events": "GET",

@@ -21,7 +21,20 @@ type GroupInput struct {
 	Spans [][2]int `json:"spans"`
 	// Due is the due time of all, in Unix ms, where it is not the messages' own.
 	Due int64 `json:"due,omitempty"`
+	// Guard has the group stop where TooManyRefusals.
+	Guard bool `json:"guard,omitempty"`
 }
+
+// A batch is paused once more than one part in guardParts of at least guardEnds messages
+// that were tried ended in the same refusal.
+const (
+	guardEnds  = 200
+	guardParts = 5
+)
+
+// TooManyRefusals reports whether so many equal refusals among messages that were tried
+// are too many to go on.
+func TooManyRefusals(equal, tried int) bool { return tried >= guardEnds && equal*guardParts > tried }
 
 // Positions lists the positions of a group's messages.
 func (in *GroupInput) Positions() []int { return positions(in.Spans) }

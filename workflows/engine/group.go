@@ -75,7 +75,7 @@ func (r *run) moved(i int) int64 {
 func (r *run) sendGroup(ctx workflow.Context, t *inflight) {
 	in := contract.GroupInput{
 		V: message.Version, Dir: r.seg.in.Dir, Segment: r.seg.in.Number, Account: r.account(t.i), Due: r.moved(t.i),
-		Spans: contract.Spans(t.messages),
+		Spans: contract.Spans(t.messages), Guard: r.guard.on,
 	}
 	last := int64(0)
 	for _, i := range t.messages {

@@ -9,14 +9,7 @@ import (
 	"volley/workflows/contract"
 )
 
-// A batch pauses itself once more than one part in guardParts of at least guardEnds
-// messages that were tried ended in the same refusal.
-const (
-	guardEnds  = 200
-	guardParts = 5
-)
-
-// guard counts refusals. It stands still once somebody has resumed the batch.
+// guard counts refusals, and pauses the batch after too many equal ones. It stands still once somebody has resumed the batch.
 type guard struct {
 	on       bool
 	refusals map[string]int // by code
@@ -43,7 +36,7 @@ func (r *run) refused(i int) {
 	for _, s := range []message.State{message.Sent, message.Delivered, message.Undelivered, message.Failed, message.Unknown} {
 		ends += r.counts[s]
 	}
-	if !g.on || r.Paused || ends < guardEnds || g.refusals[code]*guardParts <= ends {
+	if !g.on || r.Paused || !contract.TooManyRefusals(g.refusals[code], ends) {
 		return
 	}
 	g.held = message.Holding{
