@@ -68,6 +68,11 @@ func places() map[string]place {
 			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
 		},
+		"workflows/holds": {
+			ours:   []string{"internal/message", "workflows/contract", "workflows/internal/flow"},
+			powers: []string{temporal},
+		},
+		"internal/holdbook": {ours: []string{"internal/message", "workflows/contract"}, powers: []string{temporal, client}},
 		"workflows/engine": {
 			ours:   []string{"internal/message", "workflows/callbacks", "workflows/contract", "workflows/internal/flow"},
 			powers: []string{temporal},
@@ -78,7 +83,7 @@ func places() map[string]place {
 		},
 		"workflows": {
 			ours: []string{
-				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/latereports", "workflows/redriven",
+				"internal/message", "workflows/callbacks", "workflows/contract", "workflows/coordinator", "workflows/engine", "workflows/holds", "workflows/latereports", "workflows/redriven",
 			},
 			powers: []string{temporal},
 		},
@@ -88,7 +93,7 @@ func places() map[string]place {
 		},
 		"internal/temporalclient": {powers: []string{temporal, client, http}},
 		"worker": {
-			ours:   []string{"internal/message", "internal/provider", "internal/store", "activities", "workflows", "workflows/contract"},
+			ours:   []string{"internal/holdbook", "internal/message", "internal/provider", "internal/store", "activities", "workflows", "workflows/contract"},
 			powers: []string{temporal, client},
 		},
 		"starter/internal/server": {
@@ -109,7 +114,7 @@ func places() map[string]place {
 		},
 		"starter": {
 			ours: []string{
-				"internal/message", "internal/phone", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
+				"internal/holdbook", "internal/message", "internal/phone", "internal/store", "activities", "starter/internal/closeout", "starter/internal/large",
 				"starter/internal/reports", "starter/internal/server", "workflows/contract",
 			},
 			powers: []string{temporal, client, json},
@@ -197,7 +202,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"the starter runs workflows": {
 			"starter/new.go", imports("starter", "volley/workflows"),
-			"starter/new.go imports volley/workflows: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/workflows: starter may import only activities, internal/holdbook, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"the contract knows Temporal": {
 			"workflows/contract/new.go", imports("contract", "go.temporal.io/sdk/workflow"),
@@ -213,7 +218,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/holdbook, internal/message, internal/phone, internal/store, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"calls know rows": {
 			"starter/internal/server/new.go", imports("server", "volley/starter/internal/large"),
@@ -237,7 +242,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"worker reads the configuration": {
 			"worker/new.go", imports("worker", "volley/internal/config"),
-			"worker/new.go imports volley/internal/config: worker may import only activities, internal/message, internal/provider, internal/store, workflows, workflows/contract of this module",
+			"worker/new.go imports volley/internal/config: worker may import only activities, internal/holdbook, internal/message, internal/provider, internal/store, workflows, workflows/contract of this module",
 		},
 		"dev is used": {
 			"cmd/volley/new.go", imports("main", "volley/dev/server"),

@@ -65,6 +65,7 @@ type Activities struct {
 	reports       ReportRouter
 	changes       Changes
 	poster        Poster
+	holds         *holds
 	now           func() time.Time
 	// draining ends with drain.
 	draining context.Context
@@ -84,6 +85,7 @@ func New(o Options) *Activities {
 	for _, account := range o.Accounts {
 		a.limiters[account.Name] = newAccountLimiter(account)
 	}
+	a.holds = newHolds(func() time.Time { return a.now() })
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
@@ -102,11 +104,14 @@ func (a *Activities) Send(ctx context.Context, in contract.SendInput) (contract.
 
 func (a *Activities) send(ctx context.Context, in contract.SendInput, measure measure) contract.SendResult {
 	limiter := a.limiter(in.Account)
-	sender, out, fault := a.waitTurn(ctx, limiter, in)
+	sender, out, fault := a.waitTurn(ctx, limiter, &in)
 	if fault != nil {
 		return *fault
 	}
 	defer limiter.release()
+	if held := a.holds.passes(factsOf(ctx, in.Account, in.Metadata), in.Probe); held != nil {
+		return *held
+	}
 	limit := a.limit(out.ExpiresAt)
 	if limit <= 0 {
 		return contract.SendResult{Kind: contract.KindExpired}
@@ -117,12 +122,12 @@ func (a *Activities) send(ctx context.Context, in contract.SendInput, measure me
 	if in.Attempt == 1 {
 		measure.late(a.now().Sub(out.Due))
 	}
-	return a.request(context.WithoutCancel(ctx), sender, out, limit, measure)
+	return a.request(context.WithoutCancel(ctx), in.Account, sender, out, limit, measure)
 }
 
 // waitTurn fills in the message and waits for its turn. Without a fault, the caller
 // releases the limiter.
-func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in contract.SendInput) (provider.Sender, message.Outgoing, *contract.SendResult) {
+func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in *contract.SendInput) (provider.Sender, message.Outgoing, *contract.SendResult) {
 	defer Started(ctx)
 	var out message.Outgoing
 	if a.draining.Err() != nil {
@@ -137,10 +142,20 @@ func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in contrac
 	}
 	patience, cancel := a.starting(ctx, a.until(endsOf(ctx))-requestLimit-margin)
 	defer cancel()
-	if out, fault = a.outgoing(patience, &in); fault != nil {
+	if out, fault = a.outgoing(patience, in); fault != nil {
 		return nil, out, fault
 	}
+	facts := factsOf(ctx, in.Account, in.Metadata)
+	if fault = a.holds.passes(facts, in.Probe); fault != nil {
+		return nil, out, fault
+	}
+	if !in.Probe {
+		defer a.holds.watch(facts, cancel)()
+	}
 	if g.acquire(patience) != nil {
+		if fault = a.holds.passes(facts, in.Probe); fault != nil {
+			return nil, out, fault
+		}
 		return nil, out, &contract.SendResult{Kind: contract.KindNotStarted}
 	}
 	return sender, out, nil
@@ -161,18 +176,20 @@ func (a *Activities) limit(expires time.Time) time.Duration {
 	return min(requestLimit, expires.Sub(a.now()))
 }
 
-// request makes a request and tells what came of it.
-func (a *Activities) request(ctx context.Context, s provider.Sender, m message.Outgoing, limit time.Duration, measure measure) contract.SendResult {
+// request makes a request through an account and tells what came of it.
+func (a *Activities) request(ctx context.Context, account string, s provider.Sender, m message.Outgoing, limit time.Duration, measure measure) contract.SendResult {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := a.now()
 	receipt, err := attempt(ctx, s, m)
 	measure.took(a.now().Sub(began))
 	if err == nil {
+		a.holds.answered(account, began, nil)
 		return contract.SendResult{Kind: contract.KindSent, ProviderID: receipt.ProviderID}
 	}
 	e := asError(err)
-	return contract.SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds()}
+	held := a.holds.answered(account, began, e)
+	return contract.SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds(), Held: held}
 }
 
 // attempt makes the request. A sender that panics has broken its contract: nothing

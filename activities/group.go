@@ -22,7 +22,7 @@ const groupRow = 20
 // SendGroup sends the messages of a group, in its order, each with what it would
 // have as a first attempt of its own. What became of each is in the result; those
 // that the group did not come to have KindNotStarted. It starts no further request
-// once it is canceled or paused, when the server does not know it any more, when
+// once it is canceled, paused or held, after too many equal refusals, when the server does not know it any more, when
 // the worker stops, when the account is unavailable, and when the time of the
 // activity runs out; requests that have left are waited for.
 //
@@ -32,9 +32,13 @@ const groupRow = 20
 func (a *Activities) SendGroup(ctx context.Context, in contract.GroupInput) (contract.GroupResult, error) {
 	g := a.newGroup(ctx, in)
 	g.run(ctx)
+	rest := contract.SendResult{Kind: contract.KindNotStarted}
+	if held := g.holds.passes(g.facts, false); held != nil {
+		rest = *held
+	}
 	for i := range g.outcomes {
 		if g.outcomes[i].Kind == "" {
-			g.settle(i, contract.SendResult{Kind: contract.KindNotStarted})
+			g.settle(i, rest)
 		}
 	}
 	return contract.GroupResult{V: message.Version, Outcomes: g.outcomes}, nil
@@ -58,16 +62,21 @@ type group struct {
 	stop  context.CancelFunc
 	// row counts the answers in a row of an account that is not there.
 	row atomic.Int64
+	// facts decide whether the group is held.
+	facts contract.HoldFacts
 
 	mu       sync.Mutex
 	outcomes contract.Outcomes
 	counters map[string]counter // of attempts, by kind
+	// tried and refusals, by code, count what has ended for good.
+	tried    int
+	refusals map[string]int
 }
 
 func (a *Activities) newGroup(ctx context.Context, in contract.GroupInput) *group {
 	g := &group{
 		Activities: a, in: in, positions: in.Positions(), limiter: a.limiter(in.Account), measure: measureOf(ctx, in.Account),
-		ends: endsOf(ctx), requests: newPool(), counters: map[string]counter{},
+		ends: endsOf(ctx), facts: factsOf(ctx, in.Account, nil), requests: newPool(), counters: map[string]counter{}, refusals: map[string]int{},
 	}
 	g.sender, g.noSender = a.sender(in.Account)
 	g.outcomes = make(contract.Outcomes, len(g.positions))
@@ -101,6 +110,8 @@ func (g *group) dispatch(base context.Context, from batchRef) {
 		}
 		return
 	}
+	g.facts.Metadata = manifest.Batch.Metadata
+	defer g.holds.watch(g.facts, g.stop)()
 	c := contents{group: &g.in, segment: segment, batch: &manifest.Batch, from: from}
 	for i, pos := range g.positions {
 		g.heartbeater.advance(i)
@@ -154,7 +165,7 @@ func (g *group) start(base context.Context, i int, m message.Outgoing) {
 	g.requests.Go(func() {
 		defer g.limiter.release()
 		g.measure.late(g.now().Sub(m.Due))
-		res := g.request(base, g.sender, m, limit, g.measure)
+		res := g.request(base, g.in.Account, g.sender, m, limit, g.measure)
 		g.limiter.countAnswer(g.now())
 		if res.Kind != string(provider.Unavailable) {
 			g.row.Store(0)
@@ -173,11 +184,32 @@ func (g *group) settle(i int, res contract.SendResult) {
 		attempts = g.measure.attempts(res.Kind)
 		g.counters[res.Kind] = attempts
 	}
+	tooMany := g.countEnd(res)
 	g.mu.Unlock()
 	attempts.Inc(1)
+	if tooMany && g.in.Guard {
+		g.stop()
+	}
 	if res.Kind == string(provider.Unavailable) && g.row.Add(1) >= groupRow {
 		g.stop()
 	}
+}
+
+// countEnd counts a message that has ended for good, and reports whether too many were
+// refused alike. The caller holds mu.
+func (g *group) countEnd(res contract.SendResult) (tooMany bool) {
+	switch provider.Kind(res.Kind) {
+	case provider.Kind(contract.KindSent):
+		g.tried++
+	case provider.Invalid, provider.Rejected, provider.Unauthorized:
+		if res.Held.By != "" {
+			return false
+		}
+		g.tried++
+		g.refusals[res.Code]++
+		return contract.TooManyRefusals(g.refusals[res.Code], g.tried)
+	}
+	return false
 }
 
 // known is what is known of the outcomes by now.

@@ -37,7 +37,11 @@ func (d *delivery) tellState(ctx context.Context, st message.Status) error {
 // tellChange tells what a batch has become. That it started was told before.
 func (d *delivery) tellChange(ctx context.Context, st message.Status) error {
 	c := &d.res.Cursor
-	if typ := callback.TypeOf(c.State, st.State); st.State != c.State && typ != callback.TypeStarted {
+	typ := callback.TypeOf(c.State, st.State)
+	if typ == callback.TypePaused && st.Held != nil && st.Held.By == message.HeldByGuard {
+		typ = callback.TypeHeld
+	}
+	if st.State != c.State && typ != callback.TypeStarted {
 		if err := d.batch(ctx, st, typ); err != nil {
 			return err
 		}

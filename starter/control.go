@@ -52,7 +52,7 @@ func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) 
 	err = s.update(ctx, ref, contract.ControlCancel, &res, q)
 	if errors.Is(err, ErrNoWorker) { // the next worker finds it
 		why := err
-		if err = s.leave(ctx, ref, q); err == nil {
+		if err = s.leave(ctx, ref, contract.ControlCancel, q); err == nil {
 			return unconfirmed(ref, why)
 		}
 	}
@@ -107,11 +107,11 @@ func unconfirmed(ref Ref, why error) (message.CancelResult, error) {
 	return message.CancelResult{Batch: ref.ID}, fmt.Errorf("the cancel is recorded but not confirmed: %w", why)
 }
 
-// leave leaves a cancel as a signal. ErrEnded means that the batch has ended.
-func (s *Starter) leave(ctx context.Context, ref Ref, q message.CancelRequest) error {
-	what := "cancel batch " + ref.ID
+// leave leaves a control as a signal. ErrEnded means that the batch has ended.
+func (s *Starter) leave(ctx context.Context, ref Ref, name string, q any) error {
+	what := name + " batch " + ref.ID
 	lost, err := s.server.CallWithRedial(ctx, s.o.Wait, func(ctx context.Context, c client.Client, _ bool) error {
-		return c.SignalWorkflow(ctx, WorkflowID(ref), "", contract.ControlCancel, q)
+		return c.SignalWorkflow(ctx, WorkflowID(ref), "", name, q)
 	})
 	switch {
 	case lost:
@@ -167,20 +167,47 @@ func cancelResult(ref Ref, ids []string, before, after map[string]message.State)
 // Pause stops new attempts and names the messages whose attempt had left.
 //
 // Errors of Pause, Resume and Reschedule: ErrNotFound, ErrEnded, ErrRefused,
-// ErrNoWorker, ErrUnreachable. They first make sure that a worker answers, and change nothing
-// when none does. Should the worker go away in the instant between that and the
-// change, the error says that the change may still happen: Temporal keeps an
-// update that no worker has seen for as long as the workflow stays in the
-// server's memory, and it cannot be taken back.
+// ErrNoWorker, ErrUnreachable, ErrMayHaveChanged. With ErrNoWorker and a result that names
+// the batch, what was asked for is left behind as a signal, which the next worker obeys;
+// what is queued by then may leave first, at most as many messages as a batch has in
+// flight.
 func (s *Starter) Pause(ctx context.Context, ref Ref) (res message.PauseResult, err error) {
-	err = s.control(ctx, ref, contract.ControlPause, &res)
+	err = s.control(ctx, ref, contract.ControlPause, &res, message.PauseRequest{At: s.o.Now().UnixMilli()})
+	if res.Batch, res.Confirmed = answered(ref, err); !res.Confirmed {
+		res.InFlight = nil
+	}
 	return res, err
 }
+
+// answered is the id of a batch whose control was done or recorded, and whether it was
+// done.
+func answered(ref Ref, err error) (batch string, confirmed bool) {
+	var recorded *recordedError
+	if err == nil || errors.As(err, &recorded) {
+		return ref.ID, err == nil
+	}
+	return "", false
+}
+
+// recordedError says that a control was left for the next worker. It is an ErrNoWorker.
+type recordedError struct {
+	name string
+	why  error
+	most int
+}
+
+func (e *recordedError) Error() string {
+	return fmt.Sprintf("the %s is recorded but not confirmed, at most %s leave before it is obeyed: %v", e.name, message.Plural(e.most, "queued message"), e.why)
+}
+
+// Unwrap is why nobody answered.
+func (e *recordedError) Unwrap() error { return e.why }
 
 // Resume lets a paused batch go on; one that is not paused stays as it is. Its
 // errors are those of Pause.
 func (s *Starter) Resume(ctx context.Context, ref Ref) (res message.ResumeResult, err error) {
-	err = s.control(ctx, ref, contract.ControlResume, &res)
+	err = s.control(ctx, ref, contract.ControlResume, &res, message.PauseRequest{At: s.o.Now().UnixMilli()})
+	res.Batch, res.Confirmed = answered(ref, err)
 	return res, err
 }
 
@@ -192,7 +219,8 @@ func (s *Starter) Reschedule(ctx context.Context, ref Ref, q message.RescheduleR
 	if q.SendAfter, err = s.absolute(q.SendAfter); err != nil {
 		return res, err
 	}
-	if err = s.control(ctx, ref, contract.ControlReschedule, &res, q); err != nil {
+	err = s.control(ctx, ref, contract.ControlReschedule, &res, q)
+	if res.Batch, res.Confirmed = answered(ref, err); err != nil {
 		return res, err
 	}
 	if v, err := s.view(ctx, ref); err == nil && v != nil {
@@ -211,9 +239,8 @@ func (s *Starter) absolute(text string) (string, error) {
 	return at.Format(time.RFC3339Nano), nil
 }
 
-// control makes a change that must not happen behind the caller's back: only
-// after a worker has answered.
-func (s *Starter) control(ctx context.Context, ref Ref, name string, out any, args ...any) error {
+// control makes a change, or leaves it as a signal where no worker answers.
+func (s *Starter) control(ctx context.Context, ref Ref, name string, out, arg any) error {
 	wid, err := server.WorkflowOf(ref)
 	if err != nil {
 		return err
@@ -223,15 +250,19 @@ func (s *Starter) control(ctx context.Context, ref Ref, name string, out any, ar
 	closed, err := s.server.Query(ctx, wid, &st, contract.QueryStatus)
 	switch {
 	case err != nil:
-		return s.server.WorkerError(ctx, what, err)
+		err = s.server.WorkerError(ctx, what, err)
 	case closed:
 		return fmt.Errorf("%s: %w", what, ErrEnded)
+	default: // an update that no worker takes might happen at any time
+		err = s.update(ctx, ref, name, out, arg)
 	}
-	err = s.update(ctx, ref, name, out, args...)
-	if errors.Is(err, ErrNoWorker) {
-		return fmt.Errorf("%w; it may still happen when a worker comes back", err)
+	if !errors.Is(err, ErrNoWorker) || ctx.Err() != nil {
+		return err
 	}
-	return err
+	if left := s.leave(ctx, ref, name, arg); left != nil {
+		return left
+	}
+	return &recordedError{name: name, why: err, most: s.o.InFlight}
 }
 
 // update runs an update to its end and reads its answer into out. ErrEnded means

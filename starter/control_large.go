@@ -67,7 +67,7 @@ func (s *Starter) lookAfter(ref Ref, leave bool) large.ReadView {
 		}
 		for reason, all := range left {
 			for ids := range slices.Chunk(all, maxLeft) {
-				if lerr := s.leave(ctx, ref, message.CancelRequest{Reason: reason, Messages: ids}); lerr != nil {
+				if lerr := s.leave(ctx, ref, contract.ControlCancel, message.CancelRequest{Reason: reason, Messages: ids}); lerr != nil {
 					return nil, lerr
 				}
 			}

@@ -145,7 +145,7 @@ func TestControlsAnswerWithWhatTheWorkflowSays(t *testing.T) {
 	require.Equal(t, "a", resumed.Batch)
 	moved, err := s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: "90m"})
 	require.NoError(t, err)
-	require.Equal(t, message.RescheduleResult{Batch: "a", Rescheduled: 2, Unchanged: 1}, moved)
+	require.Equal(t, message.RescheduleResult{Batch: "a", Rescheduled: 2, Unchanged: 1, Confirmed: true}, moved)
 	require.Equal(t, noon.Add(90*time.Minute).Format(time.RFC3339), at.SendAfter, "a duration counts from the call")
 	_, err = s.Reschedule(t.Context(), a, message.RescheduleRequest{SendAfter: "2027-01-01t00:00:00+02:00"})
 	require.NoError(t, err)
@@ -200,27 +200,35 @@ func TestRescheduleRefusesWhatIsNoTime(t *testing.T) {
 	require.Zero(t, f.called("UpdateWorkflowExecution"))
 }
 
-func TestControlsSendNothingUnlessAWorkerAnswers(t *testing.T) {
+func TestControlsWithoutAWorkerAreRecorded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, f := newStarter(t, starter.Options{Wait: short})
+		s, f := newStarter(t, starter.Options{Wait: short, InFlight: 7})
 		start(t, s, request("a", 1))
 		for _, name := range []string{"pause", "resume", "reschedule"} {
 			section(t, name, func(t *testing.T) {
-				require.ErrorIs(t, reads(s, a)[name](t.Context()), starter.ErrNoWorker)
-				require.Zero(t, f.called("UpdateWorkflowExecution"))
+				before := len(f.flow(t, "batch-a").signals)
+				err := reads(s, a)[name](t.Context())
+				require.ErrorIs(t, err, starter.ErrNoWorker)
+				require.ErrorContains(t, err, "the "+name+" is recorded but not confirmed, at most 7 queued messages leave before it is obeyed")
+				require.Zero(t, f.called("UpdateWorkflowExecution"), "an update would be another change, at any time")
+				require.Len(t, f.flow(t, "batch-a").signals, before+1)
 			})
 		}
+		res, err := s.Pause(t.Context(), a)
+		require.ErrorIs(t, err, starter.ErrNoWorker)
+		require.Equal(t, message.PauseResult{Batch: "a"}, res)
 	})
 }
 
-func TestAControlWhoseWorkerGoesAwaySaysThatItMayStillHappen(t *testing.T) {
+func TestAControlWhoseWorkerGoesAwayIsRecorded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, _, _ := openBatchWith(t, 1, starter.Options{Wait: short}) // answers queries, but no update
+		s, f, _ := openBatchWith(t, 1, starter.Options{Wait: short}) // answers queries, but no update
 		_, err := s.Pause(t.Context(), a)
 		require.ErrorIs(t, err, starter.ErrNoWorker)
-		require.ErrorContains(t, err, "may still happen")
+		require.ErrorContains(t, err, "recorded")
+		require.Len(t, f.flow(t, "batch-a").signals, 1)
 	})
 }
 

@@ -126,7 +126,7 @@ func (s *Starter) prepare(ref Ref, b *message.Batch) {
 	}
 	b.CreatedAt = b.CreatedAt.UTC().Round(0)
 	b.InFlight = cmp.Or(b.InFlight, s.o.InFlight)
-	b.Summaries = !s.o.NoSummaries
+	b.Summaries, b.Guard = !s.o.NoSummaries, true
 }
 
 // maxProblems is how many problems of a message a batch keeps. One item may have

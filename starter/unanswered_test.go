@@ -363,7 +363,7 @@ func TestADeadConnectionIsNotTakenForAServerThatIsAway(t *testing.T) {
 		}
 		_, err := l.Pause(t.Context(), a)
 		require.ErrorIs(t, err, starter.ErrNoWorker)
-		require.ErrorContains(t, err, "may still happen")
+		require.ErrorContains(t, err, "recorded")
 	})
 }
 

@@ -29,6 +29,8 @@ const (
 	// notifyConcurrency is how many batches' callbacks are delivered at once. Most of
 	// that time they wait for endpoints.
 	notifyConcurrency = 100
+	// awaitConcurrency is how many batches wait for releases at once in one process.
+	awaitConcurrency = 5_000
 	// leastGroups is how many groups of an account with a rate may have messages to
 	// start in one process at once: one whose turn it is, and one so that its end is
 	// no pause. Above groupsRate there are more, one for so much of it.
@@ -53,6 +55,16 @@ func batchOptions() sdk.Options {
 		ActivityTaskPollerBehavior: sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{
 			InitialNumberOfPollers: 2, MaximumNumberOfPollers: storeConcurrency,
 		}),
+	}
+}
+
+// awaitOptions are how the worker of those that wait for a release runs. They take up
+// next to nothing.
+func awaitOptions() sdk.Options {
+	return sdk.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: awaitConcurrency,
+		ActivityTaskPollerBehavior:         sdk.NewPollerBehaviorAutoscaling(sdk.PollerBehaviorAutoscalingOptions{}),
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	sdk "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"go.uber.org/zap"
 
 	"volley/activities"
+	"volley/internal/holdbook"
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/workflows"
@@ -51,6 +53,10 @@ type Options struct {
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
+	// DataConverter is the client's; nil is the SDK's default. It reads what is held.
+	DataConverter converter.DataConverter
+	// Metrics counts what is held; nil is nobody.
+	Metrics client.MetricsHandler
 	// Log is where the worker says what it does; nil is nowhere.
 	Log *zap.Logger
 }
@@ -61,6 +67,7 @@ type Worker struct {
 	activities *activities.Activities
 	accounts   int
 	shares     *shares
+	holds      *holds
 	identity   string
 	fatal      chan error
 	log        *zap.Logger
@@ -73,6 +80,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.SendSegment, workflow.RegisterOptions{Name: contract.SendSegmentName})
 	r.RegisterWorkflowWithOptions(workflows.KeepReports, workflow.RegisterOptions{Name: contract.KeepReportsName})
 	r.RegisterWorkflowWithOptions(workflows.HoldRedriven, workflow.RegisterOptions{Name: contract.HoldRedrivenName})
+	r.RegisterWorkflowWithOptions(workflows.Holds, workflow.RegisterOptions{Name: contract.HoldsName})
 	r.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: contract.NotifyName})
 }
 
@@ -96,6 +104,7 @@ func RegisterActivities(r sdk.ActivityRegistry, a *activities.Activities) {
 		{contract.BatchRunsName, a.BatchRuns},
 		{contract.RouteName, a.RouteReports},
 		{contract.DeliverName, a.Deliver},
+		{contract.AwaitReleaseName, a.AwaitRelease},
 	} {
 		r.RegisterActivityWithOptions(x.do, activity.RegisterOptions{Name: x.name})
 	}
@@ -118,6 +127,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	w.shares = &shares{
 		server: c.WorkflowService(), namespace: o.Namespace, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{},
 	}
+	w.holds = &holds{book: holdbook.New(c, o.TaskQueue, o.DataConverter), target: acts, metrics: o.Metrics, log: o.Log}
 	add := func(queue string, options sdk.Options) sdk.Worker {
 		options.Identity, options.WorkerStopTimeout, options.OnFatalError = w.identity, o.Drain, w.died
 		options.DisableRegistrationAliasing = true
@@ -127,6 +137,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 		return part
 	}
 	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
+	add(contract.HoldsQueue(o.TaskQueue), awaitOptions())
 	if o.Callbacks != nil && o.Changes != nil {
 		add(contract.NotifyQueue(o.TaskQueue), accountOptions(notifyConcurrency, 0))
 	}
@@ -167,6 +178,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.shares.watch(watching) })
 	defer wg.Wait()
 	defer cancel()
+	known := make(chan struct{})
+	wg.Go(func() { w.holds.follow(watching, known) })
+	wg.Go(func() { w.holds.write(watching) })
+	select {
+	case <-known: // nothing leaves before it is known what is held
+	case <-ctx.Done():
+		return nil
+	}
 
 	for started, p := range w.parts {
 		if err := p.Start(); err != nil {

@@ -38,8 +38,8 @@ func TestNamesInHistoriesDoNotFollowTheNamesOfFunctions(t *testing.T) {
 	var r registry
 	worker.RegisterWorkflows(&r)
 	worker.RegisterActivities(&r, activities.New(activities.Options{}))
-	require.Equal(t, []string{"SendBatch", "SendSegment", "KeepReports", "HoldRedriven", "Notify"}, r.workflows)
-	require.Equal(t, []string{"Send", "Reconcile", "SendGroup", "Open", "Load", "Keep", "Close", "CloseOut", "ControlSegments", "CancelMessages", "BatchRuns", "RouteReports", "Deliver"}, r.activities)
+	require.Equal(t, []string{"SendBatch", "SendSegment", "KeepReports", "HoldRedriven", "Holds", "Notify"}, r.workflows)
+	require.Equal(t, []string{"Send", "Reconcile", "SendGroup", "Open", "Load", "Keep", "Close", "CloseOut", "ControlSegments", "CancelMessages", "BatchRuns", "RouteReports", "Deliver", "AwaitRelease"}, r.activities)
 }
 
 func TestAnAccountsWorkerKeepsItsRateAndConcurrency(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"volley/workflows/contract"
 	"volley/workflows/coordinator"
 	"volley/workflows/engine"
+	"volley/workflows/holds"
 	"volley/workflows/latereports"
 	"volley/workflows/redriven"
 )
@@ -45,3 +46,6 @@ func KeepReports(ctx workflow.Context, in contract.KeepReportsInput) error {
 func HoldRedriven(ctx workflow.Context, in contract.HoldRedrivenInput) error {
 	return redriven.Run(ctx, in)
 }
+
+// Holds keeps what is held, for ever. Its input says what was before.
+func Holds(ctx workflow.Context, in contract.HoldsInput) error { return holds.Run(ctx, in) }

@@ -32,6 +32,9 @@ type batches interface {
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
 	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
 	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+	Hold(ctx context.Context, q starter.HoldRequest) (starter.HoldResult, error)
+	Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error)
+	Accounts(ctx context.Context, q starter.AccountsQuery) (starter.AccountList, error)
 	Delete(ctx context.Context, ref starter.Ref) error
 	Purge(ctx context.Context, olderThan time.Duration, dryRun bool) (starter.Purged, error)
 	Missing(ctx context.Context) ([]string, error)
@@ -138,7 +141,7 @@ message, 5 the id is taken by a batch with other content, or the same went out a
 	offer(root, "log-format", "console", "json")
 	group(root, "Start batches:", a.startCommand(), a.validateCommand(), a.redriveCommand())
 	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand())
-	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.deleteCommand())
+	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.holdCommand(), a.releaseCommand(), a.accountsCommand(), a.deleteCommand())
 	group(root, "Run volley:", a.workerCommand(), a.gatewayCommand(), a.setupCommand(), a.purgeCommand(), a.versionCommand())
 	return root
 }

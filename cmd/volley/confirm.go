@@ -145,8 +145,7 @@ func sameText(same starter.Same, now time.Time) string {
 	return fmt.Sprintf("the same went out %s as %s", at, same.ID)
 }
 
-// ask shows a person what is about to start and takes the answer. Whatever is not a
-// yes is a no.
+// ask shows a person what is about to start and takes the answer.
 func (q *confirmation) ask(ctx context.Context, p *starter.Proposal, same string) error {
 	if q.before != nil {
 		q.before()
@@ -156,7 +155,12 @@ func (q *confirmation) ask(ctx context.Context, p *starter.Proposal, same string
 	for _, line := range q.lines(p, same) {
 		out.WriteString(printable(line) + "\n")
 	}
-	fmt.Fprint(a.stderr, out.String()+"Send them? [y/N] ")
+	return a.askPerson(ctx, out.String()+"Send them? [y/N] ", &exitError{code: exitFailed, err: errNotStarted})
+}
+
+// askPerson asks a question, and returns refused for whatever is not a yes.
+func (a *app) askPerson(ctx context.Context, question string, refused error) error {
+	fmt.Fprint(a.stderr, question)
 	answer, err := a.line(ctx)
 	if err != nil {
 		fmt.Fprintln(a.stderr) // nobody has ended the line
@@ -167,7 +171,7 @@ func (q *confirmation) ask(ctx context.Context, p *starter.Proposal, same string
 	case slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))):
 		return nil
 	}
-	return &exitError{code: exitFailed, err: errNotStarted}
+	return refused
 }
 
 // line reads a line of what a person types, until ctx ends.

@@ -104,7 +104,7 @@ func (a *app) pauseCommand() *cobra.Command {
 	return a.control("pause", "Pause a batch", "Stops new attempts; what is in flight is followed to its end and validity runs on.",
 		func(ctx context.Context, b batches, ref starter.Ref) error {
 			res, err := b.Pause(ctx, ref)
-			if err != nil {
+			if done, err := a.recorded(res, res.Batch, err); done {
 				return err
 			}
 			if a.json() {
@@ -121,11 +121,20 @@ func (a *app) pauseCommand() *cobra.Command {
 		})
 }
 
+// recorded ends a control that failed. One that no worker has answered names its batch
+// all the same, and its document is printed.
+func (a *app) recorded(doc any, batch string, err error) (done bool, failure error) {
+	if batch == "" || !errors.Is(err, starter.ErrNoWorker) || !a.json() {
+		return err != nil, err
+	}
+	return true, errors.Join(err, a.print(doc))
+}
+
 func (a *app) resumeCommand() *cobra.Command {
 	return a.control("resume", "Let a paused batch go on", "Lets a paused batch go on.",
 		func(ctx context.Context, b batches, ref starter.Ref) error {
 			res, err := b.Resume(ctx, ref)
-			if err != nil {
+			if done, err := a.recorded(res, res.Batch, err); done {
 				return err
 			}
 			if a.json() {
@@ -156,7 +165,7 @@ func (a *app) rescheduleCommand() *cobra.Command {
 				return err
 			}
 			res, err := b.Reschedule(ctx, ref, message.RescheduleRequest{SendAfter: at.UTC().Format(time.RFC3339Nano)})
-			if err != nil {
+			if done, err := a.recorded(res, res.Batch, err); done {
 				return err
 			}
 			if a.json() {

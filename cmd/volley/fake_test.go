@@ -42,6 +42,8 @@ type fake struct {
 	names    []string
 	purged   starter.Purged
 	sameErr  error
+	held     starter.HeldMessages
+	accounts starter.AccountList
 
 	large      []message.Message // what StartLarge was given
 	header     *message.Batch
@@ -119,6 +121,34 @@ func (f *fake) StartLarge(ctx context.Context, r starter.Request, in starter.Inc
 	return s, f.err
 }
 
+func (f *fake) Hold(_ context.Context, q starter.HoldRequest) (starter.HoldResult, error) {
+	f.asked = q
+	return starter.HoldResult{Hold: starter.Hold{Selector: q.Selector, By: message.HeldByPerson, Reason: q.Reason, Since: moment.UnixMilli(), Until: unixMilli(q.Until)}, Messages: f.held}, f.err
+}
+
+func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.AccountList, error) {
+	f.asked = q
+	return f.accounts, f.err
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func (f *fake) Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error) {
+	f.asked = q.Selector
+	if q.Ask != nil {
+		if err := q.Ask(ctx, f.held); err != nil {
+			return starter.ReleaseResult{}, err
+		}
+	}
+	f.calls++
+	return starter.ReleaseResult{Released: []starter.Hold{{Selector: q.Selector, By: message.HeldByAccount}}, Messages: f.held}, f.err
+}
+
 func (f *fake) Delete(_ context.Context, ref starter.Ref) error {
 	f.ref = ref
 	return f.err
@@ -194,17 +224,24 @@ func (f *fake) Cancel(_ context.Context, ref starter.Ref, q message.CancelReques
 
 func (f *fake) Pause(_ context.Context, ref starter.Ref) (message.PauseResult, error) {
 	f.ref = ref
-	return f.pause, f.err
+	res := f.pause
+	res.Confirmed = f.err == nil
+	return res, f.err
 }
 
 func (f *fake) Resume(_ context.Context, ref starter.Ref) (message.ResumeResult, error) {
 	f.ref = ref
-	return message.ResumeResult{Batch: ref.ID}, f.err
+	if f.err != nil {
+		return message.ResumeResult{}, f.err
+	}
+	return message.ResumeResult{Batch: ref.ID, Confirmed: true}, nil
 }
 
 func (f *fake) Reschedule(_ context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error) {
 	f.ref, f.asked = ref, q
-	return f.move, f.err
+	res := f.move
+	res.Confirmed = f.err == nil
+	return res, f.err
 }
 
 func (f *fake) Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error) {

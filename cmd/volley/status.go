@@ -41,6 +41,9 @@ func (a *app) showStatus(st message.Status) {
 		line("tenant", st.Tenant)
 	}
 	t.row(cell{"state", faint}, cell{string(st.State), batchColour(st)})
+	if h := st.Held; h != nil {
+		t.row(cell{"held", faint}, cell{"by " + heldBy(h) + ": " + h.Reason + ", since " + when(h.Since, now), red})
+	}
 	line("dialect", st.Dialect)
 	line("account", st.Account)
 	if st.RedriveOf != nil {
@@ -63,6 +66,19 @@ func (a *app) showStatus(st message.Status) {
 	}
 	a.table(t)
 	a.showCounts(st)
+}
+
+// heldBy says who holds messages back.
+func heldBy(h *message.HoldView) string {
+	switch h.By {
+	case message.HeldByAccount:
+		return "its account itself"
+	case message.HeldByGuard:
+		return "its guard"
+	case message.HeldByTenant:
+		return "its tenant"
+	}
+	return "a person"
 }
 
 func (a *app) showCounts(st message.Status) {

@@ -64,7 +64,7 @@ func (a *app) worker(ctx context.Context, listen string) error {
 	defer callbacks.Close()
 	w, err := worker.New(s.temporal, s.accounts, worker.Options{
 		Namespace: s.namespace, TaskQueue: s.config.TaskQueue, Store: s.store, Reports: s.batches, Segments: s.batches, Callbacks: callbacks, Changes: s.batches.Changes(),
-		Identity: s.identity, Log: s.log, Drain: drain,
+		Identity: s.identity, Log: s.log, Drain: drain, Metrics: s.metrics,
 	})
 	if err != nil {
 		return err

@@ -169,6 +169,7 @@ func TestLargeBatchIsRedrivenAsOne(t *testing.T) {
 			}
 		}
 		old := l.large(t, all)
+		l.passGuard(t, old)
 		l.wait(t, old)
 		_, err := l.starter.Redrive(t.Context(), old, starter.RedriveQuery{States: []string{"canceled"}})
 		require.ErrorIs(t, err, starter.ErrNotFound)
@@ -180,6 +181,7 @@ func TestLargeBatchIsRedrivenAsOne(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, same.Existing)
 		require.Equal(t, again.ID, same.ID)
+		l.passGuard(t, starter.Ref{ID: again.ID})
 		status, rows := l.wait(t, starter.Ref{ID: again.ID})
 		require.Equal(t, old.ID, *status.RedriveOf)
 		require.Equal(t, l.mode, status.Dispatch)
@@ -188,6 +190,16 @@ func TestLargeBatchIsRedrivenAsOne(t *testing.T) {
 			require.Equal(t, failed[i], row.To)
 		}
 	})
+}
+
+// passGuard waits until a batch has paused itself, and resumes it.
+func (l *lab) passGuard(t *testing.T, ref starter.Ref) {
+	t.Helper()
+	l.until(t, ref, func(s message.Status) bool {
+		return s.State == message.BatchPaused && s.Held != nil && s.Held.By == message.HeldByGuard
+	})
+	_, err := l.starter.Resume(t.Context(), ref)
+	require.NoError(t, err)
 }
 
 func TestLargeBatchThatTemporalEndedStillAddsUp(t *testing.T) {

@@ -283,5 +283,5 @@ func TestATenantIsToldWhatItWants(t *testing.T) {
 		require.False(t, p.Wants("none", typ))
 		require.Equal(t, strings.HasPrefix(typ, "message.") || typ == "batch.completed", p.Wants("some", typ), typ)
 	}
-	require.Len(t, callback.Types(), 17)
+	require.Len(t, callback.Types(), 18)
 }

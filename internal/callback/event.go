@@ -21,6 +21,7 @@ const (
 	TypeStarted  = "batch.started"
 	TypePaused   = "batch.paused"
 	TypeResumed  = "batch.resumed"
+	TypeHeld     = "batch.held" // in place of TypePaused where the batch paused itself
 	TypeMessages = "messages"
 
 	typeBatch   = "batch."
@@ -33,7 +34,7 @@ func TypeOfMessage(s message.State) string { return typeMessage + s.String() }
 // Types lists the types of the events that there are, and the two that stand for all
 // of their kind.
 func Types() []string {
-	types := []string{typeBatch + "*", TypeStarted, TypePaused, TypeResumed}
+	types := []string{typeBatch + "*", TypeStarted, TypePaused, TypeResumed, TypeHeld}
 	for _, s := range []message.BatchState{message.BatchCanceling, message.BatchCompleted, message.BatchCanceled, message.BatchFailed} {
 		types = append(types, typeBatch+string(s))
 	}

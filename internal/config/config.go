@@ -257,7 +257,7 @@ func (c *Config) Caller(tenant string) intake.Caller {
 	t := c.Tenants[tenant]
 	caller := intake.Caller{
 		Tenant: tenant, Router: &router, Priority: t.Priority, Region: t.DefaultRegion, MaySetSender: t.MaySetSender, HasCallbackSecret: !t.CallbackSecret.IsZero(),
-		Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
+		Operator: t.Operator, Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
 	}
 	for _, key := range t.Keys {
 		caller.Keys = append(caller.Keys, intake.HashKey(key.Reveal()))

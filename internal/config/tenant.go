@@ -13,6 +13,8 @@ import (
 type Tenant struct {
 	// Keys are its credentials at the gateway; a tenant without any cannot use it.
 	Keys []Secret
+	// Operator lets its keys hold whole accounts, everything and other tenants' messages.
+	Operator bool
 	// Dialects it may use; nil is all.
 	Dialects []string
 	// Accounts it may use; nil is all.
@@ -77,6 +79,7 @@ func (c *Config) readTenant(r *reader, o *object, seen map[string]bool) Tenant {
 	parsed(o, "default_region", &t.DefaultRegion, phone.Region)
 	parsed(o, "timezone", &t.Timezone, parseZone)
 	o.boolean("may_set_sender", &t.MaySetSender)
+	o.boolean("operator", &t.Operator)
 	bird, sinch := o.child("bird"), o.child("sinch")
 	t.BirdWorkspaces, t.SinchProjects = bird.texts("workspaces"), sinch.texts("projects")
 	bird.finish()

@@ -28,6 +28,7 @@ type Answer struct {
 	After time.Duration // Retry-After
 	Hang  time.Duration // how long it takes; without a kind it is sent then
 	Code  string
+	Held  message.Holding
 }
 
 // Answers of a provider.
@@ -64,6 +65,8 @@ type Bench struct {
 	Mu       sync.Mutex
 	Send     func(in contract.SendInput, n int) Answer
 	Ask      func(in contract.ReconcileInput, n int) contract.ReconcileResult
+	Await    func(in contract.AwaitReleaseInput, n int) contract.AwaitReleaseResult
+	Awaits   int
 	Tries    map[int]int
 	Asked    map[int]int
 	Attempts []attempt
@@ -82,11 +85,15 @@ func NewBench(t *testing.T) *Bench {
 		Ask: func(contract.ReconcileInput, int) contract.ReconcileResult {
 			return contract.ReconcileResult{Verdict: contract.VerdictCannotTell}
 		},
+		Await: func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult {
+			return contract.AwaitReleaseResult{Released: true}
+		},
 	}
 	b.Env.SetTestTimeout(time.Minute)
 	b.Env.SetStartTime(Start)
 	b.Env.RegisterWorkflowWithOptions(workflows.SendBatch, workflow.RegisterOptions{Name: contract.SendBatchName})
 	b.Env.RegisterActivityWithOptions(b.onSend, activity.RegisterOptions{Name: contract.SendName})
+	b.Env.RegisterActivityWithOptions(b.onAwait, activity.RegisterOptions{Name: contract.AwaitReleaseName})
 	b.Env.RegisterActivityWithOptions(b.onAsk, activity.RegisterOptions{Name: contract.ReconcileName})
 	return b
 }
@@ -101,7 +108,7 @@ func (b *Bench) onSend(ctx context.Context, in contract.SendInput) (contract.Sen
 	now := b.Env.Now()
 	b.Attempts = append(b.Attempts, attempt{in.Index, in.Account, now})
 	a := b.Send(in, b.Tries[in.Index])
-	res := contract.SendResult{V: 1, Kind: a.Kind, Code: a.Code, RetryAfter: a.After.Milliseconds(), At: now.UnixMilli()}
+	res := contract.SendResult{V: 1, Kind: a.Kind, Code: a.Code, RetryAfter: a.After.Milliseconds(), At: now.UnixMilli(), Held: a.Held}
 	if a.Hang > 0 {
 		token := activity.GetInfo(ctx).TaskToken
 		b.Env.RegisterDelayedCallback(func() {
@@ -114,6 +121,24 @@ func (b *Bench) onSend(ctx context.Context, in contract.SendInput) (contract.Sen
 		res.ProviderID = fmt.Sprintf("p-%d", in.Index)
 	}
 	return res, nil
+}
+
+// onAwait returns at once where Await says why, and otherwise after a minute and a half.
+func (b *Bench) onAwait(ctx context.Context, in contract.AwaitReleaseInput) (contract.AwaitReleaseResult, error) {
+	b.Mu.Lock()
+	defer b.Mu.Unlock()
+	b.Awaits++
+	res := b.Await(in, b.Awaits)
+	if res.V = 1; res.Released || res.Probe {
+		return res, nil
+	}
+	token := activity.GetInfo(ctx).TaskToken
+	b.Env.RegisterDelayedCallback(func() {
+		if !b.Env.IsWorkflowCompleted() {
+			require.NoError(b.T, b.Env.CompleteActivity(token, res, nil))
+		}
+	}, 90*time.Second)
+	return res, activity.ErrResultPending
 }
 
 func (b *Bench) onAsk(_ context.Context, in contract.ReconcileInput) (contract.ReconcileResult, error) {

@@ -54,6 +54,7 @@ type fake struct {
 	cancel   func(starter.Ref, message.CancelRequest) (message.CancelResult, error)
 	rows     func(starter.Ref) []message.Row
 	page     func(starter.Ref) error // what a page is refused with
+	holds    []any                   // what was asked to be held or released
 	list     func(starter.ListQuery) (starter.Batches, error)
 }
 
@@ -62,6 +63,38 @@ func newFake() *fake {
 		batches: map[starter.Ref]*message.Batch{}, sums: map[starter.Ref]string{}, states: map[starter.Ref]message.BatchState{},
 		asks: map[string]int{},
 	}
+}
+
+func (f *fake) Hold(_ context.Context, q starter.HoldRequest) (starter.HoldResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holds = append(f.holds, q)
+	x := starter.Hold{Selector: q.Selector, By: message.HeldByPerson, Reason: q.Reason, Since: now.UnixMilli()}
+	if !q.Until.IsZero() {
+		x.Until = q.Until.UnixMilli()
+	}
+	return starter.HoldResult{Hold: x, Messages: starter.HeldMessages{Known: true, Waiting: 3}}, f.change
+}
+
+func (f *fake) Release(_ context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holds = append(f.holds, q)
+	return starter.ReleaseResult{Released: []starter.Hold{{Selector: q.Selector, By: message.HeldByPerson, Since: now.UnixMilli()}}}, f.change
+}
+
+func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.AccountList, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holds = append(f.holds, q)
+	rate := "10/s"
+	list := starter.AccountList{Accounts: []starter.AccountHealth{}}
+	for _, a := range q.Accounts {
+		list.Accounts = append(list.Accounts, starter.AccountHealth{
+			Name: a.Name, Provider: a.Provider, Rate: &rate, Held: &message.HoldView{By: "account", Reason: "why", Since: now}, Workers: 2, Errors: []struct{}{},
+		})
+	}
+	return list, f.change
 }
 
 func (f *fake) count(name string) { f.asks[name]++ }

@@ -33,6 +33,9 @@ type Batches interface {
 	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
 	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
 	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
+	Hold(ctx context.Context, q starter.HoldRequest) (starter.HoldResult, error)
+	Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error)
+	Accounts(ctx context.Context, q starter.AccountsQuery) (starter.AccountList, error)
 	ExpectRepeat(started starter.Started)
 }
 

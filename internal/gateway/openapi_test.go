@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,12 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 		{call: "POST /v1/batches/b1:resume", status: 200},
 		{call: "POST /v1/batches/b1:reschedule", status: 200, body: `{"sendAfter":"10m"}`},
 		{call: "POST /v1/batches/b1:reschedule", status: 422, wrong: true, body: `{"sendAfter":""}`},
+		{call: "GET /v1/accounts", status: 200},
+		{call: "POST /v1/accounts/hook:hold", status: 200, body: `{"for":"1h","reason":"rotation"}`},
+		{call: "POST /v1/accounts/hook:release", status: 200},
+		{call: "POST /v1/holds", status: 200, body: `{"meta":"campaign=spring","priority":"3-5"}`},
+		{call: "POST /v1/holds", status: 403, body: `{"all":true}`},
+		{call: "POST /v1/holds:release", status: 200, body: `{"meta":"campaign=spring"}`},
 		{call: "POST /v1/batches/b1:redrive", status: 202, body: `{"states":["failed"],"id":"again"}`},
 		{call: "POST /v1/batches/b1:redrive", status: 200, body: `{"states":["failed"],"id":"again"}`},
 	} {
@@ -160,7 +167,13 @@ func TestEveryRouteOfTheOwnAPIIsInTheDocument(t *testing.T) {
 	served := map[string]bool{}
 	for _, pattern := range gateway.New(gateway.Options{Batches: newFake()}).Patterns() {
 		method, path, ok := strings.Cut(pattern, " ")
-		if !ok || !strings.HasPrefix(path, "/v1/batches") {
+		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+			continue
+		}
+		if path == "/v1/accounts/{action}" {
+			for _, action := range []string{"hold", "release"} {
+				served[method+" /v1/accounts/{name}:"+action] = true
+			}
 			continue
 		}
 		if path == "/v1/batches/{action}" {

@@ -29,6 +29,7 @@ func (g *Gateway) v1() {
 	g.handle("GET /v1/batches/{id}/results", f, g.v1Results)
 	g.handle("GET /v1/batches/{id}/events", f, g.v1Events)
 	g.handle("POST /v1/batches/{action}", f, g.v1Action)
+	g.v1Holds(f)
 	for path, methods := range map[string]string{
 		"/v1/batches": "GET, POST", "/v1/batches/{id}/messages": "GET", "/v1/batches/{id}/messages/{message}": "GET",
 		"/v1/batches/{id}/results": "GET", "/v1/batches/{id}/events": "GET",
@@ -211,13 +212,13 @@ func (g *Gateway) v1Action(w http.ResponseWriter, r tenantRequest) error {
 			return err
 		}
 		res, err := g.o.Batches.Pause(ctx, ref)
-		return answerWith(w, res, err)
+		return answerControl(w, res, res.Batch, err)
 	case "resume":
 		if err := readControl(w, r, &struct{}{}); err != nil {
 			return err
 		}
 		res, err := g.o.Batches.Resume(ctx, ref)
-		return answerWith(w, res, err)
+		return answerControl(w, res, res.Batch, err)
 	case "reschedule":
 		var q message.RescheduleRequest
 		if err := readControl(w, r, &q); err != nil {
@@ -227,7 +228,7 @@ func (g *Gateway) v1Action(w http.ResponseWriter, r tenantRequest) error {
 			return fail(http.StatusUnprocessableEntity, codeInvalid, "sendAfter is missing: an RFC 3339 time or a duration from now such as 10m or 3d")
 		}
 		res, err := g.o.Batches.Reschedule(ctx, ref, q)
-		return answerWith(w, res, err)
+		return answerControl(w, res, res.Batch, err)
 	case "redrive":
 		return g.v1Redrive(w, r)
 	}
@@ -242,20 +243,25 @@ func answerWith(w http.ResponseWriter, doc any, err error) error {
 	return nil
 }
 
-// v1Cancel cancels a batch or messages of it. A cancel that no worker has confirmed
-// is accepted, and says so.
+// v1Cancel cancels a batch or messages of it.
 func (g *Gateway) v1Cancel(w http.ResponseWriter, r tenantRequest) error {
 	q, err := g.cancelRequest(w, r)
 	if err != nil {
 		return err
 	}
 	res, err := g.o.Batches.Cancel(r.Context(), r.ref(), q)
-	if errors.Is(err, starter.ErrNoWorker) && res.Batch != "" {
+	return answerControl(w, res, res.Batch, err)
+}
+
+// answerControl answers a control of a batch. One that no worker has confirmed names the
+// batch all the same.
+func answerControl(w http.ResponseWriter, doc any, batch string, err error) error {
+	if errors.Is(err, starter.ErrNoWorker) && batch != "" {
 		w.Header().Set("Retry-After", strconv.Itoa(int(waitForWorker.Seconds())))
-		writeJSON(w, http.StatusAccepted, res)
+		writeJSON(w, http.StatusAccepted, doc)
 		return nil
 	}
-	return answerWith(w, res, err)
+	return answerWith(w, doc, err)
 }
 
 func (g *Gateway) v1Redrive(w http.ResponseWriter, r tenantRequest) error {

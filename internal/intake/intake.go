@@ -33,6 +33,8 @@ type Caller struct {
 
 	// Keys are the hashes of its credentials, as HashKey makes them.
 	Keys [][sha256.Size]byte
+	// Operator lets it hold whole accounts, everything and other tenants' messages.
+	Operator bool
 	// Dialects and Accounts it may use; nil is all.
 	Dialects []string
 	Accounts []string

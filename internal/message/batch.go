@@ -64,6 +64,8 @@ type Batch struct {
 	InFlight int `json:"inFlight,omitempty"`
 	// Summaries puts a line without personal data on every activity in the Web UI.
 	Summaries bool `json:"summaries,omitempty"`
+	// Guard lets the batch pause itself when too much of it is refused alike.
+	Guard bool `json:"guard,omitempty"`
 
 	Template Template  `json:"template"`
 	Messages []Message `json:"messages"`

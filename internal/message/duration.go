@@ -2,7 +2,9 @@ package message
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -76,4 +78,23 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 		return time.Time{}, errTime
 	}
 	return now.Add(d), nil
+}
+
+// ParsePriorities reads two priorities as 3-5, or one; empty is 0 and 0.
+func ParsePriorities(s string) (from, to int, err error) {
+	if s == "" {
+		return 0, 0, nil
+	}
+	first, last, several := strings.Cut(s, "-")
+	if !several {
+		last = first
+	}
+	from, err = strconv.Atoi(first)
+	if err == nil {
+		to, err = strconv.Atoi(last)
+	}
+	if err != nil || from < 1 || to > 5 || from > to {
+		return 0, 0, fmt.Errorf("%q, expected two numbers from 1 to 5 such as 3-5", s)
+	}
+	return from, to, nil
 }

@@ -48,6 +48,8 @@ type Status struct {
 	// will; both only while the batch runs and as far as they are known.
 	Rate         float64    `json:"rate,omitempty"`
 	EstimatedEnd *time.Time `json:"estimatedEnd,omitempty"`
+	// Held is why messages wait that could be sent; nil where nothing holds them.
+	Held *HoldView `json:"held"`
 }
 
 // Row is what is known of one message.
@@ -122,11 +124,14 @@ type CancelRequest struct {
 type PauseResult struct {
 	Batch    string   `json:"batch"`
 	InFlight []string `json:"inFlight"`
+	// Confirmed is false where no worker answered: then the pause is recorded.
+	Confirmed bool `json:"confirmed"`
 }
 
-// ResumeResult confirms a resume.
+// ResumeResult confirms a resume, or says that it is recorded.
 type ResumeResult struct {
-	Batch string `json:"batch"`
+	Batch     string `json:"batch"`
+	Confirmed bool   `json:"confirmed"`
 }
 
 // RescheduleRequest moves every message without an attempt to SendAfter, an
@@ -135,11 +140,21 @@ type RescheduleRequest struct {
 	SendAfter string `json:"sendAfter"`
 }
 
+// PauseRequest is what a pause or a resume brings as a signal, which may have none. Of
+// those that come together the one of the latest time counts; without times a pause does.
+type PauseRequest struct {
+	// At is when it was asked for, in Unix ms.
+	At int64 `json:"at,omitempty"`
+}
+
 // RescheduleResult counts what a reschedule moved.
 type RescheduleResult struct {
 	Batch       string `json:"batch"`
 	Rescheduled int    `json:"rescheduled"`
 	Unchanged   int    `json:"unchanged"`
+	// Confirmed is false where no worker answered: then the reschedule is recorded, and
+	// nothing is counted.
+	Confirmed bool `json:"confirmed"`
 }
 
 // Result is what a batch's workflow returns: how it ended and every message.

@@ -18,6 +18,9 @@ type Outcome struct {
 	RetryAfter int64 `json:"retryAfter,omitempty"`
 	// At is when the answer came, in Unix ms by the worker's clock.
 	At int64 `json:"at"`
+	// Held is why no request was made although there was time, or what the answer says of
+	// the account itself, not of the message.
+	Held Holding `json:"held,omitzero"`
 }
 
 // Transition is a message that is to move on: its record, which the methods change, and
@@ -45,6 +48,11 @@ func (t Transition) Policy() Policy {
 func (t Transition) Answered(o Outcome) {
 	switch e := Event(o.Kind); e {
 	case NotStarted:
+		if o.Held.By != "" {
+			t.takeBack()
+			t.Hold(o.Held)
+			return
+		}
 		t.Withdraw(o.RetryAfter)
 	case EventExpired:
 		t.takeBack()
@@ -59,6 +67,11 @@ func (t Transition) Answered(o Outcome) {
 		t.Again(o.RetryAfter, o.Code, o.Detail)
 	default: // permanent on this account
 		t.Step(e, o.At, o.Code, o.Detail)
+		if o.Held.By != "" {
+			t.HopAttempts-- // it says nothing of the message
+			t.Hold(o.Held)
+			return
+		}
 		t.NextHop(o.Code, o.Detail)
 	}
 }

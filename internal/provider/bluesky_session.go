@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,7 +120,7 @@ func (s *sessions) failed(err error) error {
 		s.refused, s.until = e, s.now().Add(e.RetryAfter)
 	default:
 		// What is wrong with a login is the account's fault, never the message's.
-		e.Kind = Unauthorized
+		e.Kind, e.Account = Unauthorized, cmp.Or(e.Account, "the login was refused")
 		s.refused, s.until = e, s.now().Add(refusedLogin)
 	}
 	return e

@@ -46,6 +46,8 @@ type client struct {
 	secrets []string
 	// rules are the provider's exceptions from the table.
 	rules Overrides
+	// provider is its name, for what answers say of the account.
+	provider string
 }
 
 // call is one request.
@@ -86,6 +88,7 @@ const maxProviderID = 256
 // result is nil or an *Error.
 func (c *client) classify(r Reply, f Fault, secrets []string) error {
 	if e := Classify(r, f, c.rules, c.now()); e != nil {
+		e.Account = accountFault(c.provider, r.Status, e.Code)
 		return c.clean(e, secrets)
 	}
 	return nil

@@ -52,6 +52,7 @@ func Open(accounts []Account, o Options) (*Registry, error) {
 	var errs []error
 	for _, a := range r.accounts {
 		i := slices.IndexFunc(vendors(), func(v vendor) bool { return v.name == a.Provider })
+		base.provider = a.Provider
 		if err := r.add(a, vendors()[i], base, guarded); err != nil {
 			errs = append(errs, fmt.Errorf("account %q: %w", a.Name, err))
 		}

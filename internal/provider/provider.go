@@ -82,6 +82,9 @@ type Error struct {
 	Detail string
 	// RetryAfter is how long the provider asked to wait; 0 when it did not say.
 	RetryAfter time.Duration
+	// Account says what is wrong with the account itself, where every other message would
+	// get the same answer; empty is nothing.
+	Account string
 }
 
 func (e *Error) Error() string {

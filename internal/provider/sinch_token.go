@@ -123,5 +123,6 @@ func (t *tokens) refused(err error) *Error {
 	case Invalid:
 		e.Kind = Unauthorized
 	}
+	e.Account = accountFault(t.provider, answer.Response.StatusCode, e.Code)
 	return t.clean(e, nil)
 }

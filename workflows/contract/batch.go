@@ -40,6 +40,9 @@ type State struct {
 	Trails   message.Trails     `json:"trails,omitempty"`
 	Ledger   message.Ledger     `json:"ledger,omitzero"`
 	Breakers map[string]Breaker `json:"breakers,omitempty"`
+	// Guard is why the batch paused itself; Unguarded means that it will not again.
+	Guard     message.Holding `json:"guard,omitzero"`
+	Unguarded bool            `json:"unguarded,omitempty"`
 }
 
 // All are the records with their trails.
@@ -50,7 +53,7 @@ func (s *State) All() []message.Record {
 	return append(s.Records, s.Ledger.Records...)
 }
 
-// Breaker is what is known of an account that keeps being unavailable.
+// Breaker is what is known of an account that keeps being unavailable, or is held.
 type Breaker struct {
 	// Row is how many unavailable answers came in a row.
 	Row int `json:"row,omitempty"`
@@ -60,4 +63,6 @@ type Breaker struct {
 	Failed int `json:"failed,omitempty"`
 	// Probe is when the next probe may leave, in Unix ms.
 	Probe int64 `json:"probe,omitempty"`
+	// Held is why nothing leaves through the account until it is released.
+	Held message.Holding `json:"held,omitzero"`
 }

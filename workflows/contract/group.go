@@ -21,7 +21,20 @@ type GroupInput struct {
 	Spans [][2]int `json:"spans"`
 	// Due is the due time of all, in Unix ms, where it is not the messages' own.
 	Due int64 `json:"due,omitempty"`
+	// Guard has the group stop where TooManyRefusals.
+	Guard bool `json:"guard,omitempty"`
 }
+
+// A batch is paused once more than one part in guardParts of at least guardEnds messages
+// that were tried ended in the same refusal.
+const (
+	guardEnds  = 200
+	guardParts = 5
+)
+
+// TooManyRefusals reports whether so many equal refusals among messages that were tried
+// are too many to go on.
+func TooManyRefusals(equal, tried int) bool { return tried >= guardEnds && equal*guardParts > tried }
 
 // Positions lists the positions of a group's messages.
 func (in *GroupInput) Positions() []int { return positions(in.Spans) }
@@ -77,6 +90,8 @@ type packedOutcome struct {
 	Code       string `json:"code,omitempty"`
 	Detail     string `json:"detail,omitempty"`
 	RetryAfter int64  `json:"retryAfter,omitempty"`
+	// Held is why it was held back.
+	Held message.Holding `json:"held,omitzero"`
 }
 
 // MarshalJSON packs the outcomes.
@@ -102,7 +117,7 @@ func (o Outcomes) MarshalJSON() ([]byte, error) {
 		if p.IDs != nil {
 			p.IDs[i] = r.ProviderID
 		}
-		x := packedOutcome{Kind: r.Kind, Code: r.Code, Detail: r.Detail, RetryAfter: r.RetryAfter}
+		x := packedOutcome{Kind: r.Kind, Code: r.Code, Detail: r.Detail, RetryAfter: r.RetryAfter, Held: r.Held}
 		switch {
 		case r.Kind == KindSent:
 		case i > 0 && x == last:
@@ -142,7 +157,7 @@ func (o *Outcomes) UnmarshalJSON(b []byte) error {
 				return errOutcomes
 			}
 			r := &(*o)[i]
-			r.Kind, r.Code, r.Detail, r.RetryAfter = x.Kind, x.Code, x.Detail, x.RetryAfter
+			r.Kind, r.Code, r.Detail, r.RetryAfter, r.Held = x.Kind, x.Code, x.Detail, x.RetryAfter, x.Held
 			if x.Kind == "" {
 				*r = SendResult{}
 			}

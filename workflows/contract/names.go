@@ -9,6 +9,7 @@ const (
 	NotifyName      = "Notify"
 	// HoldRedrivenName is the workflow that holds which messages a redrive has taken.
 	HoldRedrivenName = "HoldRedriven"
+	HoldsName        = "Holds"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -25,6 +26,8 @@ const (
 
 	RouteName   = "RouteReports"
 	DeliverName = "Deliver"
+
+	AwaitReleaseName = "AwaitRelease"
 
 	QueryStatus   = "status"
 	QueryMessages = "messages"
@@ -46,6 +49,11 @@ const (
 	// SignalChanged goes from a batch to its Notify, with no argument, and from whoever
 	// knows that there is more to tell.
 	SignalChanged = "changed"
+
+	// SignalHolds brings a HoldChange to the workflow of the holds, QueryHolds asks it for
+	// all.
+	SignalHolds = "change"
+	QueryHolds  = "holds"
 
 	// TaskQueue is the default queue of workflows.
 	TaskQueue = "volley"
@@ -102,3 +110,11 @@ func NotifyQueue(queue string) string { return queue + "-notify" }
 // ReportsID is the id of the workflow that keeps what came too late for a batch,
 // whose own workflow's id is given.
 func ReportsID(batch string) string { return batch + "~reports" }
+
+// HoldsID is the id of the workflow that keeps the holds of those that share a queue of
+// workflows. No batch has an id like it.
+func HoldsID(queue string) string { return "holds-" + queue }
+
+// HoldsQueue is the task queue on which batches wait for the end of a hold, given that of
+// the workflows. Waiting takes up no place among attempts or in the store's queue.
+func HoldsQueue(queue string) string { return queue + "-holds" }

@@ -17,6 +17,8 @@ type SegmentInput struct {
 	Dispatch  string `json:"dispatch"`
 	InFlight  int    `json:"inFlight,omitempty"`
 	Summaries bool   `json:"summaries,omitempty"`
+	// Guard lets the segment pause its batch when too much is refused alike.
+	Guard bool `json:"guard,omitempty"`
 	// Expires is the last end of a validity of its messages, in Unix ms.
 	Expires int64 `json:"expires,omitempty"`
 	// Due and Paused are what the controls had asked for before it began: Due is the due

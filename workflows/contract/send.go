@@ -29,8 +29,10 @@ type SendInput struct {
 	Stored   *Stored          `json:"stored,omitempty"`
 	// Region is the batch's.
 	Region string `json:"region,omitempty"`
-	// Metadata is the batch's, for a message without its own.
+	// Metadata is the batch's, for a message without its own, and for holds.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Probe means that the attempt shall find out whether an account still holds itself.
+	Probe bool `json:"probe,omitempty"`
 }
 
 // Kinds of a SendResult beside those of provider.Error, whose kinds are used as

@@ -81,6 +81,7 @@ func (c *coordinator) onPause(ctx workflow.Context, _ flow.Nothing) (message.Pau
 
 // onResume lets the batch go on.
 func (c *coordinator) onResume(ctx workflow.Context, _ flow.Nothing) (message.ResumeResult, error) {
+	c.unguarded = true // somebody has looked at it
 	c.pause(ctx, false)
 	return message.ResumeResult{Batch: c.batch.ID}, nil
 }

@@ -19,7 +19,8 @@ import (
 type coordinator struct {
 	*flow.Loop
 	flow.Progress
-	display flow.Display
+	unguarded bool // segments that begin do not pause the batch
+	display   flow.Display
 
 	batch *message.Batch // without messages
 	in    contract.LargeInput

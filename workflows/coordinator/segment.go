@@ -144,7 +144,7 @@ func (c *coordinator) beginSegment(p *segment) {
 	in := contract.SegmentInput{
 		V: message.Version, Dir: c.in.Dir, Number: p.number,
 		ID: c.batch.ID, Tenant: c.batch.Tenant, Dialect: c.batch.Dialect,
-		Dispatch: cmp.Or(c.batch.Dispatch, message.DispatchMessage), InFlight: c.batch.InFlight, Summaries: c.batch.Summaries,
+		Dispatch: cmp.Or(c.batch.Dispatch, message.DispatchMessage), InFlight: c.batch.InFlight, Summaries: c.batch.Summaries, Guard: c.batch.Guard && !c.unguarded,
 		Expires: p.Expires, Due: c.SendAt, DueAt: c.sendRev >> message.RevShift, Paused: c.Paused,
 	}
 	p.state = message.SegmentRunning

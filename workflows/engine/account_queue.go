@@ -18,6 +18,8 @@ type accountQueue struct {
 	inFlight  int   // of those, the ones under way, groups aside
 	groups    int   // groups under way
 	idle      int   // groups in a row that came back with nothing done
+	awaiting  bool  // somebody waits until it is released
+	probing   bool  // one message may leave although it is held
 }
 
 // queueOf is the account that the message's next attempt goes through; nil is none.

@@ -11,10 +11,10 @@ import (
 
 // attempt hands one attempt at a message to Temporal and deals with its end.
 func (r *run) attempt(ctx workflow.Context, t *inflight) {
-	i, rec := t.i, &r.recs[t.i]
+	i, rec, l := t.i, &r.recs[t.i], r.queueOf(t.i)
 	deadline := time.Duration(rec.Expires-r.Now())*time.Millisecond + queueGrace
 	var res contract.SendResult
-	err := r.execute(ctx, t, attemptOptions(contract.SendQueue(r.account(i)), deadline, r.summary(i, "attempt")), contract.SendName, r.input(i), &res)
+	err := r.execute(ctx, t, attemptOptions(contract.SendQueue(r.account(i)), deadline, r.summary(i, "attempt")), contract.SendName, r.attemptInput(t), &res)
 	switch {
 	case err == nil:
 		r.answered(i, res, t.probe)
@@ -23,11 +23,19 @@ func (r *run) attempt(ctx workflow.Context, t *inflight) {
 	default:
 		r.withdrawn(i, againAfter(err))
 	}
+	r.probed(l, t)
 }
 
 // answered deals with what an attempt reported.
 func (r *run) answered(i int, res contract.SendResult, probe bool) {
 	l := r.queueOf(i)
+	if res.Held.By != "" {
+		r.heldBack(l, i, res)
+		return
+	}
+	if probe && answeredProbe(res) {
+		r.released(l)
+	}
 	wait := r.backoff(i, r.recs[i].HopAttempts)
 	switch res.Kind {
 	case contract.KindNotStarted:

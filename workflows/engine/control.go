@@ -113,6 +113,7 @@ func (r *run) onPause(ctx workflow.Context, _ flow.Nothing) message.PauseResult 
 }
 
 func (r *run) onResume(workflow.Context, flow.Nothing) message.ResumeResult {
+	r.guard.on, r.guard.held = false, message.Holding{} // somebody has looked at it
 	r.pause(false)
 	return message.ResumeResult{Batch: r.batch.ID}
 }

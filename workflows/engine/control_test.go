@@ -460,3 +460,26 @@ func TestASignalThatMakesNoSenseChangesNothing(t *testing.T) {
 	require.Equal(t, message.Canceled, res.Rows[7].State, "a message may be named by its index")
 	require.Equal(t, 9, res.Status.Counts[message.Sent])
 }
+
+func TestAPauseAndAResumeThatWereRecordedKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pause, resume int64
+		paused        bool
+	}{
+		"the pause was later":  {pause: 20, resume: 10, paused: true},
+		"the resume was later": {pause: 10, resume: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := flowtest.NewBench(t)
+			b.At(time.Second, func() {
+				b.Env.SignalWorkflow(contract.ControlPause, message.PauseRequest{At: c.pause})
+				b.Env.SignalWorkflow(contract.ControlResume, message.PauseRequest{At: c.resume})
+			})
+			b.At(2*time.Second, func() { require.Equal(t, c.paused, b.Status().State == message.BatchPaused) })
+			b.At(3*time.Second, func() { b.Env.SignalWorkflow(contract.ControlCancel, message.CancelRequest{}) })
+			b.Run(flowtest.Batch(1, func(m *message.Batch) { m.SendAfter = flowtest.Start.Add(time.Hour).UnixMilli() }))
+		})
+	}
+}

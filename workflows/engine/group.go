@@ -39,7 +39,7 @@ const (
 
 // grouped reports whether a message's next attempt is made in a group.
 func (r *run) grouped(l *accountQueue, i int) bool {
-	return r.seg != nil && r.seg.in.Dispatch == message.DispatchGroup && l.Interval == 0 && r.recs[i].Attempts == 0 && r.recs[i].Hop == 0
+	return r.seg != nil && r.seg.in.Dispatch == message.DispatchGroup && l.Interval == 0 && !l.probing && r.recs[i].Attempts == 0 && r.recs[i].Hop == 0
 }
 
 // startGroup begins an attempt at the messages that have been ready longest.
@@ -75,7 +75,7 @@ func (r *run) moved(i int) int64 {
 func (r *run) sendGroup(ctx workflow.Context, t *inflight) {
 	in := contract.GroupInput{
 		V: message.Version, Dir: r.seg.in.Dir, Segment: r.seg.in.Number, Account: r.account(t.i), Due: r.moved(t.i),
-		Spans: contract.Spans(t.messages),
+		Spans: contract.Spans(t.messages), Guard: r.guard.on,
 	}
 	last := int64(0)
 	for _, i := range t.messages {
@@ -103,10 +103,12 @@ func (r *run) sendGroup(ctx workflow.Context, t *inflight) {
 // for some ms, and requests of the others may be under way for settle ms yet.
 func (r *run) groupEnded(t *inflight, p contract.GroupProgress, wait, settle int64) {
 	for k, i := range t.messages {
-		switch o := p.Outcome(k); o.Kind {
-		case contract.KindNotStarted:
+		switch o := p.Outcome(k); {
+		case o.Held.By != "":
+			r.answered(i, o, false)
+		case o.Kind == contract.KindNotStarted:
 			r.withdrawn(i, wait)
-		case "":
+		case o.Kind == "":
 			r.lost(i, settle)
 		default:
 			r.answered(i, o, false)

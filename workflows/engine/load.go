@@ -53,7 +53,7 @@ func load(l *flow.Loop, in contract.SegmentInput) (s *segment, b message.Batch, 
 	}
 	b = res.Batch
 	b.V, b.ID, b.Tenant, b.Dialect, b.Dispatch = message.Version, in.ID, in.Tenant, in.Dialect, in.Dispatch
-	b.InFlight, b.Summaries = in.InFlight, in.Summaries
+	b.InFlight, b.Summaries, b.Guard = in.InFlight, in.Summaries, in.Guard
 	b.Messages = make([]message.Message, len(s.lines))
 	for i, m := range s.lines {
 		b.Messages[i] = message.Message{Due: m.Due, TTL: m.TTL, Route: m.Route}

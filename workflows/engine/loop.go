@@ -11,6 +11,9 @@ import (
 // as new, which it reports.
 func (r *run) loop() (again bool) {
 	canceled := r.Root.Done()
+	for _, l := range r.accounts {
+		r.awaitRelease(l) // the run before may have left it held
+	}
 	for {
 		flow.Yield(r.Work) // what a signal asks for comes before anything else leaves
 		if r.Root.Err() != nil && canceled != nil {

@@ -43,6 +43,7 @@ type run struct {
 	draining bool // the run is to continue as new: nothing new starts
 	reported bool // the batch knows that the segment's first attempts have been made
 
+	guard        guard
 	signaler     *callbacks.Signaler // tells Notify of changes; nil where nobody asked for callbacks
 	finalChanges int                 // messages that came into a final state
 }
@@ -78,6 +79,7 @@ func newRun(l *flow.Loop, in contract.Input, seg *segment) *run {
 	} else {
 		r.begin()
 	}
+	r.newGuard(b.Guard && (in.State == nil || !in.State.Unguarded), r.guard.held)
 	r.display = flow.NewDisplay(l.Root, r.SendAt)
 	for i := range r.recs {
 		r.counts[r.recs[i].State]++
@@ -132,6 +134,7 @@ func (r *run) begin() {
 func (r *run) restore(s *contract.State) {
 	r.rev, r.Started, r.Paused, r.Canceled = s.Rev, s.Started, s.Paused, s.Cancel
 	r.Reason, r.SendAt, r.reported = s.Reason, s.SendAt, s.Reported
+	r.guard.held = s.Guard
 	copy(r.recs, s.All())
 	for _, l := range r.accounts {
 		l.Breaker = s.Breakers[l.name]
@@ -143,6 +146,7 @@ func (r *run) state() *contract.State {
 	s := &contract.State{
 		Rev: r.rev, Started: r.Started, Paused: r.Paused, Cancel: r.Canceled,
 		Reason: r.Reason, SendAt: r.SendAt, Reported: r.reported, Breakers: map[string]contract.Breaker{},
+		Unguarded: r.batch.Guard && !r.guard.on, Guard: r.guard.held,
 	}
 	for _, l := range r.accounts {
 		if l.Breaker != (contract.Breaker{}) {

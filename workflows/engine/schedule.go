@@ -67,8 +67,12 @@ func (r *run) dueNow(i int, now int64) {
 	if rec.State == message.Scheduled {
 		r.move(i, message.Accepted)
 	}
+	l := r.queueOf(i)
 	r.positions[i] = inReady
-	r.queueOf(i).ready.add(rec.Next, i)
+	l.ready.add(rec.Next, i)
+	if l.Held.By != "" {
+		r.holdBack(l, i)
+	}
 }
 
 // take starts the next activity: a question, or an attempt at the message that has
@@ -95,7 +99,7 @@ func (r *run) take() *inflight {
 	var from *accountQueue
 	var first slot
 	for _, l := range r.accounts {
-		if l.Interval > 0 && now < l.Probe || !r.hasCapacity(l) {
+		if l.Interval > 0 && now < l.Probe || l.Held.By != "" && !l.probing || !r.hasCapacity(l) {
 			continue
 		}
 		s, ok := l.ready.top(r.stands(l))
@@ -109,6 +113,9 @@ func (r *run) take() *inflight {
 	switch {
 	case from == nil:
 		return nil
+	case from.probing:
+		from.probing = false
+		return r.single(r.fewestAttempts(from), true)
 	case from.Interval > 0:
 		from.Probe = now + from.Interval
 		return r.single(r.fewestAttempts(from), true)
@@ -131,7 +138,7 @@ func (r *run) hasCapacity(l *accountQueue) bool {
 	taken, kept := 0, 0
 	for _, o := range r.accounts {
 		taken += o.inFlight
-		if o != l && o.load > o.inFlight {
+		if o != l && o.load > o.inFlight && o.Held.By == "" {
 			kept += max(share-o.inFlight, 0)
 		}
 	}

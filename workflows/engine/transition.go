@@ -7,7 +7,7 @@ func (r *run) change(i int, do func(t message.Transition)) {
 	rec := &r.recs[i]
 	before := rec.State
 	r.countLoad(i, -1)
-	do(message.Transition{Record: rec, Batch: r.batch, Hops: r.hops(i), Now: r.Now()})
+	do(r.transition(i))
 	if r.SendAt > 0 && rec.Due != r.SendAt && rec.State.Waiting() && rec.Attempts == 0 {
 		r.postpone(rec) // it was queued when the batch was rescheduled
 	}
@@ -22,8 +22,16 @@ func (r *run) change(i int, do func(t message.Transition)) {
 		r.positions[i] = outside
 		if !before.Final() {
 			r.meter(i, rec.State)
+			if rec.State == message.Failed {
+				r.refused(i)
+			}
 		}
 	}
+}
+
+// transition is the message at i, as one that is to move on.
+func (r *run) transition(i int) message.Transition {
+	return message.Transition{Record: &r.recs[i], Batch: r.batch, Hops: r.hops(i), Now: r.Now()}
 }
 
 // countLoad counts a message for its account, unless it has ended or awaits its report.

@@ -20,7 +20,7 @@ func (r *run) status() (message.Status, error) {
 			next = rec.Next
 		}
 	}
-	s.NextDueAt = message.At(next)
+	s.NextDueAt, s.Held = message.At(next), r.heldBy()
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package large
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,7 +133,7 @@ func (v *View) count(ctx context.Context) error {
 			continue
 		}
 		sum.Add(*h.Counts)
-		st.Rev = max(st.Rev, h.Rev)
+		st.Rev, st.Held = max(st.Rev, h.Rev), cmp.Or(st.Held, h.Held)
 		st.StartedAt, st.NextDueAt = earlier(st.StartedAt, h.StartedAt), earlier(st.NextDueAt, h.NextDueAt)
 	}
 	if st.StartedAt != nil && st.State == message.BatchScheduled {

@@ -14,8 +14,24 @@ import (
 	"volley/workflows/contract"
 )
 
-// Nothing is the argument of controls that take none; whatever is sent is ignored.
+// Nothing is an argument of which nothing, or little, is read.
 type Nothing = converter.RawValue
+
+// stale reports whether a pause or a resume was asked for before the last one: signals of
+// different names that arrive together have lost their order.
+func (l *Loop) stale(q any) bool {
+	raw, ok := q.(Nothing)
+	if !ok || raw.Payload() == nil {
+		return false
+	}
+	var p message.PauseRequest
+	if converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &p) != nil || p.At == 0 {
+		return false
+	}
+	before := l.switched
+	l.switched = max(before, p.At)
+	return p.At < before
+}
 
 // Query registers a question that the workflow answers.
 func (l *Loop) Query(name, says string, handler any) error {
@@ -57,7 +73,8 @@ type Controls struct {
 }
 
 // Control registers controls. Signals that arrive together have lost the order between
-// their names; a pause beats a resume then, and a cancel beats all. Near a limit of the
+// their names; those of a pause and a resume count that was asked for last, as far as they
+// say, else a pause beats a resume, and a cancel beats all. Near a limit of the
 // server's all but a cancel of everything is refused, and ignored as a signal.
 func (l *Loop) Control(c Controls) error {
 	open := func() error {
@@ -94,6 +111,9 @@ func control[Q, A any](l *Loop, name, says string, check func(Q) error, do func(
 			workflow.GetLogger(l.Root).Warn("a signal was ignored", "signal", name, "error", err)
 			return
 		}
+		if l.stale(q) {
+			return
+		}
 		l.Enter()
 		workflow.Go(l.Work, func(ctx workflow.Context) {
 			if _, err := work(ctx, q); err != nil {
@@ -104,6 +124,7 @@ func control[Q, A any](l *Loop, name, says string, check func(Q) error, do func(
 	return workflow.SetUpdateHandlerWithOptions(l.Root, name, func(ctx workflow.Context, q Q) (A, error) {
 		l.Enter()
 		l.updates++
+		l.stale(q) // an update counts from now, whatever its time
 		ctx, _ = workflow.NewDisconnectedContext(ctx)
 		return work(ctx, q)
 	}, workflow.UpdateHandlerOptions{Description: says, Validator: func(q Q) error { return cmp.Or(full(q), check(q)) }})

@@ -25,6 +25,7 @@ type Loop struct {
 	signals  []signal
 	handlers int // control calls under way
 	updates  int
+	switched int64 // when the last pause or resume was asked for, in Unix ms
 
 	counters map[counter]interface{ Inc(n int64) }
 

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"volley/internal/config"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// holdFlags say what to hold or release.
+type holdFlags struct {
+	account, meta, priority string
+	all                     bool
+}
+
+func (f *holdFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.account, "account", "", "messages through this `account`")
+	fl.StringVar(&f.meta, "meta", "", "messages of batches with this metadata, `key=value`")
+	fl.BoolVar(&f.all, "all", false, "every message")
+	fl.StringVar(&f.priority, "priority", "", "only those of these priorities, as `3-5`")
+}
+
+// selector reads them; --tenant, which all commands have, counts only where it is given.
+func (f *holdFlags) selector(cmd *cobra.Command) (s starter.Selector, err error) {
+	s = starter.Selector{Account: f.account, Meta: f.meta, All: f.all}
+	if cmd.Flags().Changed("tenant") {
+		s.Tenant = cmd.Flags().Lookup("tenant").Value.String()
+	}
+	if s.From, s.To, err = message.ParsePriorities(f.priority); err != nil {
+		return s, usage("--priority %s", err)
+	}
+	if err := s.Check(); err != nil {
+		return s, usage("%s: --account, --tenant, --meta, or --all", err)
+	}
+	return s, nil
+}
+
+func (a *app) holdCommand() *cobra.Command {
+	var f holdFlags
+	var q starter.HoldRequest
+	var span string
+	cmd := &cobra.Command{
+		Use:   "hold",
+		Short: "Hold messages back, of an account, a tenant or all",
+		Long: `Holds messages back until release: nothing of them leaves, they wait, and their
+validity runs on. A message that has another account to take takes it when its
+account is held. It needs no worker; workers obey within two seconds, and before
+they send anything when they start. What has left is followed to its end.`,
+		Example: `  volley hold --account bird-main --reason 'key rotation' --for 30m
+  volley hold --meta campaign=spring --priority 3-5`,
+		Args:              needs(),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if q.Selector, err = f.selector(cmd); err != nil {
+				return err
+			}
+			if span != "" {
+				d, err := parseSpan("for", span)
+				if err != nil {
+					return err
+				}
+				q.Until = a.now().Add(d)
+			}
+			return a.on(cmd.Context(), func(b batches) error {
+				res, err := b.Hold(cmd.Context(), q)
+				if err != nil {
+					return err
+				}
+				return a.showHold(&res)
+			})
+		},
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&span, "for", "", "release by itself after `D`, a duration such as 1h")
+	fl.StringVar(&q.Reason, "reason", "", "why, shown wherever it is")
+	return cmd
+}
+
+func (a *app) showHold(res *starter.HoldResult) error {
+	n, now := res.Messages, a.now()
+	if a.json() {
+		return a.print(res.Document())
+	}
+	a.printf("%s: held\n", res.Hold.Selector)
+	switch {
+	case !n.Known:
+		a.printf("how many wait is not known, no worker answered\n")
+		return nil
+	case res.Hold.Until != 0:
+		a.printf("%s%s wait, %s expire before %s\n", atLeast(n), number(n.Waiting), number(n.Expiring), clockTime(time.UnixMilli(res.Hold.Until), now))
+	case n.Waiting > 0 && !n.FirstExpiry.IsZero():
+		a.printf("%s%s wait, the first expires %s\n", atLeast(n), number(n.Waiting), when(n.FirstExpiry, now))
+	default:
+		a.printf("%s%s wait\n", atLeast(n), number(n.Waiting))
+	}
+	return nil
+}
+
+func atLeast(n starter.HeldMessages) string {
+	if n.Partial {
+		return "at least "
+	}
+	return ""
+}
+
+// clockTime is a time of today without its date.
+func clockTime(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+func (a *app) releaseCommand() *cobra.Command {
+	var f holdFlags
+	var confirm confirmFlags
+	cmd := &cobra.Command{
+		Use:   "release",
+		Short: "Let messages go on that are held",
+		Long: `Lets messages go on that hold keeps back, or an account by itself. What is named
+must be what was held: a hold of an account is released with --account. It says
+how many messages leave now, and asks first where there are many (confirm_above).`,
+		Example:           "  volley release --account bird-main",
+		Args:              needs(),
+		ValidArgsFunction: noFiles,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			q := starter.ReleaseRequest{}
+			if q.Selector, err = f.selector(cmd); err != nil {
+				return err
+			}
+			c, _, err := a.config(config.LoadWithoutSecrets)
+			if err != nil {
+				return err
+			}
+			if a.canAsk() && !confirm.yes && c.ConfirmAbove > 0 {
+				q.Ask = func(ctx context.Context, n starter.HeldMessages) error { return a.askRelease(ctx, n, c.ConfirmAbove) }
+			}
+			return a.on(cmd.Context(), func(b batches) error {
+				res, err := b.Release(cmd.Context(), q)
+				if err != nil {
+					return err
+				}
+				return a.showRelease(&res)
+			})
+		},
+	}
+	f.add(cmd)
+	confirm.yesFlag(cmd)
+	return cmd
+}
+
+// askRelease asks a person where more messages would leave than need no question, or
+// nobody knows how many.
+func (a *app) askRelease(ctx context.Context, n starter.HeldMessages, above int) error {
+	if n.Known && !n.Partial && n.Leaving <= above {
+		return nil
+	}
+	return a.askPerson(ctx, leaving(n)+"\nRelease them? [y/N] ", &exitError{code: exitFailed, err: errors.New("nothing was released")})
+}
+
+// leaving says how many messages leave at a release, and how late.
+func leaving(n starter.HeldMessages) string {
+	switch {
+	case !n.Known:
+		return "how many leave now is not known, no worker answered"
+	case n.Leaving == 0:
+		return "none leave now"
+	case n.Late < time.Second:
+		return atLeast(n) + number(n.Leaving) + " leave now"
+	}
+	return fmt.Sprintf("%s%s leave now, up to %s late", atLeast(n), number(n.Leaving), span(n.Late))
+}
+
+func (a *app) showRelease(res *starter.ReleaseResult) error {
+	n := res.Messages
+	if a.json() {
+		return a.print(res.Document())
+	}
+	for i := range res.Released {
+		a.printf("%s: released\n", res.Released[i].Selector)
+	}
+	a.printf("%s\n", leaving(n))
+	return nil
+}

@@ -1,0 +1,134 @@
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// heldNotes is how many messages a test of holds sends: few in one workflow, or more than
+// a segment in groups.
+func (l *lab) heldNotes(t *testing.T) []note {
+	if l.mode == groups {
+		return notes(t, 1_500)
+	}
+	return notes(t, 300)
+}
+
+func TestAColdStartSendsNothingThatIsHeld(t *testing.T) {
+	t.Parallel()
+	inBothWays(t, 0, func(t *testing.T, l *lab) {
+		stop, err := l.work(queueOf(t), nil) // which runs workflows and sends nothing
+		require.NoError(t, err)
+		all := l.heldNotes(t)
+		ref := l.large(t, all)
+		l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sending] >= 48 })
+		stop()
+
+		account := starter.Selector{Account: l.served[0].Name}
+		res, err := l.starter.Hold(t.Context(), starter.HoldRequest{Selector: account, Reason: "rotation"})
+		require.NoError(t, err, "it needs no worker")
+		require.False(t, res.Messages.Known)
+		l.serve(t)
+		l.until(t, ref, func(s message.Status) bool {
+			return s.Counts[message.Accepted] == len(all) && s.Held != nil && s.Held.By == "person" && s.Held.Reason == "rotation"
+		})
+		time.Sleep(3 * time.Second)
+		require.Zero(t, l.sandbox.Counts().Total, "nothing leaves")
+
+		released, err := l.starter.Release(t.Context(), starter.ReleaseRequest{Selector: account})
+		require.NoError(t, err)
+		require.Equal(t, len(all), released.Messages.Leaving)
+		began := time.Now()
+		l.some(t, 1)
+		require.Less(t, time.Since(began), 5*time.Second)
+		status, rows := l.wait(t, ref)
+		require.Equal(t, len(all), status.Counts[message.Sent])
+		l.agree(t, rows)
+	})
+}
+
+func TestAHoldIsInEffectWithinTwoSeconds(t *testing.T) {
+	t.Parallel()
+	inBothWays(t, 0, func(t *testing.T, l *lab) {
+		l.served[0].Rate = 150
+		l.serve(t)
+		all := l.heldNotes(t)
+		ref := l.large(t, all)
+		l.some(t, 60)
+		everything := starter.Selector{Account: l.served[0].Name, From: 1, To: 5}
+		_, err := l.starter.Hold(t.Context(), starter.HoldRequest{Selector: everything})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second)
+		n := l.sandbox.Counts().Total
+		require.Less(t, n, int64(len(all)))
+		time.Sleep(2 * time.Second)
+		require.Equal(t, n, l.sandbox.Counts().Total)
+		_, err = l.starter.Release(t.Context(), starter.ReleaseRequest{Selector: starter.Selector{Account: l.served[0].Name}})
+		require.NoError(t, err)
+		status, rows := l.wait(t, ref)
+		require.Equal(t, len(all), status.Counts[message.Sent])
+		l.agree(t, rows)
+	})
+}
+
+// TestAPauseWithoutAWorkerIsRecorded is F12.
+func TestAPauseWithoutAWorkerIsRecorded(t *testing.T) {
+	t.Parallel()
+	l := shared.own(t, messages, 0)
+	impatient := l.newStarter(starter.Options{TaskQueue: queueOf(t), InFlight: 5, Wait: time.Second})
+	ref := l.start(t, impatient, l.served[0].Name, notes(t, 40))
+	for _, switches := range []func() error{
+		func() error { _, err := impatient.Pause(t.Context(), ref); return err },
+		func() error { _, err := impatient.Resume(t.Context(), ref); return err },
+		func() error { _, err := impatient.Pause(t.Context(), ref); return err },
+	} {
+		err := switches()
+		require.ErrorIs(t, err, starter.ErrNoWorker)
+		require.ErrorContains(t, err, "recorded")
+	}
+	l.serve(t)
+	l.until(t, ref, func(s message.Status) bool { return s.State == message.BatchPaused && s.Counts[message.Sending] == 0 })
+	require.LessOrEqual(t, l.sandbox.Counts().Total, int64(5))
+	_, err := l.starter.Resume(t.Context(), ref)
+	require.NoError(t, err)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, 40, status.Counts[message.Sent])
+	l.agree(t, rows)
+}
+
+// TestAnExpiredKeyBurnsNoCampaign is F1: 899 messages were failed in 8 s.
+func TestAnExpiredKeyBurnsNoCampaign(t *testing.T) {
+	t.Parallel()
+	inBothWays(t, 0, func(t *testing.T, l *lab) {
+		right := l.served[0].Secret
+		l.served[0].Secret = l.locked().Secret
+		stop, err := l.work(queueOf(t), l.served)
+		require.NoError(t, err)
+		all := l.heldNotes(t)
+		ref := l.large(t, all)
+		l.until(t, ref, func(s message.Status) bool {
+			return s.Counts[message.Accepted] == len(all) && s.Held != nil && s.Held.By == "account"
+		})
+		holds, err := l.starter.Holds(t.Context())
+		require.NoError(t, err)
+		require.Len(t, holds, 1)
+		require.Equal(t, l.served[0].Name, holds[0].Account)
+		require.Contains(t, holds[0].Reason, "credentials")
+		stop()
+
+		l.served[0].Secret = right
+		l.serve(t)
+		status, rows := l.wait(t, ref)
+		require.Equal(t, len(all), status.Counts[message.Sent], "by a probe, which the first worker began")
+		l.agree(t, rows)
+		require.Eventually(t, func() bool {
+			holds, err = l.starter.Holds(t.Context())
+			return err == nil && len(holds) == 0
+		}, 10*time.Second, 50*time.Millisecond)
+	})
+}

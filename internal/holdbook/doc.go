@@ -1,0 +1,3 @@
+// Package holdbook reads, follows and changes what is held, which the history of one
+// workflow says. None of it needs a worker.
+package holdbook
