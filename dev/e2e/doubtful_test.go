@@ -122,7 +122,7 @@ func TestWhatMayHaveArrivedGoesNowhereElse(t *testing.T) {
 		l.served = append(l.served, f.repeating(t))
 		l.serve(t)
 		all := notes(t, 5)
-		for i, how := range []string{"+dup409", "+dup400", "+dup401", "+cut"} {
+		for i, how := range []string{"+dup409", "+dup400", "+dup410", "+cut"} {
 			all[i].To += how
 		}
 		all[3].TTL = "8s"

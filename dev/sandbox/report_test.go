@@ -41,14 +41,17 @@ func TestDeliveriesAreReportedAsEachProviderDoes(t *testing.T) {
 			"fay+delivered@example.com": message.Delivered, "fay+undelivered@example.com": message.Undelivered,
 			"+15550109908": message.Delivered, "+15550109909": message.Undelivered,
 		} {
-			channel := "SMS"
-			if strings.Contains(to, "@") {
-				channel = "MESSENGER" // Sinch has no email
+			channels, address := []string{"SMS"}, message.Address{Value: to}
+			switch {
+			case strings.Contains(to, "@") && a.Provider == "sinch": // which has no email
+				channels, address = []string{"MESSENGER"}, message.Address{Kind: message.KindOther, Channel: "MESSENGER", Value: to}
+			case strings.Contains(to, "@"):
+				channels, address.Kind = nil, message.KindEmail
 			}
 			s, ok := reg.Sender(a.Name)
 			require.True(t, ok)
 			id := message.KeyOf("batch-a").MessageID(7)
-			receipt, err := s.Send(t.Context(), message.Outgoing{Batch: "a", ID: id, To: to, Dialect: "other", Channels: []string{channel}, Text: "hi"})
+			receipt, err := s.Send(t.Context(), message.Outgoing{Batch: "a", ID: id, To: to, Dialect: "other", Channels: channels, Addresses: []message.Address{address}, Text: "hi"})
 			require.NoError(t, err)
 			q := <-callbacks
 			reader, ok := reg.Reports(a.Name)

@@ -45,10 +45,14 @@ func TestARequestArrivesFieldForField(t *testing.T) {
 					if len(m.Problems) > 0 || steered.Match(m.Body) {
 						continue
 					}
+					policies := &message.Batch{Dialect: name, Policies: map[string]message.Policy{"a": {Provider: name}}}
+					if _, reached := policies.HopAddress(m, message.Hop{Account: "a", Channels: m.Channels}); !reached {
+						continue
+					}
 					content, text, err := batch.Template.Render(m)
 					require.NoError(t, err)
 					out := outgoing(name, string(content), m.To)
-					out.Text, out.Channels = text, m.Channels
+					out.Text, out.Channels, out.Addresses = text, m.Channels, m.Addresses
 					_, err = sender.Send(t.Context(), out)
 					require.NoError(t, err, "%s, message %d", file, i)
 					all := box.Received()

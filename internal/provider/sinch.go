@@ -204,10 +204,16 @@ func sinchOwn(m message.Outgoing, o object) *Error {
 	if len(channels) == 0 || !ok || !ok2 || len(identities) == 0 {
 		return nil // any channel, or a contact, of which Sinch knows the identities
 	}
+	m.Addresses = nil
 	for _, identity := range identities {
-		if slices.Contains(channels, identity.text("channel")) {
+		a := message.Address{Kind: message.KindOther, Channel: identity.text("channel"), Value: identity.text("identity")}
+		if slices.Contains(channels, a.Channel) {
 			return nil
 		}
+		if message.PhoneChannel(a.Channel) {
+			a.Kind = message.KindPhone
+		}
+		m.Addresses = append(m.Addresses, a)
 	}
 	own, err := sinchIdentities(m, channels)
 	if err == nil {
