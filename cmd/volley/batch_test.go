@@ -174,7 +174,7 @@ func TestABarLeavesRoomForWords(t *testing.T) {
 	t.Parallel()
 	f := &fake{statuses: []message.Status{running(), ended(message.Counts{message.Sent: 1})}}
 	r := setting{fake: f, terminal: true, env: []string{"NO_COLOR=1"}}.run(t, "watch", "b1")
-	require.Contains(t, r.stdout, "running, 5.0/s, ends in 2 min 20 s", "80 columns say when it ends")
+	require.Contains(t, r.stdout, "running, 500 sent, 80 retrying, 5.0/s, ends in 2 min 20 s", "80 columns say what became of messages, and when it ends")
 }
 
 func TestAnOldStatusIsSeenFromNow(t *testing.T) {

@@ -106,6 +106,9 @@ func (a *app) showList(page starter.Batches) {
 		)
 	}
 	room := max(terminalWidth(a.stdout)-t.width(), aboutWidth)
+	if !a.terminal(a.stdout) {
+		room = math.MaxInt // nothing is cut off for a program
+	}
 	any := false
 	for i, st := range page.Batches {
 		text := about(st, room)

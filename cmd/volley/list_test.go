@@ -30,17 +30,21 @@ func TestAListFitsEightyColumns(t *testing.T) {
 	from := "b0"
 	again.ID, again.RedriveOf = "b2", &from
 	f := fake{batches: starter.Batches{Batches: []message.Status{long, short, again}}}
-	r := with(f)().run(t, "list")
-	for line := range strings.SplitSeq(strings.TrimSpace(r.stdout), "\n") {
+	list := func() string {
+		return setting{fake: &f, terminal: true, env: []string{"NO_COLOR=1"}}.run(t, "list").stdout
+	}
+	require.Contains(t, with(f)().run(t, "list").stdout, "the very long name of a campaign in spring", "a pipe is not cut")
+	r := list()
+	for line := range strings.SplitSeq(strings.TrimSpace(r), "\n") {
 		require.LessOrEqual(t, uniseg.StringWidth(line), 80, line)
 	}
-	require.Contains(t, r.stdout, long.ID+"  completed  1,000,000  100%  ")
-	require.Contains(t, r.stdout, "100 d\n")
+	require.Contains(t, r, long.ID+"  completed  1,000,000  100%  ")
+	require.Contains(t, r, "100 d\n")
 	f.batches.Batches = f.batches.Batches[1:]
 	require.Equal(t, `batch  state      total  sent  about                  age
 b1     canceling     20     -  campaign=语言, n=1  10 min
 b2     completed      3  100%  redrive of b0       10 min
-`, with(f)().run(t, "list").stdout)
+`, list())
 }
 
 func TestAListIsGreenOnlyWhereAllWasSent(t *testing.T) {

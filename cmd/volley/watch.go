@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,43 +187,67 @@ func (d documents) show(st message.Status) error { return encode(d.w, st) }
 func (d documents) end() {}
 
 // besideBar is the room that a bar's numbers take on a line. A narrow terminal
-// gets a short bar, so that words have room too.
+// gets a short bar without how many have ended, so that what became of them has room.
 const (
-	besideBar  = 30
-	wideBar    = 30
-	shortBar   = 14
-	wideScreen = 110
+	besideBar      = 30
+	wideBar        = 30
+	besideShortBar = 10
+	shortBar       = 8
+	wideScreen     = 110
 )
 
 // bar draws a bar on a terminal.
 type bar struct {
-	w     io.Writer
-	now   func() time.Time
-	p     *progressbar.ProgressBar
-	width int
+	w   io.Writer
+	now func() time.Time
+	p   *progressbar.ProgressBar
+	// beside is the room that all but the words takes.
+	beside int
 }
 
 func (b *bar) show(st message.Status) error {
 	columns := terminalWidth(b.w)
 	if b.p == nil {
-		b.width = wideBar
+		width := wideBar
+		b.beside = besideBar + width
+		shown := progressbar.OptionShowCount()
 		if columns < wideScreen {
-			b.width = shortBar
+			width = shortBar
+			b.beside, shown = besideShortBar+width, func(*progressbar.ProgressBar) {}
 		}
 		// A batch without messages is done when it is seen; the bar wants one.
 		b.p = progressbar.NewOptions(max(st.Total, 1),
-			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(b.width), progressbar.OptionShowCount(),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(width), shown,
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 		)
 	}
-	// What is cut off at the end of the line are the counts.
-	words := strings.Join(append([]string{string(st.State)}, pace(st, b.now())...), ", ")
-	if counts := tallies(st); len(counts) > 0 {
-		words += ": " + strings.Join(counts, ", ")
-	}
-	b.p.Describe(" " + clipWidth(words, columns-besideBar-b.width))
+	b.p.Describe(" " + clipWidth(barWords(st, b.now()), columns-b.beside))
 	return b.p.Set(progressOf(st).done)
+}
+
+// barWords says what matters first: what is cut off at the end of a line is how many wait.
+func barWords(st message.Status, now time.Time) string {
+	words := []string{string(st.State)}
+	first := []message.State{
+		message.Sent, message.Delivered, message.Failed, message.Undelivered, message.Unknown, message.Expired, message.Retrying,
+	}
+	if st.Counts != nil {
+		for _, s := range first {
+			if n := st.Counts[s]; n > 0 {
+				words = append(words, number(n)+" "+s.Text())
+			}
+		}
+	}
+	words = append(words, pace(st, now)...)
+	if st.Counts != nil {
+		for _, s := range message.States() {
+			if n := st.Counts[s]; n > 0 && !slices.Contains(first, s) {
+				words = append(words, number(n)+" "+s.Text())
+			}
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func (b *bar) end() {
