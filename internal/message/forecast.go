@@ -10,7 +10,8 @@ const leastRun = time.Second
 
 // Forecast fills in Rate and EstimatedEnd of a batch that runs. limit is how many
 // messages a second its accounts may send, 0 if that has no limit or is not known;
-// lastDue is when its last message is due, in Unix ms, 0 if that is not known.
+// lastDue is when its last message is due, in Unix ms, 0 if that is not known but by
+// LastDueAt. The end is not before either.
 //
 // What the batch was seen to do counts for more than the limit, unless it only
 // waits for due times. There is no estimated end while nothing tells how fast
@@ -36,8 +37,10 @@ func (s *Status) Forecast(limit float64, lastDue int64) {
 	if speed > 0 {
 		end = end.Add(time.Duration(min(float64(open)/speed, maxForecast) * float64(time.Second)))
 	}
-	if last := At(lastDue); last != nil && last.After(end) {
-		end = *last
+	for _, last := range []*time.Time{At(lastDue), s.LastDueAt} {
+		if last != nil && last.After(end) {
+			end = *last
+		}
 	}
 	if end.After(s.AsOf) {
 		end = end.UTC().Truncate(time.Millisecond)

@@ -27,23 +27,26 @@ func (s BatchState) Closed() bool {
 
 // Status is what is known of a batch at one moment. Its counts add up to Total.
 type Status struct {
-	ID         string          `json:"id"`
-	Dialect    string          `json:"dialect"`
-	Tenant     string          `json:"tenant"`
-	Account    string          `json:"account"`
-	State      BatchState      `json:"state"`
-	Dispatch   string          `json:"dispatch"`
-	CreatedAt  time.Time       `json:"createdAt"`
-	SendAfter  *time.Time      `json:"sendAfter"`
-	StartedAt  *time.Time      `json:"startedAt"`
-	FinishedAt *time.Time      `json:"finishedAt"`
-	NextDueAt  *time.Time      `json:"nextDueAt"`
-	Total      int             `json:"total"`
-	Counts     *Counts         `json:"counts"` // null only in lists of open batches
-	Metadata   json.RawMessage `json:"metadata"`
-	RedriveOf  *string         `json:"redriveOf"`
-	AsOf       time.Time       `json:"asOf"`
-	Rev        int64           `json:"rev"`
+	ID         string     `json:"id"`
+	Dialect    string     `json:"dialect"`
+	Tenant     string     `json:"tenant"`
+	Account    string     `json:"account"`
+	State      BatchState `json:"state"`
+	Dispatch   string     `json:"dispatch"`
+	CreatedAt  time.Time  `json:"createdAt"`
+	SendAfter  *time.Time `json:"sendAfter"`
+	StartedAt  *time.Time `json:"startedAt"`
+	FinishedAt *time.Time `json:"finishedAt"`
+	NextDueAt  *time.Time `json:"nextDueAt"`
+	// LastDueAt is when the last message that waits is due, or is tried again. It is left
+	// out where none waits, or where that is not known.
+	LastDueAt *time.Time      `json:"lastDueAt,omitempty"`
+	Total     int             `json:"total"`
+	Counts    *Counts         `json:"counts"` // null only in lists of open batches
+	Metadata  json.RawMessage `json:"metadata"`
+	RedriveOf *string         `json:"redriveOf"`
+	AsOf      time.Time       `json:"asOf"`
+	Rev       int64           `json:"rev"`
 	// Rate is how many messages end in a second, and EstimatedEnd when the last one
 	// will; both only while the batch runs and as far as they are known.
 	Rate         float64    `json:"rate,omitempty"`

@@ -381,3 +381,26 @@ func TestAnOutageMovesMessagesToTheNextHopOnceAttemptsAreUsedUp(t *testing.T) {
 	require.False(t, res.Rows[299].State.Taken(), "it has no other hop")
 	require.Less(t, res.Rows[298].SentAt.Sub(flowtest.Start), 5*time.Minute)
 }
+
+func TestTheStatusKnowsWhenTheLastMessageIsDueOrTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	last := flowtest.Start.Add(8 * time.Hour)
+	in := flowtest.Batch(3, func(m *message.Batch) {
+		m.Messages[1].Due = last.UnixMilli()
+	})
+	b.Send = func(s contract.SendInput, n int) flowtest.Answer {
+		if s.Index == 2 && n == 1 {
+			a := flowtest.Throttled
+			a.After = 9 * time.Hour
+			return a
+		}
+		return flowtest.Takes
+	}
+	b.At(time.Minute, func() {
+		s := b.Status()
+		s.Forecast(0, 0)
+		require.Equal(t, flowtest.Start.Add(9*time.Hour).Unix(), s.EstimatedEnd.Unix(), "the retry comes after the last due time")
+	})
+	b.Run(in)
+}

@@ -14,12 +14,16 @@ import (
 // status answers the query status.
 func (r *run) status() (message.Status, error) {
 	s := r.Status(r.batch, r.counts, workflow.Now(r.Root), r.rev)
-	var next int64
+	var next, last int64
 	for i := range r.recs {
-		if rec := &r.recs[i]; rec.State.Waiting() && (next == 0 || rec.Next < next) {
-			next = rec.Next
+		if rec := &r.recs[i]; rec.State.Waiting() {
+			if next == 0 || rec.Next < next {
+				next = rec.Next
+			}
+			last = max(last, rec.Next)
 		}
 	}
+	s.LastDueAt = message.At(last)
 	s.NextDueAt, s.Held = message.At(next), r.heldBy()
 	return s, nil
 }

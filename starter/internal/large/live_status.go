@@ -135,6 +135,9 @@ func (v *View) count(ctx context.Context) error {
 		sum.Add(*h.Counts)
 		st.Rev, st.Held = max(st.Rev, h.Rev), cmp.Or(st.Held, h.Held)
 		st.StartedAt, st.NextDueAt = earlier(st.StartedAt, h.StartedAt), earlier(st.NextDueAt, h.NextDueAt)
+		if h.LastDueAt != nil && (st.LastDueAt == nil || h.LastDueAt.After(*st.LastDueAt)) {
+			st.LastDueAt = h.LastDueAt
+		}
 	}
 	if st.StartedAt != nil && st.State == message.BatchScheduled {
 		st.State = message.BatchRunning
