@@ -22,7 +22,7 @@ const redisProgram = "redis-server"
 // startRedis runs a server of its own that keeps everything in memory, as Temporal's does
 // beside it.
 func (b *environment) startRedis(ctx context.Context, dir string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (b *environment) startRedis(ctx context.Context, dir string) error {
 	}
 	b.ends = append(b.ends, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for range 200 {
-		if conn, err := net.Dial("tcp", b.redis); err == nil {
+		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", b.redis); err == nil {
 			return conn.Close()
 		}
 		time.Sleep(20 * time.Millisecond)
