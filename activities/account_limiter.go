@@ -40,6 +40,8 @@ type accountLimiter struct {
 	turn    *semaphore.Weighted
 	waiting atomic.Int64
 	held    atomic.Bool
+	// underWay is how many requests are, and ended when the last one was, in Unix ns.
+	underWay, ended atomic.Int64
 
 	mu sync.Mutex
 	// second is the one in which current answers have come; before it there were
@@ -108,8 +110,10 @@ func (l *accountLimiter) acquire(ctx context.Context) error {
 	err := l.pace(ctx)
 	if err != nil {
 		l.slots.Release(1)
+		return err
 	}
-	return err
+	l.underWay.Add(1)
+	return nil
 }
 
 // pace waits until the share of the rate allows one more request.
@@ -129,7 +133,24 @@ func (l *accountLimiter) pace(ctx context.Context) error {
 	return l.pacer.Wait(ctx)
 }
 
-func (l *accountLimiter) release() { l.slots.Release(1) }
+func (l *accountLimiter) release() {
+	l.ended.Store(time.Now().UnixNano())
+	l.underWay.Add(-1)
+	l.slots.Release(1)
+}
+
+// Sending reports whether a request of this process is under way, or was a moment ago, so
+// that what is not urgent leaves it the machine.
+func (a *Activities) Sending(within time.Duration) bool {
+	since := a.now().Add(-within).UnixNano()
+	sends := func(l *accountLimiter) bool { return l.underWay.Load() > 0 || l.ended.Load() > since }
+	for _, l := range a.limiters {
+		if sends(l) {
+			return true
+		}
+	}
+	return sends(a.otherAccounts)
+}
 
 // countAnswer notes that an answer has come, for window.
 func (l *accountLimiter) countAnswer(now time.Time) {

@@ -9,7 +9,9 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/sabotage"
 	"volley/internal/store"
+	"volley/internal/tracing"
 	"volley/workflows/contract"
 )
 
@@ -52,6 +54,11 @@ type Options struct {
 	// Changes and Poster deliver callbacks; without both none are delivered.
 	Changes Changes
 	Poster  Poster
+	// Suppressions know who wants no messages; nil is nobody.
+	Suppressions Suppressions
+	// ServerNow is the time of the Temporal server, against which due times, validity and
+	// the ends of attempts count; nil is this machine's.
+	ServerNow func() time.Time
 }
 
 // Activities holds what the activities of one worker process share.
@@ -66,7 +73,10 @@ type Activities struct {
 	changes       Changes
 	poster        Poster
 	holds         *holds
-	now           func() time.Time
+	suppressions  Suppressions
+	// now is for durations within this process, serverNow for times that come from
+	// workflows and from the server.
+	now, serverNow func() time.Time
 	// draining ends with drain.
 	draining context.Context
 	drain    context.CancelFunc
@@ -77,15 +87,18 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		Segments: o.Segments, senders: o.Senders, limiters: map[string]*accountLimiter{}, otherAccounts: newAccountLimiter(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, suppressions: o.Suppressions, now: time.Now,
 	}
 	if a.Segments == nil {
 		a.Segments = noSegments{}
 	}
+	if a.serverNow = o.ServerNow; a.serverNow == nil {
+		a.serverNow = func() time.Time { return a.now() }
+	}
 	for _, account := range o.Accounts {
 		a.limiters[account.Name] = newAccountLimiter(account)
 	}
-	a.holds = newHolds(func() time.Time { return a.now() })
+	a.holds = newHolds(a.serverNow)
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
@@ -97,8 +110,11 @@ func New(o Options) *Activities {
 func (a *Activities) Send(ctx context.Context, in contract.SendInput) (contract.SendResult, error) {
 	measure := measureOf(ctx, in.Account)
 	res := a.send(ctx, in, measure)
-	res.V, res.At = message.Version, a.now().UnixMilli()
+	res.V, res.At = message.Version, a.serverNow().UnixMilli()
 	measure.attempt(res.Kind)
+	if tracing.Active(ctx) {
+		tracing.Set(ctx, tracing.Account.String(in.Account), tracing.Index.Int(in.Index), tracing.Attempt.Int(in.Attempt), tracing.Outcome.String(res.Kind))
+	}
 	return res, nil
 }
 
@@ -109,9 +125,14 @@ func (a *Activities) send(ctx context.Context, in contract.SendInput, measure me
 		return *fault
 	}
 	defer limiter.release()
-	if held := a.holds.passes(factsOf(ctx, in.Account, in.Metadata), in.Probe); held != nil {
+	facts := factsOf(ctx, in.Account, in.Metadata)
+	if held := a.holds.passes(facts, in.Probe); held != nil {
 		return *held
 	}
+	if barred := a.barred(facts.Tenant, &out); barred != nil {
+		return *barred
+	}
+	looked := a.now()
 	limit := a.limit(out.ExpiresAt)
 	if limit <= 0 {
 		return contract.SendResult{Kind: contract.KindExpired}
@@ -120,9 +141,14 @@ func (a *Activities) send(ctx context.Context, in contract.SendInput, measure me
 		return contract.SendResult{Kind: contract.KindNotStarted}
 	}
 	if in.Attempt == 1 {
-		measure.late(a.now().Sub(out.Due))
+		measure.first(&out, a.serverNow())
+	} else {
+		measure.retries.Inc(1)
 	}
-	return a.request(context.WithoutCancel(ctx), in.Account, sender, out, limit, measure)
+	if sabotage.Active(sabotage.Retry) && in.Attempt > 1 {
+		a.request(context.WithoutCancel(ctx), in.Account, sender, out, looked.Add(limit), measure)
+	}
+	return a.request(context.WithoutCancel(ctx), in.Account, sender, out, looked.Add(limit), measure)
 }
 
 // waitTurn fills in the message and waits for its turn. Without a fault, the caller
@@ -137,7 +163,7 @@ func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in *contra
 	if fault != nil {
 		return nil, out, fault
 	}
-	if in.Expires <= a.now().UnixMilli() {
+	if in.Expires <= a.serverNow().UnixMilli() {
 		return nil, out, &contract.SendResult{Kind: contract.KindExpired}
 	}
 	patience, cancel := a.starting(ctx, a.until(endsOf(ctx))-requestLimit-margin)
@@ -146,14 +172,14 @@ func (a *Activities) waitTurn(ctx context.Context, g *accountLimiter, in *contra
 		return nil, out, fault
 	}
 	facts := factsOf(ctx, in.Account, in.Metadata)
-	if fault = a.holds.passes(facts, in.Probe); fault != nil {
+	if fault = a.passes(facts, in.Probe); fault != nil {
 		return nil, out, fault
 	}
 	if !in.Probe {
 		defer a.holds.watch(facts, cancel)()
 	}
 	if g.acquire(patience) != nil {
-		if fault = a.holds.passes(facts, in.Probe); fault != nil {
+		if fault = a.passes(facts, in.Probe); fault != nil {
 			return nil, out, fault
 		}
 		return nil, out, &contract.SendResult{Kind: contract.KindNotStarted}
@@ -173,23 +199,32 @@ func (a *Activities) sender(account string) (provider.Sender, *contract.SendResu
 // limit is how long a request that begins now may take; it is not positive when
 // the message's validity is over.
 func (a *Activities) limit(expires time.Time) time.Duration {
-	return min(requestLimit, expires.Sub(a.now()))
+	return min(requestLimit, expires.Sub(a.serverNow()))
 }
 
-// request makes a request through an account and tells what came of it.
-func (a *Activities) request(ctx context.Context, account string, s provider.Sender, m message.Outgoing, limit time.Duration, measure measure) contract.SendResult {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// request makes a request through an account and tells what came of it. It ends by a time
+// that the caller has counted from before the look whether it may leave: the process may
+// stand still between that and the request.
+func (a *Activities) request(ctx context.Context, account string, s provider.Sender, m message.Outgoing, by time.Time, measure measure) contract.SendResult {
+	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
-	began := a.now()
+	began, left := a.now(), a.serverNow()
 	receipt, err := attempt(ctx, s, m)
 	measure.took(a.now().Sub(began))
 	if err == nil {
-		a.holds.answered(account, began, nil)
+		a.holds.answered(account, left, nil)
 		return contract.SendResult{Kind: contract.KindSent, ProviderID: receipt.ProviderID}
 	}
 	e := asError(err)
-	held := a.holds.answered(account, began, e)
-	return contract.SendResult{Kind: string(e.Kind), Code: e.Code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds(), Held: held}
+	if sabotage.Active(sabotage.Doubt) && e.Kind == provider.Ambiguous {
+		e.Kind = provider.Unavailable
+	}
+	code := e.Code
+	if code == message.CodeSuppressed {
+		code = codeProviderSuppressed
+	}
+	held := a.holds.answered(account, left, e)
+	return contract.SendResult{Kind: string(e.Kind), Code: code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds(), Held: held}
 }
 
 // attempt makes the request. A sender that panics has broken its contract: nothing
@@ -215,10 +250,10 @@ func asError(err error) *provider.Error {
 	return &provider.Error{Kind: provider.Ambiguous, Code: "internal", Detail: "the sender failed in a way that it should not"}
 }
 
-// until is how long it is until the first of two times.
+// until is how long it is until the first of two times, of which one is by this machine's
+// clock and the other by the server's.
 func (a *Activities) until(ends [2]time.Time) time.Duration {
-	now := a.now()
-	return min(ends[0].Sub(now), ends[1].Sub(now))
+	return min(ends[0].Sub(a.now()), ends[1].Sub(a.serverNow()))
 }
 
 // endsOf are the times at which an attempt must have ended: the deadline of ctx counts

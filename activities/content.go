@@ -104,6 +104,8 @@ func storeFault(err error) *contract.SendResult {
 	switch {
 	case errors.Is(err, store.ErrAway):
 		return retryElsewhere("the store is away")
+	case errors.Is(err, store.ErrSealed):
+		return retryElsewhere("this worker lacks the key of the message")
 	case errors.Is(err, store.ErrNotFound):
 		return missingContent("the message is not in the store")
 	case errors.Is(err, store.ErrDamaged):

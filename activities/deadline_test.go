@@ -2,6 +2,8 @@ package activities_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +78,41 @@ func TestNoRequestLeavesThatCouldNotBeWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// standing takes a minute for a look at a message, once, as a process does that stands still.
+type standing struct {
+	listing
+	once sync.Once
+}
+
+func (s *standing) Suppressed(string, string, []string) bool {
+	s.once.Do(func() { time.Sleep(time.Minute) })
+	return false
+}
+
+// A process that stands still after it has looked whether a message may leave makes no
+// request with time of its own when it goes on: another one may have sent it meanwhile.
+func TestTheTimeOfARequestRunsFromTheLookWhetherItMayLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var late, inTime atomic.Int64
+		s := &sender{answer: func(ctx context.Context, _ message.Outgoing) (message.Receipt, error) {
+			if ctx.Err() != nil {
+				late.Add(1)
+				return message.Receipt{}, &provider.Error{Kind: provider.Unavailable, Code: provider.CodeTimeout}
+			}
+			inTime.Add(1)
+			return message.Receipt{}, nil
+		}}
+		l := newLot(t, s, provider.Account{Concurrency: 1}, 3, nil)
+		l.acts = activities.New(activities.Options{
+			Senders: accounts{"hook": s}, Accounts: []provider.Account{{Name: "hook"}}, Store: l.store, Heartbeats: l.beats, Suppressions: &standing{},
+		})
+		l.send(t)
+		require.EqualValues(t, 1, late.Load())
+		require.EqualValues(t, 2, inTime.Load(), "those after it have a look of their own")
+	})
 }
 
 func TestACancelDoesNotTakeARequestBack(t *testing.T) {

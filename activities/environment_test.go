@@ -73,6 +73,7 @@ type environment struct {
 	// process is the context from which every activity's derives.
 	process context.Context
 	metrics client.MetricsHandler
+	log     slog.Handler // nil is nobody
 }
 
 // execute runs one activity and returns its result after a way through JSON.
@@ -85,7 +86,10 @@ func execute[R, Q any](t *testing.T, b environment, do func(context.Context, Q) 
 		b.startToClose = 30 * time.Second
 	}
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	if b.log == nil {
+		b.log = slog.DiscardHandler
+	}
+	suite.SetLogger(log.NewStructuredLogger(slog.New(b.log)))
 	if b.metrics != nil {
 		suite.SetMetricsHandler(b.metrics)
 	}

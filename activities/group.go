@@ -7,11 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/store"
+	"volley/internal/tracing"
 	"volley/workflows/contract"
 )
 
@@ -32,8 +34,11 @@ const groupRow = 20
 func (a *Activities) SendGroup(ctx context.Context, in contract.GroupInput) (contract.GroupResult, error) {
 	g := a.newGroup(ctx, in)
 	g.run(ctx)
+	if tracing.Active(ctx) {
+		tracing.Set(ctx, tracing.Account.String(in.Account), tracing.Messages.Int(len(g.positions)))
+	}
 	rest := contract.SendResult{Kind: contract.KindNotStarted}
-	if held := g.holds.passes(g.facts, false); held != nil {
+	if held := g.passes(g.facts, false); held != nil {
 		rest = *held
 	}
 	for i := range g.outcomes {
@@ -57,6 +62,8 @@ type group struct {
 	ends        [2]time.Time
 	heartbeater *heartbeater
 	requests    pool
+	// permitted is when it was last looked whether a message may leave.
+	permitted time.Time
 	// going ends with stop, from which on the group starts nothing more.
 	going context.Context
 	stop  context.CancelFunc
@@ -141,6 +148,7 @@ func (g *group) dispatch(base context.Context, from batchRef) {
 func (g *group) waitTurn(i int) bool {
 	for g.heartbeater.awaitPermit(g.going, i) && g.limiter.acquire(g.going) == nil {
 		// Waiting for the turn may have taken long, and so may the process have slept.
+		g.permitted = g.now()
 		over := g.going.Err() != nil || g.until(g.ends) < requestLimit+margin
 		if !over && g.heartbeater.permits(i) {
 			return true
@@ -156,16 +164,28 @@ func (g *group) waitTurn(i int) bool {
 // start makes a request beside the others, or none where the message's validity
 // ended while it waited.
 func (g *group) start(base context.Context, i int, m message.Outgoing) {
-	limit := g.limit(m.ExpiresAt)
+	limit, none := g.limit(m.ExpiresAt), g.barred(g.facts.Tenant, &m)
 	if limit <= 0 {
+		none = &contract.SendResult{Kind: contract.KindExpired}
+	}
+	if none != nil {
 		g.limiter.release()
-		g.settle(i, contract.SendResult{Kind: contract.KindExpired})
+		g.settle(i, *none)
+		if none.Held.By != "" {
+			g.stop()
+		}
 		return
 	}
+	by := g.permitted.Add(limit)
+	base, span := g.attemptSpan(base, i, &m)
 	g.requests.Go(func() {
 		defer g.limiter.release()
-		g.measure.late(g.now().Sub(m.Due))
-		res := g.request(base, g.in.Account, g.sender, m, limit, g.measure)
+		defer tracing.End(span)
+		g.measure.first(&m, g.serverNow())
+		res := g.request(base, g.in.Account, g.sender, m, by, g.measure)
+		if span.IsRecording() {
+			span.SetAttributes(tracing.Outcome.String(res.Kind))
+		}
 		g.limiter.countAnswer(g.now())
 		if res.Kind != string(provider.Unavailable) {
 			g.row.Store(0)
@@ -174,9 +194,25 @@ func (g *group) start(base context.Context, i int, m message.Outgoing) {
 	})
 }
 
+// tracedOfGroup is how many attempts of a group have spans: the first ones. A thousand more
+// tell nothing that the group's own span does not.
+const tracedOfGroup = 20
+
+// attemptSpan begins the span of an attempt in a group, where it has one.
+func (g *group) attemptSpan(base context.Context, i int, m *message.Outgoing) (context.Context, trace.Span) {
+	if i >= tracedOfGroup {
+		base = tracing.Quiet(base)
+	}
+	ctx, span := tracing.Start(base, "attempt")
+	if span.IsRecording() {
+		span.SetAttributes(tracing.Account.String(g.in.Account), tracing.Index.Int(m.Index), tracing.Attempt.Int(1))
+	}
+	return ctx, span
+}
+
 // settle notes what became of a message.
 func (g *group) settle(i int, res contract.SendResult) {
-	res.V, res.At = message.Version, g.now().UnixMilli()
+	res.V, res.At = message.Version, g.serverNow().UnixMilli()
 	g.mu.Lock()
 	g.outcomes[i] = res
 	attempts := g.counters[res.Kind]
@@ -202,7 +238,7 @@ func (g *group) countEnd(res contract.SendResult) (tooMany bool) {
 	case provider.Kind(contract.KindSent):
 		g.tried++
 	case provider.Invalid, provider.Rejected, provider.Unauthorized:
-		if res.Held.By != "" {
+		if res.Held.By != "" || res.Suppressed() {
 			return false
 		}
 		g.tried++

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"volley/internal/message"
+	"volley/internal/sabotage"
 	"volley/workflows/contract"
 )
 
@@ -98,6 +99,9 @@ func (h *heartbeater) permits(i int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.group.now()
+	if sabotage.Active(sabotage.Watermark) {
+		return true
+	}
 	return i < h.ackedWatermark && max(now.Sub(h.ackedSince), now.Round(0).Sub(h.ackedSince.Round(0))) < beatMaxAge
 }
 
@@ -137,6 +141,9 @@ func (h *heartbeater) run(ctx context.Context) {
 func (h *heartbeater) beat(ctx context.Context) (next time.Time, known bool) {
 	began := h.group.now()
 	progress := contract.GroupProgress{V: message.Version, Watermark: h.raiseWatermark(began), Outcomes: h.group.known()}
+	if sabotage.Active(sabotage.Watermark) {
+		progress.Watermark = 0
+	}
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	err := h.group.heartbeats.RecordActivityHeartbeat(ctx, h.token, progress)

@@ -9,6 +9,7 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/sabotage"
 	"volley/workflows/contract"
 )
 
@@ -21,6 +22,9 @@ const (
 	notHeld = 10 * time.Second
 	// waitMargin is how long before its end a wait for a release returns.
 	waitMargin = 10 * time.Second
+	// liveEvery is how often a wait for a release says that it lives. The SDK passes a few
+	// of these on to the server.
+	liveEvery = 10 * time.Second
 	// maxChanges is how many changes may wait for being written.
 	maxChanges = 256
 )
@@ -123,7 +127,7 @@ func (h *holds) all(now time.Time) (all contract.Holds) {
 // find is what holds a message; nil is nothing. What probes can end comes last. The caller
 // holds mu.
 func (h *holds) find(f contract.HoldFacts, now time.Time) (found *contract.Hold) {
-	if len(h.list) == 0 && len(h.own) == 0 {
+	if len(h.list) == 0 && len(h.own) == 0 || sabotage.Active(sabotage.Hold) {
 		return nil
 	}
 	all := h.all(now)
@@ -246,7 +250,11 @@ func (a *Activities) AwaitRelease(ctx context.Context, in contract.AwaitReleaseI
 	info := activity.GetInfo(ctx)
 	ctx, stop := a.starting(ctx, a.until(endsOf(ctx))-waitMargin)
 	defer stop()
-	w := &awaiting{key: in.Held.Key, priority: contract.PriorityOf(info.Priority.PriorityKey), since: a.now()}
+	if in.Held.By == message.HeldBySuppression {
+		res.Released = a.awaitSuppressions(ctx)
+		return res, nil
+	}
+	w := &awaiting{key: in.Held.Key, priority: contract.PriorityOf(info.Priority.PriorityKey), since: a.serverNow()}
 	a.holds.mu.Lock()
 	a.holds.awaiting[w] = struct{}{}
 	a.holds.mu.Unlock()
@@ -261,7 +269,8 @@ func (a *Activities) AwaitRelease(ctx context.Context, in contract.AwaitReleaseI
 			res.Released, res.Probe = released, probe
 			return res, nil
 		}
-		timer := time.NewTimer(again)
+		activity.RecordHeartbeat(ctx)
+		timer := time.NewTimer(min(again, liveEvery))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

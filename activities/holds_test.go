@@ -2,12 +2,17 @@ package activities_test
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
 
 	"volley/activities"
 	"volley/internal/message"
@@ -188,6 +193,27 @@ func TestProbesAreOfferedLessAndLessOften(t *testing.T) {
 		require.NoError(t, value.Get(&res))
 		require.True(t, res.Released)
 		require.InDelta(t, 3, time.Since(waits).Seconds(), 0.01)
+	})
+}
+
+// So that the server knows soon that a worker was killed which waited.
+func TestAWaitForAReleaseSaysThatItLives(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := activities.New(activities.Options{})
+		x := heldBy(message.HeldByPerson, contract.Selector{Account: "hook"})
+		a.SetHolds(contract.Holds{x})
+		time.AfterFunc(2*time.Minute, func() { a.SetHolds(nil) })
+		var suite testsuite.WorkflowTestSuite
+		suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+		env := suite.NewTestActivityEnvironment()
+		env.SetTestTimeout(time.Hour)
+		env.RegisterActivity(a.AwaitRelease)
+		var beats atomic.Int64
+		env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { beats.Add(1) })
+		_, err := env.ExecuteActivity(a.AwaitRelease, contract.AwaitReleaseInput{V: 1, Account: "hook", Held: x.Told()})
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, beats.Load(), int64(4), "the environment takes one every half minute")
 	})
 }
 

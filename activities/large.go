@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
+	"volley/internal/sabotage"
 	"volley/internal/store"
 	"volley/workflows/contract"
 )
@@ -58,6 +59,7 @@ func (a *Activities) Load(ctx context.Context, in contract.LoadInput) (contract.
 	})
 	if err := group.Wait(); err != nil {
 		if store.Lost(err) {
+			activity.GetLogger(ctx).Error("the store has lost a segment", "dir", in.Dir, "segment", in.Segment, "error", err)
 			err = nil // it will not come back by itself
 		}
 		return contract.LoadResult{V: message.Version}, err
@@ -86,6 +88,9 @@ func (a *Activities) load(ctx context.Context, in contract.LoadInput) (contract.
 func (a *Activities) Keep(ctx context.Context, in contract.KeepInput) error {
 	if a.store == nil {
 		return errNoStore
+	}
+	if n := len(in.Ledger.Records); sabotage.Active(sabotage.Ledger) && n > 0 {
+		in.Ledger.Records[n-1] = message.Record{State: message.Canceled}
 	}
 	return a.store.KeepLedger(ctx, in.Dir, in.Number, &in.Ledger)
 }

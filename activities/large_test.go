@@ -1,8 +1,10 @@
 package activities_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -133,7 +135,11 @@ func TestWhatIsDamagedInTheStoreIsLost(t *testing.T) {
 	require.Contains(t, res.Fault, "damaged")
 
 	a, dir = spoiled("segments/0001")
-	require.False(t, ask(t, a.Load, contract.LoadInput{V: 1, Dir: dir, Segment: 1}).Found)
+	var log bytes.Buffer
+	loaded, err := execute(t, environment{workflow: "batch-b~0001", log: slog.NewTextHandler(&log, nil)}, a.Load, contract.LoadInput{V: 1, Dir: dir, Segment: 1})
+	require.NoError(t, err)
+	require.False(t, loaded.Found)
+	require.Regexp(t, `level=ERROR msg="the store has lost a segment".*dir=`+dir+`.*segment=1.*error=.*damaged`, log.String())
 	in := question().Send
 	in.Stored = &contract.Stored{Dir: dir, Segment: 1}
 	sent := ask(t, a.Send, in)

@@ -76,5 +76,8 @@ func TestAttemptsAndAnswersAreMeasured(t *testing.T) {
 		require.Equal(t, "2", value(t, page, "volley_lateness_seconds_count", `account="hook"`), "first requests only")
 		require.Equal(t, "3", value(t, page, "volley_lateness_seconds_sum", `account="hook"`))
 		require.Empty(t, series(page, "volley_lateness_seconds_count", `account="slow"`))
+		require.Equal(t, "7200", value(t, page, "volley_validity_left_seconds_sum", `account="hook"`))
+		require.Equal(t, "1", value(t, page, "volley_retries_total", `account="hook"`))
+		require.Equal(t, "1", value(t, page, "volley_retries_total", `account="slow"`))
 	})
 }

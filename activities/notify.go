@@ -43,14 +43,6 @@ var errNoCallbacks = errors.New("this worker delivers no callbacks")
 const (
 	// deliverFor is how long one activity begins new requests.
 	deliverFor = 20 * time.Second
-	// clockRevs are revs that begin at a time in ms times 1,024; smaller ones count.
-	clockRevs = int64(1) << 40
-	revShift  = 10
-	// skew is how far apart the clocks of the servers may be whose times stand in
-	// revs, and settled how old a rev is by this process's clock when none can come
-	// before it any more.
-	skew    = 2 * time.Second
-	settled = 10 * time.Second
 	// Reading takes at most a tenth of the time in a large batch.
 	readShare   = 10
 	restAtLeast = 2 * time.Second
@@ -69,7 +61,7 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliverInput) (con
 		return contract.DeliverResult{V: message.Version}, errNoCallbacks
 	}
 	d := &delivery{
-		DeliverInput: in, changes: a.changes, poster: a.poster, now: a.now, ends: a.now().Add(deliverFor),
+		DeliverInput: in, changes: a.changes, poster: a.poster, now: a.serverNow, ends: a.serverNow().Add(deliverFor),
 		res: contract.DeliverResult{V: message.Version, Cursor: in.Cursor},
 	}
 	var before contract.DeliverResult
@@ -148,22 +140,17 @@ func (d *delivery) rest(st message.Status, until int64) {
 		d.res.After = min(max(readShare*d.took, restAtLeast), restAtMost).Milliseconds()
 	}
 	if until < st.Rev {
-		d.res.Again, d.res.After = true, max(d.res.After, settled.Milliseconds())
+		d.res.Again, d.res.After = true, max(d.res.After, message.RevsSettle.Milliseconds())
 	}
 }
 
-// until is the rev up to which nothing can change any more. The revs of a batch whose
-// segments count for themselves come from the servers' clocks. A closed batch changes
-// by reports that come late.
+// until is the rev up to which nothing can change any more. A closed batch changes by
+// reports that come late.
 func (d *delivery) until(st message.Status) int64 {
-	switch {
-	case st.State.Closed() && !d.walks():
+	if st.State.Closed() && !d.walks() {
 		return math.MaxInt64
-	case st.Rev < clockRevs || st.State.Closed():
-		return st.Rev
 	}
-	old := d.now().Add(-settled).UnixMilli() << revShift
-	return max(st.Rev-skew.Milliseconds()<<revShift, min(st.Rev, old))
+	return st.SettledRev(d.now())
 }
 
 // walks reports whether messages are told page by page, as they lie in the store.
@@ -280,7 +267,7 @@ func (d *delivery) post(ctx context.Context, e callback.Event, index int) error 
 	d.count(f.Code)
 	activity.GetLogger(ctx).Warn("a callback was not accepted", "code", f.Code, "detail", message.Clip(f.Detail, message.MaxDetail))
 	d.res.Failure = &contract.DeliverFailure{
-		Code: f.Code, Detail: message.Clip(f.Detail, message.MaxDetail), RetryAfter: f.RetryAfter.Milliseconds(), Gone: f.Gone,
+		Code: f.Code, Detail: message.Clip(f.Detail, message.MaxDetail), RetryAfter: f.RetryAfter.Milliseconds(), Gone: f.Gone, Never: f.Never,
 	}
 	return errStop
 }

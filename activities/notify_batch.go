@@ -25,13 +25,46 @@ func (d *delivery) tellState(ctx context.Context, st message.Status) error {
 			c.State = message.BatchRunning
 		}
 	}
-	if st.State == c.State {
+	if st.State == c.State && !d.tellingHold(st) {
 		d.settle() // it is what it was when that was told last
 	}
 	if st.State.Closed() {
 		return nil // its messages are told of first
 	}
-	return d.tellChange(ctx, st)
+	if err := d.tellChange(ctx, st); err != nil {
+		return err
+	}
+	return d.tellHold(ctx, st)
+}
+
+// tellHold tells that messages of the batch are held. A batch that paused itself has
+// told that by its state.
+func (d *delivery) tellHold(ctx context.Context, st message.Status) error {
+	c := &d.res.Cursor
+	since := heldSince(st)
+	if since <= c.Held {
+		return nil // which of several holds a status names may change
+	}
+	if err := d.batch(ctx, st, callback.TypeAccountHeld); err != nil {
+		return err
+	}
+	c.Held = since
+	return nil
+}
+
+// tellingHold reports whether a hold that still holds is the event that was not accepted
+// yet.
+func (d *delivery) tellingHold(st message.Status) bool {
+	p := d.res.Cursor.Pending
+	return p != nil && p.Type == callback.TypeAccountHeld && heldSince(st) == heldSince(p.Batch)
+}
+
+// heldSince is since when messages of a batch are held, in Unix ms; 0 is that none are.
+func heldSince(st message.Status) int64 {
+	if st.Held == nil || st.Held.By == message.HeldByGuard {
+		return 0
+	}
+	return st.Held.Since.UnixMilli()
 }
 
 // tellChange tells what a batch has become. That it started was told before.

@@ -207,6 +207,45 @@ func TestPausesAreToldToo(t *testing.T) {
 	require.Equal(t, []string{"batch.started", "batch.paused", "batch.resumed", "batch.canceling", "batch.canceled"}, o.told()[:5])
 }
 
+func TestAHoldIsToldOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(message.BatchRunning, 1)
+	o.st.Total = 1
+	in := o.input()
+	in.Cursor = o.deliver(t, in).Cursor
+	refuses := true
+	var ids []string
+	o.accept = func(_ int, e callback.Event) *callback.Failure {
+		if e.Type == callback.TypeAccountHeld {
+			ids = append(ids, e.ID)
+			if refuses {
+				return &callback.Failure{Code: callback.CodeTimeout}
+			}
+		}
+		return nil
+	}
+	held := func(since time.Duration) {
+		o.st.Held = &message.HoldView{By: message.HeldByAccount, Reason: "credentials", Since: noon.Add(since)}
+		in.Cursor = o.deliver(t, in).Cursor
+	}
+	held(time.Minute)
+	refuses = false
+	held(time.Minute)
+	require.Len(t, ids, 2)
+	require.Equal(t, ids[0], ids[1], "what was not accepted comes again")
+	held(time.Minute)
+	held(-time.Hour) // an older one, which another part of the batch tells of
+	o.st.Held = nil
+	in.Cursor = o.deliver(t, in).Cursor
+	held(time.Hour)
+	o.st.State = message.BatchPaused
+	o.st.Held = &message.HoldView{By: message.HeldByGuard, Since: noon.Add(2 * time.Hour)}
+	in.Cursor = o.deliver(t, in).Cursor
+	require.Equal(t, []string{"batch.started", "account.held", "account.held", "batch.held"}, o.told())
+	require.Equal(t, "credentials", o.posts[1].Batch.Held.Reason)
+	require.NotEqual(t, o.posts[1].ID, o.posts[2].ID)
+}
+
 func TestGivingUpTellsNothingAndCounts(t *testing.T) {
 	t.Parallel()
 	o := newOffice(message.BatchCompleted, 9, message.Sent, message.Failed)

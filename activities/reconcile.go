@@ -8,6 +8,8 @@ import (
 
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/sabotage"
+	"volley/internal/tracing"
 	"volley/workflows/contract"
 )
 
@@ -16,9 +18,12 @@ import (
 func (a *Activities) Reconcile(ctx context.Context, in contract.ReconcileInput) (contract.ReconcileResult, error) {
 	Started(ctx)
 	res := a.reconcile(ctx, in)
-	res.V, res.At = message.Version, a.now().UnixMilli()
+	res.V, res.At = message.Version, a.serverNow().UnixMilli()
 	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"account": in.Send.Account, "verdict": res.Verdict}).
 		Counter("volley_reconciles").Inc(1)
+	if tracing.Active(ctx) {
+		tracing.Set(ctx, tracing.Account.String(in.Send.Account), tracing.Index.Int(in.Send.Index), tracing.Outcome.String(res.Verdict))
+	}
 	return res, nil
 }
 
@@ -26,6 +31,9 @@ func (a *Activities) reconcile(ctx context.Context, in contract.ReconcileInput) 
 	sender, fault := a.sender(in.Send.Account)
 	if fault != nil {
 		return contract.ReconcileResult{Verdict: contract.VerdictLater, Code: fault.Code, Detail: fault.Detail}
+	}
+	if sabotage.Active(sabotage.Reconcile) {
+		return contract.ReconcileResult{Verdict: contract.VerdictAbsent}
 	}
 	asker, ok := sender.(provider.Reconciler)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 )
 
 // gatewayKey is the key of the one tenant of the sandbox's configuration.
-const gatewayKey = "sandbox"
+const gatewayKey = "sandbox-gateway-key"
 
 // call is the request that submits an example over HTTP, as a client of the example's
 // dialect makes it.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,17 +24,32 @@ import (
 	dc "go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
 
+	"volley/dev/sandbox"
 	"volley/dev/server"
 )
 
-// compose reads docker-compose.yml as Docker would, with no variable set.
+// compose reads docker-compose.yml as Docker would, with no variable set but the gateway's
+// key.
 func compose(t *testing.T) *types.Project {
 	t.Helper()
-	o, err := cli.NewProjectOptions([]string{filepath.Join("..", "docker-compose.yml")}, cli.WithDiscardEnvFile, cli.WithResolvedPaths(true))
-	require.NoError(t, err)
-	p, err := o.LoadProject(t.Context())
+	p, err := composeWith(t, cli.WithEnv([]string{"GATEWAY_KEY=0123456789abcdef"}))
 	require.NoError(t, err)
 	return p
+}
+
+func composeWith(t *testing.T, more ...cli.ProjectOptionsFn) (*types.Project, error) {
+	t.Helper()
+	options := append([]cli.ProjectOptionsFn{cli.WithDiscardEnvFile, cli.WithResolvedPaths(true), cli.WithProfiles([]string{"metrics"})}, more...)
+	o, err := cli.NewProjectOptions([]string{filepath.Join("..", "docker-compose.yml")}, options...)
+	require.NoError(t, err)
+	return o.LoadProject(t.Context())
+}
+
+func TestComposeDemandsAKey(t *testing.T) {
+	t.Parallel()
+	_, err := composeWith(t)
+	require.ErrorContains(t, err, "GATEWAY_KEY")
+	require.ErrorContains(t, err, "at least 16 characters")
 }
 
 func TestComposeStartsTheServicesInOrder(t *testing.T) {
@@ -48,6 +64,8 @@ func TestComposeStartsTheServicesInOrder(t *testing.T) {
 		"worker":             {"volley-setup": done},
 		"gateway":            {"volley-setup": done},
 		"temporal-ui":        {"temporal": healthy},
+		"prometheus":         {},
+		"grafana":            {"prometheus": healthy},
 	}
 	got := map[string]map[string]string{}
 	for name, s := range compose(t).Services {
@@ -66,7 +84,7 @@ func TestComposeChecksWhatStaysUpAndPinsWhatItPulls(t *testing.T) {
 		require.Equal(t, oneShot, s.HealthCheck == nil, "%s: what stays up has a health check, what ends has none", name)
 		if s.Build == nil {
 			_, tag, _ := strings.Cut(s.Image, ":")
-			require.Regexp(t, `^\d+\.\d+`, tag, "%s: the image is pinned", name)
+			require.Regexp(t, `^v?\d+\.\d+`, tag, "%s: the image is pinned", name)
 		}
 		for _, p := range s.Ports {
 			require.Equal(t, "127.0.0.1", p.HostIP, "%s: nothing listens beyond this host", name)
@@ -91,10 +109,28 @@ func required(t *testing.T, module string) string {
 	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
 }
 
+// TestComposeScrapesWhereWorkerAndGatewayListen holds Prometheus to the services' names and
+// ports, and Grafana to the data source that its dashboard names.
+func TestComposeScrapesWhereWorkerAndGatewayListen(t *testing.T) {
+	t.Parallel()
+	p := compose(t)
+	text, err := os.ReadFile(filepath.Join("..", "deploy", "prometheus", "prometheus.yml"))
+	require.NoError(t, err)
+	for _, name := range []string{"worker", "gateway"} {
+		command := p.Services[name].Command
+		require.Contains(t, string(text), "names: ["+name+"], type: A, port: "+strings.TrimPrefix(command[slices.Index(command, "--listen")+1], ":")+",")
+	}
+	require.Equal(t, []string{"metrics"}, p.Services["prometheus"].Profiles)
+	require.Equal(t, []string{"metrics"}, p.Services["grafana"].Profiles)
+	dashboard := *p.Services["grafana"].Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+	require.FileExists(t, filepath.Join(onHost(t, p.Services["grafana"], filepath.Dir(dashboard)), filepath.Base(dashboard)))
+	require.FileExists(t, filepath.Join(onHost(t, p.Services["prometheus"], "/etc/prometheus"), "alerts.yml"))
+}
+
 func TestComposeKeepsStateInNamedVolumes(t *testing.T) {
 	t.Parallel()
 	p := compose(t)
-	for name, target := range map[string]string{"postgres": "/var/lib/postgresql/data", "worker": "/var/lib/volley", "gateway": "/var/lib/volley"} {
+	for name, target := range map[string]string{"postgres": "/var/lib/postgresql/data", "worker": "/var/lib/volley", "gateway": "/var/lib/volley", "prometheus": "/prometheus"} {
 		i := slices.IndexFunc(p.Services[name].Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == target })
 		require.GreaterOrEqual(t, i, 0, "%s keeps %s", name, target)
 		v := p.Services[name].Volumes[i]
@@ -104,7 +140,8 @@ func TestComposeKeepsStateInNamedVolumes(t *testing.T) {
 	for name, s := range p.Services {
 		for _, v := range s.Volumes {
 			if v.Type == types.VolumeTypeBind {
-				require.FileExists(t, v.Source, "%s mounts a file of the repository", name)
+				_, err := os.Stat(v.Source)
+				require.NoError(t, err, "%s mounts what the repository has", name)
 			}
 		}
 	}
@@ -169,7 +206,7 @@ func TestTheBuildContextHoldsEveryPackageOfTheBinary(t *testing.T) {
 	}
 }
 
-func TestWorkerAndGatewayOfComposeRunAgainstTheEmbeddedServer(t *testing.T) {
+func TestWhatComposeRunsRunsAgainstTheEmbeddedServer(t *testing.T) {
 	t.Parallel()
 	p := compose(t)
 	binary := staticBinary(t)
@@ -181,13 +218,64 @@ func TestWorkerAndGatewayOfComposeRunAgainstTheEmbeddedServer(t *testing.T) {
 	out, err := setup.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	for _, name := range []string{"worker", "gateway"} {
-		t.Run(name, func(t *testing.T) { servesAndEnds(t, binary, p.Services[name], s.Address()) })
+	const secret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
+	box := sandbox.New(sandbox.Options{Secret: secret})
+	hook := httptest.NewServer(box)
+	t.Cleanup(hook.Close)
+	run := p.Services["worker"]
+	url, key := hook.URL+"/webhook/hook", secret
+	run.Environment["HOOK_URL"], run.Environment["HOOK_SECRET"] = &url, &key
+	_, endWorker := serves(t, binary, run, s.Address())
+	gateway, endGateway := serves(t, binary, p.Services["gateway"], s.Address())
+
+	started, posted := headCommands(t)
+	start := inContainer(t, binary, run, s.Address())
+	start.Args = append([]string{binary}, started...)
+	out, err = start.CombinedOutput()
+	var ended *exec.ExitError
+	require.ErrorAs(t, err, &ended, "%v: %s", started, out)
+	require.Equal(t, 3, ended.ExitCode(), "one message of the example is rejected: %s", out)
+	require.Contains(t, string(out), "completed 4/4: 3 sent, 1 rejected")
+	require.NotZero(t, box.Counts().Total, "what it sends arrives")
+	before := box.Counts().Total
+
+	if _, err := exec.LookPath("curl"); err == nil {
+		curl := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(posted, "http://localhost:8080", "http://"+gateway)+" --fail-with-body")
+		curl.Dir = ".."
+		curl.Env = append(os.Environ(), "GATEWAY_KEY="+*run.Environment["GATEWAY_KEY"])
+		out, err := curl.CombinedOutput()
+		require.NoError(t, err, "%s: %s", posted, out)
+		require.Eventually(t, func() bool { return box.Counts().Total >= 2*before }, time.Minute, 50*time.Millisecond, "%s", out)
 	}
+	endGateway()
+	endWorker()
 }
 
-// servesAndEnds runs a service until it is ready, and ends it as Docker does.
-func servesAndEnds(t *testing.T, binary string, service types.ServiceConfig, temporal string) {
+// headCommands are the commands that the head of docker-compose.yml names: what volley
+// gets of the one in a container, and the line for a shell of the other.
+func headCommands(t *testing.T) (start []string, curl string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docker-compose.yml"))
+	require.NoError(t, err)
+	examples, err := filepath.Abs(filepath.Join("..", "examples"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "#"))
+		if _, args, ok := strings.Cut(line, " worker "); ok && strings.HasPrefix(line, "docker compose run ") {
+			require.Contains(t, line, `-v "$PWD/examples:/examples:ro"`)
+			start = strings.Fields(strings.ReplaceAll(args, "/examples/", examples+"/"))
+		}
+		if strings.HasPrefix(line, "curl ") {
+			curl = line
+		}
+	}
+	require.NotEmpty(t, start)
+	require.NotEmpty(t, curl)
+	return start, curl
+}
+
+// serves runs a service until it is ready, and then, by end, ends it as Docker does.
+func serves(t *testing.T, binary string, service types.ServiceConfig, temporal string) (address string, end func()) {
 	t.Helper()
 	at := slices.Index(service.Command, "--listen") + 1
 	require.Positive(t, at)
@@ -203,10 +291,16 @@ func servesAndEnds(t *testing.T, binary string, service types.ServiceConfig, tem
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	address, rest := listening(t, stderr)
 	ready(t, "http://"+address+"/readyz")
-
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	_, _ = io.Copy(rest, stderr)
-	require.NoError(t, cmd.Wait(), "SIGTERM ends it without an error: %s", rest)
+	drained := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(rest, stderr)
+		close(drained)
+	}()
+	return address, func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		<-drained
+		require.NoError(t, cmd.Wait(), "SIGTERM ends it without an error: %s", rest)
+	}
 }
 
 // staticBinary builds volley as the Dockerfile does.
@@ -241,12 +335,26 @@ func inContainer(t *testing.T, binary string, s types.ServiceConfig, temporal st
 			require.Equal(t, "temporal:7233", value)
 			cmd.Env = append(cmd.Env, k+"="+temporal)
 		case "VOLLEY_CONFIG":
-			cmd.Env = append(cmd.Env, k+"="+onHost(t, s, value))
+			cmd.Env = append(cmd.Env, k+"="+withFileIndex(t, binary, onHost(t, s, value)))
 		default:
 			cmd.Env = append(cmd.Env, k+"="+value)
 		}
 	}
 	return cmd
+}
+
+// withFileIndex is a copy of a configuration whose index is a file beside the binary, in the
+// place of the PostgreSQL that only compose runs.
+func withFileIndex(t *testing.T, binary, config string) string {
+	t.Helper()
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	const there = "postgres://temporal:${POSTGRES_PASSWORD}@postgres:5432/volley"
+	require.Contains(t, string(text), there)
+	here := "sqlite://" + filepath.Join(filepath.Dir(binary), "index.db")
+	path := filepath.Join(t.TempDir(), "volley.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), there, here)), 0o600))
+	return path
 }
 
 // listening reads a worker's log until it says where it listens, and returns what

@@ -33,13 +33,16 @@ func main() {
 // run is the whole program. It returns when ctx ends or, for a demo, when all
 // messages have ended; everything that it started has stopped by then.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == cmdChaos {
+		return chaosCommand(ctx, args[1:], stdout, stderr)
+	}
 	o, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
 	s, err := start(ctx, o, stderr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; --temporal-port, --ui-port, --gateway-port and --sandbox-port choose others, and 0 picks a free one", err)
+		return fmt.Errorf("%w; --temporal-port, --ui-port, --gateway-port, --sandbox-port, --codec-port and --console-port choose others, and 0 picks a free one", err)
 	}
 	if err != nil {
 		return err

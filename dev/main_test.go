@@ -19,11 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"volley/internal/config"
+	"volley/internal/encryption"
 	"volley/internal/message"
 )
 
 func free(args ...string) []string {
-	return append(args, "--temporal-port", "0", "--ui-port", "0", "--gateway-port", "0", "--sandbox-port", "0")
+	return append(args, "--temporal-port", "0", "--ui-port", "0", "--gateway-port", "0", "--sandbox-port", "0", "--console-port", "0")
 }
 
 func TestTheDemoEndsAsExpected(t *testing.T) {
@@ -40,7 +41,7 @@ func TestTheDemoEndsAsExpected(t *testing.T) {
 	require.Contains(t, tables, "All of them ended as expected")
 	require.NotContains(t, tables, "NOT ")
 	require.Contains(t, progress.String(), "messages have ended")
-	require.Contains(t, progress.String(), "/batch/messages' -H 'Authorization: AccessKey sandbox'")
+	require.Contains(t, progress.String(), "/batch/messages' -H 'Authorization: AccessKey sandbox-gateway-key'")
 }
 
 func TestUpServesUntilItIsTold(t *testing.T) {
@@ -51,30 +52,65 @@ func TestUpServesUntilItIsTold(t *testing.T) {
 	var forPeople bytes.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, free("up", "--state-dir", dir, "--db", filepath.Join(dir, "new", "volley.db")), stdout, &forPeople)
+		ended <- run(ctx, free("up", "--allow-host", "box.example", "--state-dir", dir, "--db", filepath.Join(dir, "new", "volley.db")), stdout, &forPeople)
 		_ = stdout.Close()
 	}()
 	var a map[string]string
 	require.NoError(t, json.NewDecoder(out).Decode(&a), "the first line is JSON")
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	require.Len(t, a, 5)
-	require.Empty(t, a["codec"])
+	require.Len(t, a, 6)
+	require.Contains(t, a["codec"], "http://127.0.0.1:")
 	require.NotEmpty(t, a["temporal"])
-	for _, address := range []string{a["ui"], a["sandbox"], a["gateway"] + "/readyz"} {
+	for _, address := range []string{a["ui"], a["sandbox"], a["gateway"] + "/readyz", a["console"]} {
 		resp, err := http.Get(address)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 	}
+	for host, want := range map[string]int{"evil.example": http.StatusMisdirectedRequest, "box.example": http.StatusOK} {
+		for _, address := range []string{a["ui"] + "/api/v1/settings", a["sandbox"] + "/messages"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+			require.NoError(t, err)
+			req.Host = host
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, want, resp.StatusCode, "%s as %s", address, host)
+		}
+	}
 	cfg, err := config.Load(filepath.Join(dir, "volley.yaml"), os.LookupEnv)
 	require.NoError(t, err, "what it wrote is a configuration")
 	require.Len(t, cfg.Accounts(), 5)
 	require.Equal(t, 100, cfg.Limits.InFlight)
+	keyset, err := encryption.Load(cfg.Keyset.Reveal())
+	require.NoError(t, err)
+	require.False(t, keyset.IsOff(), "payloads are sealed")
+	require.Contains(t, get(t, a["ui"]+"/api/v1/settings"), `"`+a["codec"]+`"`, "and the Web UI knows who opens them")
+	for origin, want := range map[string]int{a["ui"]: http.StatusOK, strings.Replace(a["ui"], "127.0.0.1", "localhost", 1): http.StatusOK, "http://evil.example": http.StatusForbidden} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a["codec"]+"/decode", strings.NewReader(`{"payloads":[]}`))
+		require.NoError(t, err)
+		req.Header.Set("Origin", origin)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, want, resp.StatusCode, origin)
+	}
 
 	stop()
 	require.NoError(t, <-ended)
 	require.Contains(t, forPeople.String(), "VOLLEY_CONFIG="+filepath.Join(dir, "volley.yaml"))
 	require.FileExists(t, filepath.Join(dir, "new", "volley.db"))
+}
+
+// get is what an address answers.
+func get(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get(address)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(body)
 }
 
 func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {
@@ -84,7 +120,7 @@ func TestATakenPortIsRefusedWithTheFlagsThatChooseOthers(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	_, taken, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
-	for _, flag := range []string{"--temporal-port", "--ui-port", "--gateway-port", "--sandbox-port"} {
+	for _, flag := range []string{"--temporal-port", "--ui-port", "--gateway-port", "--sandbox-port", "--console-port"} {
 		err := run(t.Context(), append(free("up", "--state-dir", t.TempDir()), flag, taken), io.Discard, io.Discard)
 		require.ErrorIs(t, err, syscall.EADDRINUSE, flag)
 		require.ErrorContains(t, err, taken)

@@ -6,10 +6,16 @@ import "strings"
 // same for everyone, and so are the other credentials below.
 const hookSecret = "whsec_c2FuZGJveC1zYW5kYm94LXNhbmRib3gtc2FuZGJveCE="
 
-// sandboxConfig is a configuration whose accounts are the sandbox at url.
-func sandboxConfig(url, store string) string {
-	return strings.NewReplacer("SANDBOX", url, "STORE", store, "HOOK_SECRET", hookSecret, "GATEWAY_KEY", gatewayKey).Replace(`# Written by dev: every account is the sandbox, and no credential is a real one.
+// sandboxConfig is a configuration whose accounts are the sandbox at url. An empty index is
+// none.
+func sandboxConfig(url, store, index, keyset string) string {
+	if index != "" {
+		index = "index: {url: \"sqlite://" + index + "\"}\n"
+	}
+	return strings.NewReplacer("SANDBOX", url, "STORE", store, "INDEX\n", index, "KEYSET", keyset, "HOOK_SECRET", hookSecret, "GATEWAY_KEY", gatewayKey).Replace(`# Written by dev: every account is the sandbox, and no credential is a real one.
 store: file://STORE
+INDEX
+encryption: {keyset: "file://KEYSET"}
 accounts:
   bird-main:
     provider: bird

@@ -12,20 +12,30 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"volley/dev/ownhost"
 	"volley/dev/sandbox"
 	"volley/dev/server"
+	"volley/internal/audit"
 	"volley/internal/callback"
 	"volley/internal/config"
+	"volley/internal/encryption"
 	"volley/internal/gateway"
+	"volley/internal/index"
+	"volley/internal/indexer"
+	"volley/internal/keywatch"
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
+	"volley/internal/tracing"
 	"volley/starter"
 	"volley/worker"
 )
@@ -44,10 +54,26 @@ type stack struct {
 	sandbox  *sandbox.Sandbox
 	address  string // the sandbox's URL
 	gateway  string // the gateway's, empty where it is off
-	client   client.Client
+	console  string // the console's, empty where it is off
+	// audit is the gateway's log, which the console writes into as well; nil is none.
+	audit  *audit.Log
+	keyset *encryption.Keyset
+	// codec is the URL of the codec endpoint, which codecListener takes in; empty where
+	// nothing is encrypted.
+	codec         string
+	codecListener net.Listener
+	client        client.Client
+	// options are those of the client, and converter is what it decodes with.
+	options   temporalclient.Options
+	converter converter.DataConverter
+	// identity is how this process shows up at the server.
+	identity string
 	redial   func(context.Context) (client.Client, error)
-	store    *store.Store
-	starter  *starter.Starter
+	// traces makes spans; nil makes none.
+	traces  trace.TracerProvider
+	store   *store.Store
+	starter *starter.Starter
+	index   *index.Later // nil where it is off
 	// failed gets the error of a part that ended by itself.
 	failed chan error
 	// stops end the parts, in the order in which they were started.
@@ -61,12 +87,13 @@ type addresses struct {
 	Gateway  string `json:"gateway"`
 	Sandbox  string `json:"sandbox"`
 	Codec    string `json:"codec"`
+	Console  string `json:"console"`
 }
 
 // start brings up all parts, or none.
 func start(ctx context.Context, o options, stderr io.Writer) (*stack, error) {
-	s := &stack{o: o, log: logger(o, stderr), failed: make(chan error, 3)}
-	for _, part := range []func(context.Context) error{s.openState, s.startSandbox, s.configure, s.startTemporal, s.openStore, s.startWorker, s.startGateway} {
+	s := &stack{o: o, log: logger(o, stderr), failed: make(chan error, 4)}
+	for _, part := range []func(context.Context) error{s.openState, s.startSandbox, s.configure, s.listenCodec, s.startTemporal, s.startCodec, s.openStore, s.openIndex, s.startWorker, s.startGateway, s.startConsole} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, s.stop())
 		}
@@ -132,7 +159,7 @@ func (s *stack) startSandbox(ctx context.Context) error {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	s.address = "http://" + l.Addr().String()
-	srv := &http.Server{Handler: s.sandbox, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(s.log.Named("sandbox"))}
+	srv := &http.Server{Handler: ownhost.Only(s.sandbox, s.o.hosts...), ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(s.log.Named("sandbox"))}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -153,7 +180,17 @@ func (s *stack) configure(context.Context) error {
 	s.configFile = s.o.config
 	if s.configFile == "" {
 		s.configFile = filepath.Join(s.stateDir, "volley.yaml")
-		text := sandboxConfig(s.address, filepath.Join(s.stateDir, "store"))
+		keyset := filepath.Join(s.stateDir, "keyset.json")
+		if err := makeKeyset(keyset); err != nil {
+			return err
+		}
+		file := filepath.Join(s.stateDir, "index.db")
+		if s.o.noIndex {
+			file = ""
+		} else if err := s.forgetIndex(file); err != nil {
+			return err
+		}
+		text := sandboxConfig(s.address, filepath.Join(s.stateDir, "store"), file, keyset)
 		if err := os.WriteFile(s.configFile, []byte(text), 0o600); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}
@@ -163,6 +200,9 @@ func (s *stack) configure(context.Context) error {
 		return err
 	}
 	s.cfg = cfg
+	if s.keyset, err = encryption.Load(cfg.Keyset.Reveal()); err != nil {
+		return fmt.Errorf("encryption.keyset: %w", err)
+	}
 	s.accounts, err = provider.Open(cfg.Accounts(), provider.Options{Log: s.log.Named("provider")})
 	if err != nil {
 		return err
@@ -171,42 +211,86 @@ func (s *stack) configure(context.Context) error {
 	return nil
 }
 
+// forgetIndex removes an index whose batches were in the memory of a process before.
+func (s *stack) forgetIndex(file string) error {
+	if s.o.db != "" {
+		return nil
+	}
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
+	return nil
+}
+
+// openIndex opens the index of the configuration, if there is one.
+func (s *stack) openIndex(context.Context) error {
+	x := s.cfg.Index
+	if x.URL.IsZero() || s.o.noIndex {
+		return nil
+	}
+	s.index = index.NewLater(func(ctx context.Context) (*index.Index, error) {
+		return index.Open(ctx, index.Options{
+			URL: x.URL.Reveal(), Keys: index.NewKeys(s.keyset, s.temporal.Namespace()), Retention: x.Retention, StatsRetention: x.StatsRetention, Log: s.log.Named("index"),
+		})
+	})
+	s.stops = append(s.stops, s.index.Close)
+	return nil
+}
+
 func (s *stack) startTemporal(ctx context.Context) error {
 	srv, err := server.Start(ctx, server.Options{
-		DB: s.o.db, Port: s.o.temporalPort, UI: !s.o.noUI, UIPort: s.o.uiPort, Log: s.log,
+		DB: s.o.db, Port: s.o.temporalPort, UI: !s.o.noUI, UIPort: s.o.uiPort, UIHosts: s.o.hosts, UICodec: s.codec, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
 	s.temporal = srv
 	s.stops = append(s.stops, srv.Stop)
-	c, err := temporalclient.Dial(ctx, temporalclient.Options{Log: s.log.Named("sdk"), EnvLookup: s.env()})
+	if s.cfg.Traces.On {
+		traces, err := tracing.Open(ctx, tracing.Options{Endpoint: s.cfg.Traces.Endpoint.Reveal(), Sample: s.cfg.Traces.Sample, Log: s.log.Named("traces")})
+		if err != nil {
+			return err
+		}
+		s.traces = traces.Provider()
+		s.stops = append(s.stops, func() error { traces.Close(); return nil })
+	}
+	s.options = temporalclient.Options{Log: s.log.Named("sdk"), EnvLookup: s.env(), Keyset: s.keyset, Traces: s.traces}
+	settings, err := temporalclient.ClientOptions(s.options)
+	if err != nil {
+		return err
+	}
+	s.converter, s.identity = settings.DataConverter, settings.Identity
+	c, err := temporalclient.Dial(ctx, s.options)
 	if err != nil {
 		return err
 	}
 	s.client = c
-	s.redial = func(ctx context.Context) (client.Client, error) {
-		return temporalclient.Dial(ctx, temporalclient.Options{Log: s.log.Named("sdk"), EnvLookup: s.env()})
-	}
+	s.redial = func(ctx context.Context) (client.Client, error) { return temporalclient.Dial(ctx, s.options) }
 	s.stops = append(s.stops, func() error { c.Close(); return nil })
-	return nil
+	return temporalclient.CheckKeyset(ctx, c, s.cfg.TaskQueue, s.options)
 }
 
 // openStore opens the store of large batches, and makes the starter that works with
 // it.
 func (s *stack) openStore(ctx context.Context) error {
 	var err error
-	if s.store, err = store.Open(ctx, s.cfg.Store, store.Options{Log: s.log.Named("store")}); err != nil {
+	if s.store, err = store.Open(ctx, s.cfg.Store, store.Options{Log: s.log.Named("store"), Keyset: s.keyset, Namespace: s.temporal.Namespace()}); err != nil {
+		return err
+	}
+	if err := s.store.Unlock(ctx); err != nil {
 		return err
 	}
 	s.stops = append(s.stops, s.store.Close)
 	s.starter = starter.New(s.client, starter.Options{
-		ContentKey: []byte(s.cfg.ContentKey.Reveal()), NoContent: s.cfg.ContentKeyUnset,
+		DataConverter: s.converter,
+		ContentKey:    []byte(s.cfg.ContentKey.Reveal()), NoContent: s.cfg.ContentKeyUnset,
 		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, InFlight: s.cfg.Limits.InFlight,
 		MaxMessages: s.cfg.Limits.InlineMessages, MaxBytes: s.cfg.Limits.InlineBytes, GroupAbove: s.cfg.Limits.GroupAbove,
 		Store: s.store, StoreURL: s.cfg.Store, Rates: s.cfg.Rates(), ActionPrice: s.cfg.ActionPrice,
 		SearchMetadata: s.cfg.SearchMetadata, Log: s.log.Named("starter"),
-		Redial: s.redial, TrackAnswers: temporalclient.TrackAnswers,
+		Redial: s.redial, TrackAnswers: temporalclient.TrackAnswers, Traces: s.traces,
 	})
 	return nil
 }
@@ -217,9 +301,13 @@ func (s *stack) startWorker(ctx context.Context) error {
 	}
 	callbacks := callback.New(s.cfg.Callbacks())
 	s.stops = append(s.stops, func() error { callbacks.Close(); return nil })
-	w, err := worker.New(s.client, s.accounts, worker.Options{
-		Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Segments: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
-		Log: s.log.Named("worker"),
+	own, err := temporalclient.ForWorker(ctx, s.client, s.options)
+	if err != nil {
+		return err
+	}
+	s.stops = append(s.stops, func() error { own.Close(); return nil })
+	keys, err := keywatch.New(keywatch.Options{
+		Client: s.client, Temporal: s.options, TaskQueue: s.cfg.TaskQueue, Role: "worker", Source: s.cfg.Keyset.Reveal(), Store: s.store,
 	})
 	if err != nil {
 		return err
@@ -228,9 +316,23 @@ func (s *stack) startWorker(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := w.Run(ctx); err != nil {
+		var wg sync.WaitGroup
+		wg.Go(func() { keys.Run(ctx) })
+		if err := keys.While(ctx, func(ctx context.Context) error {
+			w, err := worker.New(own, s.accounts, worker.Options{
+				DataConverter: s.converter, Identity: s.identity,
+				Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Segments: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
+				Log: s.log.Named("worker"),
+			})
+			if err != nil {
+				return err
+			}
+			defer s.feedIndex(ctx, w)()
+			return w.Run(ctx)
+		}); err != nil {
 			s.failed <- fmt.Errorf("worker: %w", err)
 		}
+		wg.Wait()
 	}()
 	s.stops = append(s.stops, func() error { cancel(); <-done; return nil })
 	return nil
@@ -252,11 +354,19 @@ func (s *stack) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := gateway.New(gateway.Options{
-		Batches: s.starter, Tenants: s.cfg.Callers(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(),
+	o := gateway.Options{
+		Batches: s.starter, Tenants: s.cfg.Callers(), People: s.cfg.People(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(), Estimates: s.cfg.Estimates(),
 		BlueskyWait: s.cfg.BlueskyWait, Readers: s.accounts, Reporter: reporter, Log: s.log.Named("gateway"),
-		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics),
-	})
+		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics), ObserveReport: temporalclient.ObserveReport(metrics), CountFailedLogin: temporalclient.CountFailedLogins(metrics),
+	}
+	if s.index != nil {
+		o.Index = s.index
+		also := audit.NewCopier(s.index, s.log.Named("audit"))
+		s.stops = append(s.stops, func() error { also.Close(); return nil })
+		o.Audit = audit.New(audit.Options{Log: o.Log, Copy: also})
+		s.audit = o.Audit
+	}
+	g := gateway.New(o)
 	s.sandbox.ReportTo(s.gateway + "/reports")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -291,9 +401,26 @@ func (s *stack) stop() error {
 	return errors.Join(errs...)
 }
 
+// feedIndex fills the index beside a worker, where there is one, until what it returns is
+// called.
+func (s *stack) feedIndex(ctx context.Context, w *worker.Worker) (stop func()) {
+	if s.index == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	feed := indexer.New(indexer.Options{
+		Open:    func(ctx context.Context) (indexer.Index, error) { return s.index.Get(ctx) },
+		Batches: s.starter, Owner: w.Identity(), Metadata: s.cfg.SearchMetadata, Retention: s.cfg.Index.Retention,
+		Sending: func() bool { return w.Sending(time.Second) }, Log: s.log.Named("index"),
+	})
+	var running sync.WaitGroup
+	running.Go(func() { feed.Run(ctx) })
+	return func() { cancel(); running.Wait() }
+}
+
 // announce prints the addresses, for programs and for people.
 func (s *stack) announce(stdout, stderr io.Writer) error {
-	a := addresses{Temporal: s.temporal.Address(), UI: s.temporal.UIAddress(), Gateway: s.gateway, Sandbox: s.address}
+	a := addresses{Temporal: s.temporal.Address(), UI: s.temporal.UIAddress(), Gateway: s.gateway, Sandbox: s.address, Codec: s.codec, Console: s.console}
 	if err := json.NewEncoder(stdout).Encode(a); err != nil {
 		return err
 	}
@@ -302,8 +429,15 @@ func (s *stack) announce(stdout, stderr io.Writer) error {
 	if s.o.db != "" {
 		state = s.o.db
 	}
-	fmt.Fprintf(stderr, "\n  Temporal   %s (server %s)\n  Web UI     %s\n  Gateway    %s\n  Sandbox    %s\n  State      %s\n",
-		a.Temporal, server.Version(), ui, gw, a.Sandbox, state)
+	sealed := "off"
+	if !s.keyset.IsOff() {
+		sealed = "on, as encryption.keyset in " + s.configFile + " says; the Web UI shows plain text"
+	}
+	fmt.Fprintf(stderr, "\n  Temporal   %s (server %s)\n  Web UI     %s\n  Console    %s\n  Gateway    %s\n  Sandbox    %s\n  State      %s\n  Encryption %s\n",
+		a.Temporal, server.Version(), ui, cmp.Or(a.Console, "off"), gw, a.Sandbox, state, sealed)
+	if a.UI != "" {
+		fmt.Fprintf(stderr, "  Batches    %s/namespaces/%s/workflows?query=WorkflowType%%3D%%22SendBatch%%22&savedQuery=Volley%%20batches\n", a.UI, s.temporal.Namespace())
+	}
 	if s.o.command == cmdUp {
 		fmt.Fprintf(stderr, "\nUse it from another terminal, in the repository:\n\n"+
 			"  export TEMPORAL_ADDRESS=%s VOLLEY_CONFIG=%s\n  go run ./cmd/volley start --dialect bird --watch examples/bird.json\n\n",

@@ -35,21 +35,24 @@ type AccountOf struct {
 	Rate           float64
 }
 
-// AccountHealth is how an account stands. Breaker, InFlight and LastReport are known to
-// batches and workers only, Errors to an index only: without one they are null.
+// AccountHealth is how an account stands. Breaker, InFlight, LastReport and Errors are
+// null: only batches and workers know them, and nothing keeps them.
 type AccountHealth struct {
-	Name     string            `json:"name"`
+	Name string `json:"name"`
+	// Provider is empty where the account is held and not in the configuration.
 	Provider string            `json:"provider"`
 	Held     *message.HoldView `json:"held"`
-	Breaker  *string           `json:"breaker"`
 	// Rate is what the account may send, such as 500/s; null is no limit.
 	Rate *string `json:"rate"`
-	// Used is how many attempts a second the server hands out now; null where it does not
-	// say, or where groups send, of which each is many messages.
-	Used     *float64 `json:"used"`
-	InFlight *int     `json:"inFlight"`
+	// Used is how many attempts a second the server has handed out in the last half
+	// minute; null where it does not say, or where groups were among them, of which each is
+	// many messages, as Groups says.
+	Used   *float64 `json:"used"`
+	Groups bool     `json:"groups"`
 	// Workers are those that polled for its attempts within 70 s.
 	Workers    int        `json:"workers"`
+	Breaker    *string    `json:"breaker"`
+	InFlight   *int       `json:"inFlight"`
 	LastReport *time.Time `json:"lastReport"`
 	Errors     []struct{} `json:"errors"`
 }
@@ -57,20 +60,35 @@ type AccountHealth struct {
 // AccountList answers Accounts.
 type AccountList struct {
 	Accounts []AccountHealth `json:"accounts"`
+	// Holds are all that there are, or those that the tenant made who asks, in the order in
+	// which they were made.
+	Holds []HoldDocument `json:"holds"`
 }
 
-// Accounts tells how accounts stand. Errors: ErrUnreachable.
+// Accounts tells how accounts stand, to an operator also those that are held and not among
+// q.Accounts. Errors: ErrUnreachable.
 func (s *Starter) Accounts(ctx context.Context, q AccountsQuery) (AccountList, error) {
 	holds, err := s.Holds(ctx)
 	if err != nil {
 		return AccountList{}, err
 	}
-	list := AccountList{Accounts: make([]AccountHealth, len(q.Accounts))}
+	accounts := slices.Clone(q.Accounts)
+	list := AccountList{Holds: []HoldDocument{}}
+	for i := range holds {
+		x := &holds[i]
+		if q.ByTenant == "" || x.By == message.HeldByTenant && x.Tenant == q.ByTenant {
+			list.Holds = append(list.Holds, documentOf(x))
+		}
+		named := func(a AccountOf) bool { return a.Name == x.Account }
+		if q.ByTenant == "" && x.Account != "" && !slices.ContainsFunc(accounts, named) {
+			accounts = append(accounts, AccountOf{Name: x.Account})
+		}
+	}
+	list.Accounts = make([]AccountHealth, len(accounts))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(sideBySide)
-	for i, a := range q.Accounts {
+	for i, a := range accounts {
 		h := &list.Accounts[i]
-		h.Errors = []struct{}{}
 		h.Name, h.Provider, h.Held = a.Name, a.Provider, heldAccount(holds, a.Name, q.ByTenant)
 		if a.Rate > 0 {
 			text := fmt.Sprintf("%g/s", a.Rate)
@@ -106,18 +124,36 @@ func (s *Starter) lookAtQueues(ctx context.Context, h *AccountHealth) error {
 	if err != nil {
 		return err
 	}
-	there := map[string]bool{}
-	for _, p := range sends.GetPollers() {
-		if s.o.Now().Sub(p.GetLastAccessTime().AsTime()) <= pollerAge {
-			there[p.GetIdentity()] = true
-		}
-	}
-	h.Workers = len(there)
-	if stats := sends.GetStats(); stats != nil && groups.GetStats().GetTasksDispatchRate() == 0 {
+	h.Workers = s.workersOf(sends)
+	h.Groups = groups.GetStats().GetTasksDispatchRate() > 0
+	if stats := sends.GetStats(); stats != nil && !h.Groups {
 		used := float64(stats.GetTasksDispatchRate())
 		h.Used = &used
 	}
 	return nil
+}
+
+// workersOf is how many workers poll a queue.
+func (s *Starter) workersOf(queue *workflowservice.DescribeTaskQueueResponse) int {
+	there := map[string]bool{}
+	for _, p := range queue.GetPollers() {
+		if s.o.Now().Sub(p.GetLastAccessTime().AsTime()) <= pollerAge {
+			there[p.GetIdentity()] = true
+		}
+	}
+	return len(there)
+}
+
+// Unserved are those of some accounts that no worker polls for. One of which the server
+// does not tell is none.
+func (s *Starter) Unserved(ctx context.Context, accounts []string) (none []string) {
+	for _, name := range accounts {
+		queue, err := s.describeQueue(ctx, contract.SendQueue(name))
+		if err == nil && s.workersOf(queue) == 0 {
+			none = append(none, name)
+		}
+	}
+	return none
 }
 
 func (s *Starter) describeQueue(ctx context.Context, queue string) (*workflowservice.DescribeTaskQueueResponse, error) {

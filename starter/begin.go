@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"volley/internal/tracing"
 	"volley/starter/internal/server"
 )
 
@@ -17,6 +18,7 @@ func (s *Starter) launch(ctx context.Context, r Request, fresh bool, l *launch) 
 	if l.contents != nil {
 		l.content = l.contents.Sum()
 	}
+	l.trace = tracing.Parent(ctx)
 	same, err := s.propose(ctx, r, l)
 	if err != nil {
 		s.removeFolder(ctx, l.dir)
@@ -91,7 +93,7 @@ func (s *Starter) begin(ctx context.Context, l *launch) (there *Started, err err
 	case err != nil:
 		return nil, s.startError(ctx, l.ref, err)
 	case there == nil && refused == nil:
-		s.intake.Remember(l.ref, l.dir != "")
+		s.intake.Remember(l.ref, l.dir != "", l.trace)
 	}
 	return there, refused
 }

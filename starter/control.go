@@ -109,6 +109,7 @@ func unconfirmed(ref Ref, why error) (message.CancelResult, error) {
 
 // leave leaves a control as a signal. ErrEnded means that the batch has ended.
 func (s *Starter) leave(ctx context.Context, ref Ref, name string, q any) error {
+	defer s.changed(ref)
 	what := name + " batch " + ref.ID
 	lost, err := s.server.CallWithRedial(ctx, s.o.Wait, func(ctx context.Context, c client.Client, _ bool) error {
 		return c.SignalWorkflow(ctx, WorkflowID(ref), "", name, q)
@@ -269,6 +270,7 @@ func (s *Starter) control(ctx context.Context, ref Ref, name string, out, arg an
 // that the workflow had closed or closed meanwhile. The update has one id, by which the
 // server knows it when it is asked for again.
 func (s *Starter) update(ctx context.Context, ref Ref, name string, out any, args ...any) error {
+	defer s.changed(ref)
 	what := name + " batch " + ref.ID
 	id := uuid.NewString()
 	var why error

@@ -20,6 +20,7 @@ import (
 // store first, from which on nothing that has yet to be read sends them; then those are
 // asked who have them. The batch's own workflow hears nothing of it.
 func (s *Starter) cancelNamed(ctx context.Context, ref Ref, dir string, q message.CancelRequest) (message.CancelResult, error) {
+	defer s.changed(ref)
 	res, err := s.large.Cancel(ctx, naming(dir, q, s.o.Now().UnixMilli(), uuid.NewString()), s.lookAfter(ref, true))
 	switch {
 	case errors.Is(err, ErrNoWorker):

@@ -31,6 +31,11 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 	if d.Open {
 		return fmt.Errorf("delete batch %s: %w, cancel it first", ref.ID, ErrStillRunning)
 	}
+	if s.o.Store != nil && d.Memo.Dir != "" {
+		if err := s.o.Store.Present(ctx); err != nil {
+			return server.StoreError("delete batch "+ref.ID, err)
+		}
+	}
 	dirs, err := s.folders(ctx, ref, d)
 	if err != nil {
 		return err

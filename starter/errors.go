@@ -36,6 +36,15 @@ var (
 	// ErrStore: the store of large batches cannot be read or written now. That something
 	// is not in it, or damaged, is another error.
 	ErrStore = server.ErrStore
+	// ErrStoreAway: the store is another bucket than it was, or a folder that is not
+	// mounted. Nothing was started. It is an ErrStore.
+	ErrStoreAway = server.ErrStoreAway
+	// ErrStoreSealed: what was asked for is sealed with a key that this process does not
+	// have, or for another namespace. Nothing was started. It is an ErrStore.
+	ErrStoreSealed = server.ErrStoreSealed
+	// ErrSealed: what Temporal keeps of it is sealed with a key that this process does not
+	// have.
+	ErrSealed = server.ErrSealed
 	// ErrStoreNotShared: the worker does not see the store that large batches are
 	// written to. Nothing was started.
 	ErrStoreNotShared = server.ErrStoreNotShared
@@ -82,6 +91,21 @@ func (e *TooLargeError) Error() string {
 		return fmt.Sprintf("the batch has %s, at most %s are possible", message.Plural(e.Messages, "message"), message.Number(e.MaxMessages))
 	}
 	return fmt.Sprintf("the batch has %s when encoded, at most %s are possible", message.Plural(e.Bytes, "byte"), message.Number(e.MaxBytes))
+}
+
+// PayloadError refuses a batch whose input is larger than what the Temporal server takes in
+// one payload, although it is within Options.MaxBytes; nothing was started. It is an
+// ErrInvalid.
+type PayloadError struct {
+	invalid
+	Ref Ref
+	// MaxBytes is how large the encoded input may be that goes into one workflow.
+	MaxBytes int
+}
+
+func (e *PayloadError) Error() string {
+	return fmt.Sprintf("batch %s: this Temporal server takes no payload of its size (limit.blobSize.error in the server's dynamic configuration): set limits.inline_bytes, which is %s, below that limit, and what is larger goes through the store",
+		e.Ref.ID, message.Number(e.MaxBytes))
 }
 
 // RefusedError refuses a batch for what is wrong with the request at one place of

@@ -111,7 +111,10 @@ func newBig(t *testing.T, o starter.Options) *big {
 
 func newBigOn(t *testing.T, o starter.Options, url string) *big {
 	t.Helper()
-	b := &big{store: newStore(t, url)}
+	b := &big{store: o.Store}
+	if b.store == nil {
+		b.store = newStore(t, url)
+	}
 	o.Store = b.store
 	if o.Now == nil {
 		o.Now = func() time.Time { return noon }

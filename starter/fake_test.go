@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -50,6 +52,7 @@ type fake struct {
 	mu         sync.Mutex
 	flows      map[string]*flow
 	order      []string
+	priorities map[string]int32 // by workflow id
 	attributes map[string]enumspb.IndexedValueType
 	startError error
 	noCluster  bool // the cluster does not tell its id
@@ -69,7 +72,7 @@ type fake struct {
 	started    chan struct{} // gets a value for each workflow that starts
 }
 
-func newFake(t *testing.T) *fake {
+func newFake(t testing.TB) *fake {
 	t.Helper()
 	f := &fake{server: grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true})), flows: map[string]*flow{}, calls: map[string]int{}, lost: map[string]int{}, leaving: map[string]*workflowpb.WorkflowExecutionInfo{}, attributes: starter.Attributes()}
 	workflowservice.RegisterWorkflowServiceServer(f.server, f)
@@ -229,6 +232,11 @@ func (f *fake) DescribeWorkflowExecution(_ context.Context, r *workflowservice.D
 		return nil, err
 	}
 	res := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}
+	if p := f.priorities[id]; p != 0 { // which lists do not tell
+		info = proto.CloneOf(info)
+		info.Priority = &commonpb.Priority{PriorityKey: p}
+		res.WorkflowExecutionInfo = info
+	}
 	if w := f.flows[id]; w != nil {
 		res.PendingActivities = w.pending
 	}

@@ -2,7 +2,6 @@ package starter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"volley/internal/message"
@@ -37,9 +36,9 @@ func (s *Starter) Find(ctx context.Context, tenant, messageID string) (Ref, erro
 	return Ref{}, none
 }
 
-// Accepted is a batch as it was accepted, without what it says if that is sensitive. That of a large one has no messages, and
-// none of its ways where the store does not have it. One of which the store has nothing
-// any more is ErrNotFound.
+// Accepted is a batch as it was accepted, without what it says if that is sensitive. That
+// of a large one has no messages, and none of its ways where the store does not have it.
+// One of which the store has nothing any more is ErrNotFound.
 func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error) {
 	d, err := s.server.DescribeOrStored(ctx, ref)
 	if err != nil {
@@ -54,7 +53,7 @@ func (s *Starter) Accepted(ctx context.Context, ref Ref) (*message.Batch, error)
 	}
 	m, err := s.o.Store.Manifest(ctx, d.Memo.Dir)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case store.Missing(err):
 		return nil, fmt.Errorf("batch %s: its messages are no longer in the store: %w", ref.ID, ErrNotFound)
 	case err != nil:
 		return nil, server.StoreError("batch "+ref.ID, err)

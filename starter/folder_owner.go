@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"errors"
 
 	"volley/internal/message"
 	"volley/internal/store"
@@ -38,6 +39,10 @@ func (s *Starter) ownerOf(ctx context.Context, f store.Folder) (owner, error) {
 		namespace, cluster = r.Namespace, r.Cluster
 	default:
 		return ownerSelf, nil
+	}
+	var sealed *store.SealedError
+	if errors.As(err, &sealed) { // it says so much without its key, which may be gone for good
+		namespace, err = sealed.Namespace, nil
 	}
 	here := s.server.Cluster(ctx)
 	switch {

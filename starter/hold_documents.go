@@ -28,13 +28,14 @@ type HeldDocument struct {
 	Held     HoldDocument `json:"held"`
 	Waiting  *int         `json:"waiting"`
 	Expiring *int         `json:"expiring"`
+	Sending  *int         `json:"sending"`
 }
 
 // Document is the result as JSON.
 func (r *HoldResult) Document() HeldDocument {
 	d := HeldDocument{Held: documentOf(&r.Hold)}
 	if r.Messages.Known {
-		d.Waiting, d.Expiring = &r.Messages.Waiting, &r.Messages.Expiring
+		d.Waiting, d.Expiring, d.Sending = &r.Messages.Waiting, &r.Messages.Expiring, &r.Messages.Sending
 	}
 	return d
 }

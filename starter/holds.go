@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
@@ -26,8 +28,11 @@ const (
 	// heldWait how long that may take.
 	heldBatches = 200
 	heldWait    = 5 * time.Second
-	// heldStates are those of messages that a hold may keep back.
-	heldStates = "accepted,scheduled,retrying"
+	// maxNamedHolds is how many holds an error names.
+	maxNamedHolds = 10
+	// heldStates are those of messages that a hold may keep back. What is sending is handed
+	// to workers, of which one that has not made its request yet gives it back.
+	heldStates = "accepted,scheduled,retrying,sending"
 )
 
 // HoldRequest asks to hold messages back.
@@ -70,6 +75,8 @@ type HeldMessages struct {
 	// Waiting are due, or become so before the hold ends. Of them Expiring expire before
 	// it ends; without an end, or after a release, none are counted.
 	Waiting, Expiring int
+	// Sending are handed to workers: those that have not left yet wait as well.
+	Sending int
 	// Leaving are due now, and Late is by how much the first of them is.
 	Leaving int
 	Late    time.Duration
@@ -109,7 +116,7 @@ func (s *Starter) Hold(ctx context.Context, q HoldRequest) (HoldResult, error) {
 	if err := s.changeHolds(ctx, "hold "+x.Selector.String(), contract.HoldChange{Hold: &x}); err != nil {
 		return HoldResult{}, err
 	}
-	return HoldResult{Hold: x, Messages: s.heldMessages(ctx, &x)}, nil
+	return HoldResult{Hold: x, Messages: s.heldMessages(ctx, x.Tenant, x.Until, x.From > 0, x.Covers)}, nil
 }
 
 // Release lets messages go on that a selector holds. Errors: ErrNotFound (nothing is held
@@ -125,18 +132,22 @@ func (s *Starter) Release(ctx context.Context, q ReleaseRequest) (ReleaseResult,
 	var res ReleaseResult
 	var keys []string
 	for _, x := range all {
-		plain := x.Selector
-		if q.From == 0 {
-			plain.From, plain.To = 0, 0
-		}
-		if plain == q.Selector && (q.ByTenant == "" || x.By == message.HeldByTenant) {
+		if x.Selector == q.Selector && (q.ByTenant == "" || x.By == message.HeldByTenant) {
 			res.Released, keys = append(res.Released, x), append(keys, x.Key())
 		}
 	}
 	if len(keys) == 0 {
-		return ReleaseResult{}, fmt.Errorf("release %s: no hold names just that: %w", q.Selector, ErrNotFound)
+		return ReleaseResult{}, fmt.Errorf("release %s: %w: %s", q.Selector, ErrNotFound, otherHolds(all, q.ByTenant))
 	}
-	if res.Messages = s.heldMessages(ctx, &Hold{Selector: q.Selector}); q.Ask != nil {
+	kept := slices.DeleteFunc(slices.Clone(all), func(x Hold) bool { return slices.Contains(keys, x.Key()) })
+	covered := func(some []Hold, f contract.HoldFacts) bool {
+		return slices.ContainsFunc(some, func(x Hold) bool { return x.Covers(f) })
+	}
+	prior := slices.ContainsFunc(all, func(x Hold) bool { return x.From > 0 })
+	res.Messages = s.heldMessages(ctx, q.Tenant, 0, prior, func(f contract.HoldFacts) bool {
+		return covered(res.Released, f) && !covered(kept, f)
+	})
+	if q.Ask != nil {
 		if err := q.Ask(ctx, res.Messages); err != nil {
 			return ReleaseResult{}, err
 		}
@@ -144,8 +155,32 @@ func (s *Starter) Release(ctx context.Context, q ReleaseRequest) (ReleaseResult,
 	return res, s.changeHolds(ctx, "release "+q.Selector.String(), contract.HoldChange{Release: keys})
 }
 
+// otherHolds says what somebody may release instead.
+func otherHolds(all []Hold, tenant string) string {
+	var some []string
+	for i := range all {
+		if x := &all[i]; tenant == "" || x.By == message.HeldByTenant && x.Tenant == tenant {
+			some = append(some, x.Selector.String())
+		}
+	}
+	slices.Sort(some)
+	some = slices.Compact(some)
+	if len(some) == 0 {
+		return "nothing is held"
+	}
+	n := min(len(some), maxNamedHolds)
+	names := strings.Join(some[:n], "; ")
+	if n < len(some) {
+		names += fmt.Sprintf("; and %d others", len(some)-n)
+	}
+	return "a release names what was held, which is: " + names
+}
+
 // checkSelector refuses what makes no sense, and keeps a tenant to its own messages.
 func (s *Starter) checkSelector(sel *Selector, tenant string) error {
+	if tenant != "" && sel.Account == "" && sel.Tenant == "" && sel.Meta == "" && !sel.All {
+		return server.Invalid("what to hold: expected account, meta, or all for all of tenant %s", tenant)
+	}
 	if tenant != "" {
 		if sel.Tenant != "" && sel.Tenant != tenant {
 			return server.Invalid("tenant %q: only messages of %s can be held with its key", sel.Tenant, tenant)
@@ -173,13 +208,15 @@ func (s *Starter) changeHolds(ctx context.Context, what string, c contract.HoldC
 	return server.Translate(ctx, what, err)
 }
 
-// heldMessages counts what a hold keeps back, as far as that can be done in time.
-func (s *Starter) heldMessages(ctx context.Context, x *Hold) (n HeldMessages) {
+// heldMessages counts what is held, until a time in Unix ms, as far as that can be done in
+// time; 0 is no end. What waits in a paused batch waits for something else. No list tells
+// priorities, so that they are asked for where they matter.
+func (s *Starter) heldMessages(ctx context.Context, tenant string, until int64, priorities bool, held func(contract.HoldFacts) bool) (n HeldMessages) {
 	ctx, cancel := context.WithTimeout(ctx, heldWait)
 	defer cancel()
-	query := "WorkflowType = " + server.Quote(contract.SendBatchName) + " AND ExecutionStatus = 'Running'"
-	if x.Tenant != "" {
-		query += " AND " + contract.AttrTenant + " = " + server.Quote(x.Tenant)
+	query := OpenBatchesQuery()
+	if tenant != "" {
+		query += " AND " + contract.AttrTenant + " = " + server.Quote(tenant)
 	}
 	res, err := s.server.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: heldBatches, Query: query})
 	if err != nil {
@@ -191,7 +228,18 @@ func (s *Starter) heldMessages(ctx context.Context, x *Hold) (n HeldMessages) {
 		if !ok {
 			continue
 		}
-		err := s.countHeld(ctx, ref, s.listedStatus(ref, info), info.GetPriority().GetPriorityKey(), x, &n)
+		st := s.listedStatus(ref, info)
+		if st.State == message.BatchPaused {
+			continue
+		}
+		facts := contract.HoldFacts{Tenant: cmp.Or(ref.Tenant, DefaultTenant), Metadata: st.Metadata}
+		if priorities {
+			if facts.Priority, err = s.priorityOf(ctx, ref); err != nil {
+				n.Known = false
+				return n
+			}
+		}
+		err = s.countHeld(ctx, ref, facts, until, held, &n)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			n.Known = false
 			return n
@@ -200,9 +248,13 @@ func (s *Starter) heldMessages(ctx context.Context, x *Hold) (n HeldMessages) {
 	return n
 }
 
+func (s *Starter) priorityOf(ctx context.Context, ref Ref) (int, error) {
+	d, err := s.server.Client.DescribeWorkflowExecution(ctx, WorkflowID(ref), "")
+	return int(d.GetWorkflowExecutionInfo().GetPriority().GetPriorityKey()), err
+}
+
 // countHeld counts the messages of one batch.
-func (s *Starter) countHeld(ctx context.Context, ref Ref, st message.Status, priority int32, x *Hold, n *HeldMessages) error {
-	facts := contract.HoldFacts{Tenant: cmp.Or(ref.Tenant, DefaultTenant), Priority: int(priority), Metadata: st.Metadata}
+func (s *Starter) countHeld(ctx context.Context, ref Ref, facts contract.HoldFacts, until int64, held func(contract.HoldFacts) bool, n *HeldMessages) error {
 	q := message.PageQuery{State: heldStates, Limit: server.MaxList}
 	for {
 		page, err := s.Messages(ctx, ref, q)
@@ -211,8 +263,8 @@ func (s *Starter) countHeld(ctx context.Context, ref Ref, st message.Status, pri
 		}
 		for i := range page.Messages {
 			row := &page.Messages[i]
-			if facts.Account = row.Account; x.Covers(facts) {
-				n.add(row, s.o.Now(), x.Until)
+			if facts.Account = row.Account; held(facts) {
+				n.add(row, s.o.Now(), until)
 			}
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {
@@ -224,6 +276,10 @@ func (s *Starter) countHeld(ctx context.Context, ref Ref, st message.Status, pri
 // add counts a message that a hold keeps back until a time in Unix ms; 0 is no end.
 func (n *HeldMessages) add(row *message.Row, now time.Time, until int64) {
 	if row.DueAt != nil && until != 0 && row.DueAt.UnixMilli() >= until {
+		return
+	}
+	if row.State == message.Sending {
+		n.Sending++
 		return
 	}
 	n.Waiting++

@@ -6,21 +6,32 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"time"
 
+	"volley/internal/message"
 	"volley/starter/internal/server"
 )
 
 // Ref names a batch of a tenant. An empty Tenant is DefaultTenant.
 type Ref = server.Ref
 
-// ValidID reports whether s can be the id of a batch or the name of a tenant: 1
-// to 100 letters, digits, dots, hyphens and underscores, the first a letter or a
-// digit.
+// ValidID reports whether s can be the id of a batch or the name of a tenant, as
+// message.CheckName says.
 func ValidID(s string) bool { return server.ValidID(s) }
 
 // WorkflowID is the id of the workflow that runs a batch: batch-<id> for the
 // default tenant, batch-<tenant>/<id> for others.
 func WorkflowID(r Ref) string { return server.WorkflowID(r) }
+
+// TestID is the id of a batch that is a test of a request: a new one, or the one that
+// an idempotency key stands for.
+func TestID(key, tenant, dialect string, now time.Time) string {
+	id := message.NewBatchID("", now)
+	if key != "" {
+		id = message.BatchIDFrom("", digest("test", server.TenantOf(Ref{Tenant: tenant}), dialect, key))
+	}
+	return "test-" + id
+}
 
 const dialectSinch = "sinch"
 

@@ -16,7 +16,7 @@ func TestValidID(t *testing.T) {
 	for id, want := range map[string]bool{
 		"a": true, "9": true, "A.b_c-d": true, strings.Repeat("x", 100): true,
 		"": false, "-a": false, ".a": false, "_a": false, "a b": false, "a/b": false, "a~0001": false,
-		"ä": false, "a\n": false, strings.Repeat("x", 101): false,
+		"ä": false, "r__0x1": false, "a..": false, "a\n": false, strings.Repeat("x", 101): false,
 	} {
 		require.Equal(t, want, starter.ValidID(id), "%q", id)
 	}

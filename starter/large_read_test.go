@@ -2,6 +2,8 @@ package starter_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,6 +156,9 @@ func TestTheCountsOfRunningSegmentsAreTheirOwn(t *testing.T) {
 			require.NoError(t, err)
 			st, err := starter.New(b.fake.client, starter.Options{Now: func() time.Time { return noon }}).Status(t.Context(), a)
 			require.NoError(t, err)
+			require.Contains(t, want.Reasons, message.Reason{State: message.Rejected, Code: "format", Count: 1})
+			require.Contains(t, st.Reasons, message.Reason{State: message.Rejected, Code: message.CodeOther, Count: 1}, "only the store knows why")
+			want.Reasons, want.ExpireBy = st.Reasons, st.ExpireBy
 			require.Equal(t, want, st)
 		})
 		section(t, "a store that is away takes nothing back", func(t *testing.T) {
@@ -169,6 +174,19 @@ func TestTheCountsOfRunningSegmentsAreTheirOwn(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want.Counts, st.Counts)
 			require.Equal(t, 1998+400, st.Counts[message.Sent])
+		})
+		section(t, "a store that is not mounted is the fault", func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "store")
+			b, _ := halfwayOn(t, "file://"+root+"?create_dir=true")
+			require.NoError(t, os.Rename(root, root+"-gone"))
+			away, err := store.Open(t.Context(), "file://"+root, store.Options{})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = away.Close() })
+			st, err := starter.New(b.fake.client, starter.Options{Store: away, Now: func() time.Time { return noon }}).Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Contains(t, st.Fault, "the store has no marker")
+			require.Nil(t, st.EstimatedEnd)
+			require.Equal(t, 3500, st.Counts.Total())
 		})
 		section(t, "nobody is asked when the batch itself does not answer", func(t *testing.T) {
 			b, _ := halfway(t)
@@ -436,6 +454,9 @@ func ended(t *testing.T) (*big, message.Result) {
 	finished := noon.Add(time.Minute)
 	o.Status.State, o.Status.FinishedAt = message.BatchCanceled, &finished
 	o.Status.Counts = &message.Counts{message.Sent: 1998, message.Failed: 1000, message.Canceled: 501, message.Rejected: 1}
+	o.Status.Reasons = message.Reasons{
+		{State: message.Failed, Code: message.CodeStore, Count: 1000}, {State: message.Rejected, Code: "format", Count: 1},
+	}
 	res := message.Result{V: 1, Status: o.Status, Large: &message.Large{
 		Dir: o.Large.Dir, Segments: "eexx", Ended: message.Counts{message.Sent: 1998, message.Canceled: 2},
 		Rest: &message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: "enough", Finished: finished.UnixMilli()},

@@ -110,6 +110,11 @@ func TestABatchInMemoryGoesTheLargeWayByItself(t *testing.T) {
 			require.True(t, again.Existing)
 			require.Equal(t, got.Rejected, again.Rejected)
 			require.Equal(t, got.Segments, again.Segments)
+			if c.large && c.change == nil {
+				again, err = b.StartLarge(t.Context(), starter.Request{Ref: r.Ref, Body: r.Body}, streamOf(c.n))
+				require.NoError(t, err, "read one by one it is the same request")
+				require.True(t, again.Existing)
+			}
 			r.Body = []byte("other")
 			_, err = b.Start(t.Context(), r)
 			require.ErrorIs(t, err, starter.ErrConflict)
@@ -243,6 +248,11 @@ func TestAStoreThatIsAwayIsToldFromOneThatLacksSomething(t *testing.T) {
 
 	require.NoError(t, os.Remove(dir))
 	require.NoError(t, os.Mkdir(dir, 0o700))
+	_, err = fresh.Accepted(t.Context(), a)
+	require.ErrorIs(t, err, starter.ErrStoreAway)
+	require.NotErrorIs(t, err, starter.ErrNotFound)
+	_, err = fresh.SetupStore(t.Context(), true)
+	require.NoError(t, err)
 	_, err = fresh.Accepted(t.Context(), a)
 	require.ErrorIs(t, err, starter.ErrNotFound)
 	require.NotErrorIs(t, err, starter.ErrStore)

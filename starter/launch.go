@@ -21,6 +21,8 @@ type launch struct {
 	content  message.Content
 	// tag is how the batch is found by its content; an empty one leaves it out.
 	tag string
+	// trace names the span that the batch is a part of, as a traceparent; empty is none.
+	trace string
 	// dir and segments are those of a large batch.
 	dir      string
 	segments int

@@ -15,6 +15,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"volley/internal/message"
@@ -33,8 +34,8 @@ const (
 // sorted, newest first. A list may lag behind by seconds.
 //
 // The counts of closed batches are read from their results, those of open ones
-// only when q.Counts asks for it, which needs a worker (ErrNoWorker); otherwise
-// they are nil. Metadata of open batches is cut to what fits into the memo.
+// only when q.Counts asks for it; those that cannot be read are nil. Metadata of open
+// batches is cut to what fits into the memo.
 func (s *Starter) List(ctx context.Context, q ListQuery) (Batches, error) {
 	query, err := s.listQuery(q)
 	if err != nil {
@@ -112,13 +113,17 @@ func (s *Starter) listed(ctx context.Context, found []*workflowpb.WorkflowExecut
 			st, err := s.Status(sctx, ref)
 			// A server may end a call for its deadline before that has come here.
 			late := byTemporal && gctx.Err() == nil && (sctx.Err() != nil || errors.Is(err, context.DeadlineExceeded))
-			if late || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoWorker) || errors.Is(err, ErrStillRunning) {
-				return nil // its history is gone, or nobody can count it now: null
-			}
-			if err == nil {
+			switch {
+			case err == nil:
 				all[i] = st
+			case late, errors.Is(err, ErrNotFound), errors.Is(err, ErrNoWorker), errors.Is(err, ErrStillRunning):
+				// Its history is gone, or nobody can count it now: null.
+			case gctx.Err() != nil, errors.Is(err, ErrUnreachable), errors.Is(err, ErrBusy):
+				return err // no batch can be read
+			default: // one batch keeps nobody from the others
+				s.o.Log.Warn("the counts of a listed batch cannot be read", zap.String("batch_id", ref.ID), zap.Error(err))
 			}
-			return err
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -219,4 +224,9 @@ func statesQuery(names string) (string, error) {
 		return parts[0], nil
 	}
 	return "((" + strings.Join(parts, ") OR (") + "))", nil
+}
+
+// OpenBatchesQuery finds the batches of all tenants that run, in a list of workflows.
+func OpenBatchesQuery() string {
+	return "WorkflowType = " + server.Quote(contract.SendBatchName) + " AND ExecutionStatus = 'Running'"
 }

@@ -139,6 +139,24 @@ func TestListTellsOpenClosedAndTerminatedBatches(t *testing.T) {
 	})
 }
 
+func TestOneBatchThatCannotBeReadKeepsNobodyFromTheOthers(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	for _, id := range []string{"done", "broken"} {
+		start(t, s, request(id, 3))
+	}
+	f.flow(t, "batch-done").complete(t, resultOf("done", 3))
+	f.flow(t, "batch-broken").complete(t, "what no version wrote")
+	_, err := s.Status(t.Context(), starter.Ref{ID: "broken"})
+	require.Error(t, err)
+	got, err := s.List(t.Context(), starter.ListQuery{Counts: true})
+	require.NoError(t, err)
+	require.Len(t, got.Batches, 2)
+	for _, st := range got.Batches {
+		require.Equal(t, st.ID == "broken", st.Counts == nil, st.ID)
+	}
+}
+
 func TestListPages(t *testing.T) {
 	t.Parallel()
 	s, f := newStarter(t, starter.Options{})

@@ -9,7 +9,7 @@ import (
 
 // viewOf is a large batch as it stands.
 func (s *Starter) viewOf(ref Ref, st cachedStatus) *large.View {
-	return s.large.View(ref, st.Overview, st.open)
+	return s.large.View(ref, st.Overview, st.open, st.asked)
 }
 
 // view finds out how a large batch stands; a small one has none.

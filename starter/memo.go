@@ -2,6 +2,7 @@ package starter
 
 import (
 	"encoding/json"
+	"slices"
 
 	"volley/internal/message"
 	"volley/starter/internal/server"
@@ -18,7 +19,8 @@ func memoOf(l *launch) server.Memo {
 	m := server.Memo{
 		V: message.Version, Hash: l.hash, Dialect: b.Dialect, Account: message.Clip(accountOf(b), 100),
 		Dispatch: b.Dispatch, CreatedAt: b.CreatedAt, SendAfter: b.SendAfter,
-		Total: l.Total, Rejected: l.Rejected, RedriveOf: b.RedriveOf, Content: l.content.String(), Dir: l.dir,
+		Total: l.Total, Rejected: l.Rejected, RedriveOf: b.RedriveOf, Content: l.content.String(), Dir: l.dir, Trace: l.trace,
+		Single: l.dir == "" && !slices.ContainsFunc(b.Messages, func(m message.Message) bool { return len(m.Addresses) > 1 }),
 	}
 	if raw, err := json.Marshal(m); err == nil {
 		m.Metadata = message.ClipObject(b.Metadata, maxMemo-len(raw)-len(`,"metadata":`))

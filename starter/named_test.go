@@ -133,6 +133,27 @@ func TestAMessageThatItsSegmentEndsWhenItReadsItsNameIsCanceledByTheCall(t *test
 	require.Equal(t, idsOf(2501), res.Ended)
 }
 
+// It may also end right after it was asked, before its message can be looked at.
+func TestWhatASegmentCanceledByNameIsReadFromItsLedgerWhereItEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := named(t)
+	l := message.Ledger{V: 1, Records: records(1000, sentRecord)}
+	for i, at := range map[int]time.Time{500: noon, 501: noon.Add(-time.Minute), 502: noon.Add(time.Second)} {
+		l.Records[i].State, l.Records[i].Finished = message.Canceled, at.UnixMilli()
+	}
+	require.NoError(t, b.store.KeepLedger(t.Context(), b.input(t).Large.Dir, 3, &l))
+	w := b.fake.flow(t, "batch-a~0003")
+	w.update = func(string, *commonpb.Payloads) (any, error) {
+		w.complete(t, contract.SegmentResult{V: 1})
+		return message.CancelResult{Canceled: idsOf(2502), Sent: idsOf(2503), Ended: idsOf(2500, 2501)}, nil
+	}
+	res, err := b.Cancel(t.Context(), a, message.CancelRequest{Messages: []string{"2500", "2501", "2502", "2503"}})
+	require.NoError(t, err)
+	require.Equal(t, idsOf(2500, 2502), res.Canceled, "the second by the call itself, which its workflow told")
+	require.Equal(t, idsOf(2501), res.Ended)
+	require.Equal(t, idsOf(2503), res.Sent)
+}
+
 func TestCancelsByNameOfOneProcessAreWrittenTogether(t *testing.T) {
 	t.Parallel()
 	b := named(t)

@@ -64,6 +64,9 @@ func (s *Starter) Purge(ctx context.Context, olderThan time.Duration, dryRun boo
 		return out, server.Invalid("an age of %s: expected one that is not negative", olderThan)
 	}
 	found, err := s.purgeable(ctx, olderThan)
+	if err == nil && len(found) == 0 {
+		err = server.StoreError("purge", s.o.Store.Present(ctx))
+	}
 	if err != nil {
 		return out, err
 	}

@@ -199,6 +199,11 @@ func (r *redrive) hash(to string) string {
 func (r *redrive) start(ctx context.Context, l contract.HoldRedrivenInput, before func(context.Context) error) (Started, error) {
 	b := *r.chosen.header
 	b.RedriveOf, b.Messages, b.CreatedAt, b.SendAfter = r.ref.ID, nil, r.s.o.Now().UTC(), r.due
+	if r.q.Allow != nil {
+		if err := r.q.Allow(&b); err != nil {
+			return Started{}, err
+		}
+	}
 	to := Ref{Tenant: r.ref.Tenant, ID: l.To}
 	req := Request{Ref: to, Body: r.content(l.To), Batch: &b, Ask: func(ctx context.Context, p *Proposal) error {
 		if r.q.Ask != nil {
@@ -210,7 +215,9 @@ func (r *redrive) start(ctx context.Context, l contract.HoldRedrivenInput, befor
 	}}
 	all := r.messages(ctx, &b, l.Messages)
 	if l.Messages.Len() > r.s.o.MaxMessages {
-		out, err := r.s.startLarge(ctx, to, false, req, &source{header: &b, messages: all, hash: r.hash(l.To)})
+		out, err := r.s.submit(ctx, b.Dialect, to, func(ctx context.Context) (Started, error) {
+			return r.s.startLarge(ctx, to, false, req, &source{header: &b, messages: all, hash: r.hash(l.To)})
+		})
 		out.ID = cmp.Or(out.ID, named(l.To, err).ID)
 		return out, err
 	}
@@ -265,7 +272,7 @@ func (r *redrive) none() error {
 	}
 	also := ""
 	if n := r.chosen.unknown.Len(); n > 0 {
-		also = fmt.Sprintf(" (%s unknown, which may have arrived and are left out unless they are named)", message.Plural(n, "message is"))
+		also = fmt.Sprintf(" (%s unknown, and may have arrived: left out unless named)", message.Plural(n, "message"))
 	}
 	return fmt.Errorf("batch %s has no message that is %s%s: %w", r.ref.ID, r.wanted(), also, ErrNotFound)
 }

@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -132,4 +133,24 @@ func TestRedriveRefuses(t *testing.T) {
 	require.ErrorIs(t, err, starter.ErrNotFound, "nothing is selected")
 
 	require.Len(t, f.flows, 1)
+}
+
+func TestARedriveThatIsNotAllowedTakesNothing(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{})
+	r := request("a", 7)
+	r.Batch.Priority = 1
+	start(t, s, r)
+	f.flow(t, "batch-a").complete(t, resultOf("a", 7))
+	no := errors.New("no")
+	_, err := s.Redrive(t.Context(), a, starter.RedriveQuery{Allow: func(*message.Batch) error { return no }})
+	require.ErrorIs(t, err, no)
+	got, err := s.Redrive(t.Context(), a, starter.RedriveQuery{Code: "http_400", Allow: func(b *message.Batch) error {
+		b.Priority = 4
+		return nil
+	}})
+	require.NoError(t, err)
+	require.Zero(t, got.AlreadyRedriven)
+	in := decode[contract.Input](t, f.flow(t, "batch-"+got.ID).start.GetInput().GetPayloads()[0])
+	require.Equal(t, 4, in.Batch.Priority)
 }

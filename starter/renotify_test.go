@@ -38,6 +38,13 @@ func (f *fake) SignalWithStartWorkflowExecution(_ context.Context, r *workflowse
 		signal += " " + string(r.GetSignalInput().GetPayloads()[0].GetData())
 	}
 	w.signals = append(w.signals, signal)
+	if signal == contract.SignalHolds {
+		w.add(time.Now(), enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, func(e *historypb.HistoryEvent) {
+			e.Attributes = &historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
+				WorkflowExecutionSignaledEventAttributes: &historypb.WorkflowExecutionSignaledEventAttributes{SignalName: signal, Input: r.GetSignalInput()},
+			}
+		})
+	}
 	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: started}, nil
 }
 

@@ -47,7 +47,7 @@ func TestReportsGoToTheBatchThatRuns(t *testing.T) {
 	nonsense.ID = "no id"
 	out, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one"), tells(1, message.Undelivered, "one"), nonsense})
 	require.NoError(t, err)
-	require.Equal(t, starter.ReportOutcome{Accepted: 2, Unknown: 1}, out)
+	require.Equal(t, starter.ReportOutcome{Accepted: 2, Foreign: 1}, out)
 	require.Equal(t, [][]message.Report{{tells(0, message.Delivered, "one"), tells(1, message.Undelivered, "one")}}, reported(t, f.flow(t, "batch-a")))
 	require.Empty(t, f.lists, "who started a batch knows where it is")
 
@@ -88,14 +88,65 @@ func TestReportsOfABatchThatIsNotListedYetComeAgain(t *testing.T) {
 	require.Equal(t, starter.ReportOutcome{Accepted: 1}, out)
 	require.Len(t, f.lists, looks+1)
 
-	known := append(one, message.Report{ID: message.KeyOf("batch-other").MessageID(0)})
+	other := message.Report{ID: message.KeyOf("batch-other").MessageID(0)}
+	known := append(one, other)
 	out, err = s.Report(t.Context(), known)
 	require.ErrorIs(t, err, starter.ErrReportAgain)
 	require.Equal(t, starter.ReportOutcome{Accepted: 1}, out, "the others are taken")
 	*now = noon.Add(6 * time.Minute)
 	out, err = s.Report(t.Context(), known)
 	require.NoError(t, err)
-	require.Equal(t, starter.ReportOutcome{Accepted: 1, Unknown: 1}, out, "no list takes five minutes")
+	require.Equal(t, starter.ReportOutcome{Accepted: 1, Foreign: 1}, out, "no list takes five minutes")
+}
+
+func TestAReportOfNoBatchIsForeignOnceItIsFiveMinutesOld(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		at      time.Duration // when it happened, from the first report on
+		told    bool
+		foreign time.Duration // from when on it is foreign
+	}{
+		"an hour old":              {-time.Hour, true, 0},
+		"five minutes old":         {-5 * time.Minute, true, 0},
+		"four minutes old":         {-4 * time.Minute, true, time.Minute},
+		"of now":                   {0, true, 5 * time.Minute},
+		"by a clock that is ahead": {time.Hour, true, 5 * time.Minute},
+		"by a clock a bit ahead":   {2 * time.Minute, true, 5 * time.Minute},
+		"without a time":           {0, false, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, f, now := clocked(t)
+			one := tells(0, message.Delivered, "one")
+			one.At = 0
+			if c.told {
+				one.At = noon.Add(c.at).UnixMilli()
+			}
+			look := func(s *starter.Starter) (starter.ReportOutcome, error) {
+				return s.Report(t.Context(), []message.Report{one})
+			}
+			if c.foreign > 0 {
+				_, err := look(s)
+				require.ErrorIs(t, err, starter.ErrReportAgain)
+				*now = noon.Add(c.foreign - time.Second)
+				_, err = look(s)
+				require.ErrorIs(t, err, starter.ErrReportAgain)
+			}
+			*now = noon.Add(c.foreign)
+			looks := len(f.lists)
+			out, err := look(s)
+			require.NoError(t, err)
+			require.Equal(t, starter.ReportOutcome{Foreign: 1}, out)
+			require.Greater(t, len(f.lists), looks, "it is looked for before")
+			if c.told && c.at <= 0 {
+				o := quickly()
+				o.Now = func() time.Time { return *now }
+				out, err = look(starter.New(f.client, o))
+				require.NoError(t, err)
+				require.Equal(t, starter.ReportOutcome{Foreign: 1}, out, "to another gateway, too")
+			}
+		})
+	}
 }
 
 func TestABatchBetweenTwoRunsIsWhereItWas(t *testing.T) {
@@ -120,10 +171,28 @@ func TestABatchBetweenTwoRunsIsWhereItWas(t *testing.T) {
 			f.order = order
 		}
 		*now = noon.Add(c.after)
-		_, err := s.Report(t.Context(), []message.Report{tells(0, message.Delivered, "one")})
+		of := tells(0, message.Delivered, "one")
+		of.At = now.UnixMilli()
+		_, err := s.Report(t.Context(), []message.Report{of})
 		require.ErrorIs(t, err, c.err, c.after)
 	}
 	require.Len(t, reported(t, f.flow(t, "batch-a")), 5)
+}
+
+// What was believed of a batch is over between two looks.
+func TestABatchThatWasJustLookedForInVainIsNotForeign(t *testing.T) {
+	t.Parallel()
+	s, f, now := clocked(t)
+	start(t, s, request("a", 3))
+	f.order = nil
+	one := tells(0, message.Delivered, "one")
+	one.At = 0
+	*now = noon.Add(5*time.Minute - 200*time.Millisecond)
+	_, err := s.Report(t.Context(), []message.Report{one})
+	require.NoError(t, err)
+	*now = noon.Add(5*time.Minute + 300*time.Millisecond)
+	_, err = s.Report(t.Context(), []message.Report{one})
+	require.ErrorIs(t, err, starter.ErrReportAgain)
 }
 
 // The id of a small batch was given to a large one: its workflow takes no reports.
@@ -300,5 +369,5 @@ func TestAReporterTellsWhatWentWrong(t *testing.T) {
 	require.ErrorIs(t, err, starter.ErrNoStore)
 	out, err := r.Add(t.Context(), []message.Report{{ID: "none"}})
 	require.NoError(t, err)
-	require.Equal(t, starter.ReportOutcome{Unknown: 1}, out)
+	require.Equal(t, starter.ReportOutcome{Foreign: 1}, out)
 }

@@ -23,7 +23,7 @@ type Reporter = reports.Reporter
 //
 // Errors: ErrUnreachable, ErrNoStore (a report came after the end of its batch, and
 // there is no store), ErrReportAgain (too many others of the batch wait, or Temporal
-// does not list a batch of that id yet; after five minutes such reports are unknown);
+// does not list a batch of that id yet; a report older than five minutes is foreign then);
 // after one the reports can be given again.
 func (s *Starter) Report(ctx context.Context, all []message.Report) (ReportOutcome, error) {
 	return s.intake.Report(ctx, all)

@@ -146,6 +146,11 @@ type RedriveQuery struct {
 	// and by their indexes in it, their ways as acceptance does.
 	Through string
 	Reroute func(b *message.Batch) func(i int, m *message.Message)
+	// Allow is told of the new batch, which has no messages yet and the old one's hops, before
+	// anything is taken. An error keeps it from starting, and is returned as it is. It may
+	// change the batch's priority. Nil allows it as it is. A batch that is there already is
+	// not asked about.
+	Allow func(b *message.Batch) error
 	// Ask is Request's; nothing is said of batches with the same content, since a
 	// redrive repeats on purpose.
 	Ask func(ctx context.Context, p *Proposal) error

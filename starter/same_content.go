@@ -92,7 +92,7 @@ func (s *Starter) findSame(ctx context.Context, ref Ref, content message.Content
 	var all []Same
 	for _, info := range res.GetExecutions() {
 		there, ok := server.ParseWorkflowID(info.GetExecution().GetWorkflowId())
-		memo, known := s.server.ReadMemo(info.GetMemo())
+		memo, known := s.server.ReadMemo(info)
 		if !ok || !known || there == ref || memo.Content != content.String() {
 			continue
 		}

@@ -33,9 +33,13 @@ type source struct {
 	hash string
 }
 
-// streamSource is a source that is read as it comes in.
+// streamSource is a source that is read as it comes in. It has its hash at once where all
+// of the request is in memory.
 func streamSource(in Incoming, r Request, tenant string) *source {
 	src := &source{header: in.Header()}
+	if r.Body != nil {
+		src.hash = hashed("content", r.Body, src.header.Dialect, tenant, r.Flags)
+	}
 	src.messages = func(yield func(message.Message, error) bool) {
 		for m := (message.Message{}); in.Next(&m); m = (message.Message{}) {
 			if !yield(m, nil) {
@@ -47,7 +51,9 @@ func streamSource(in Incoming, r Request, tenant string) *source {
 			yield(message.Message{}, err)
 			return
 		}
-		src.hash = hashed("stream", content, src.header.Dialect, tenant, r.Flags)
+		if src.hash == "" {
+			src.hash = hashed("stream", content, src.header.Dialect, tenant, r.Flags)
+		}
 	}
 	return src
 }

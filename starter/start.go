@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -44,6 +45,10 @@ func (s *Starter) Start(ctx context.Context, r Request) (Started, error) {
 	if r.Batch == nil {
 		return Started{}, server.Invalid("no batch was given")
 	}
+	return s.submit(ctx, r.Batch.Dialect, r.Ref, func(ctx context.Context) (Started, error) { return s.start(ctx, r) })
+}
+
+func (s *Starter) start(ctx context.Context, r Request) (Started, error) {
 	hash := hashed("content", r.Body, r.Batch.Dialect, server.TenantOf(r.Ref), r.Flags)
 	fresh := !hasOwnID(r)
 	if fresh {
@@ -126,7 +131,7 @@ func (s *Starter) prepare(ref Ref, b *message.Batch) {
 	}
 	b.CreatedAt = b.CreatedAt.UTC().Round(0)
 	b.InFlight = cmp.Or(b.InFlight, s.o.InFlight)
-	b.Summaries, b.Guard = !s.o.NoSummaries, true
+	b.Summaries, b.Guard, b.ShowFailed = !s.o.NoSummaries, true, true
 }
 
 // maxProblems is how many problems of a message a batch keeps. One item may have
@@ -206,5 +211,15 @@ func (s *Starter) startError(ctx context.Context, ref Ref, err error) error {
 			return &MissingAttributesError{Names: missing}
 		}
 	}
+	if sizeLimit(err) {
+		return &PayloadError{Ref: ref, MaxBytes: s.o.MaxBytes}
+	}
 	return server.Translate(ctx, "start batch "+ref.ID, err)
+}
+
+// sizeLimit reports whether the server, or the SDK who knows the server's limit, refuses a
+// payload for its size.
+func sizeLimit(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Blob data size exceeds limit") || strings.Contains(text, "exceeded the error limit")
 }

@@ -15,12 +15,13 @@ import (
 )
 
 // StartLarge starts a large batch out of a stream, or answers with the one that
-// has the same id and the same content. r.Batch and r.Body are not used.
+// has the same id and the same content. r.Batch is not used; r.Body is nil unless all of
+// the request is in memory, and then makes up the content as that of Start does.
 //
 // The answer comes when a worker has seen the batch in the store; when there is no
 // worker it comes after ten seconds (Options.Wait), and the batch waits for one.
 //
-// The content of a stream is known at its end only. So a repetition of one that ended in
+// The content of any other stream is known at its end only. So a repetition of one that ended in
 // ErrMayHaveStarted is written under an id of its own, and then dropped where the first
 // one is there.
 //
@@ -35,7 +36,9 @@ func (s *Starter) StartLarge(ctx context.Context, r Request, in Incoming) (Start
 	if err != nil {
 		return Started{}, err
 	}
-	return s.startLarge(ctx, ref, !hasOwnID(r), r, streamSource(in, r, ref.Tenant))
+	return s.submit(ctx, header.Dialect, ref, func(ctx context.Context) (Started, error) {
+		return s.startLarge(ctx, ref, !hasOwnID(r), r, streamSource(in, r, ref.Tenant))
+	})
 }
 
 // startLarge starts a large batch. fresh means that the caller gave neither an id nor a

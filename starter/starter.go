@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.uber.org/zap"
@@ -80,6 +81,9 @@ type Options struct {
 	// reports whether one of them left without an answer that says what became of it. Nil
 	// is that every call counts as such that neither succeeds nor is refused.
 	TrackAnswers func(context.Context) (context.Context, func() bool)
+	// Traces makes spans of starts and of delivery reports; nil makes none, and batches
+	// take the traces of their callers along all the same.
+	Traces trace.TracerProvider
 	// Log is where odd things are noted; nil is nowhere.
 	Log *zap.Logger
 }
@@ -109,7 +113,7 @@ type Starter struct {
 	large    *large.Reader
 	closed   *closeout.Reader
 	intake   *reports.Intake
-	statuses statusCache
+	statuses *statusCache
 	// repeats are starts whose callers were not told what became of them.
 	repeats *repeats
 	// sameLimiter bounds the searches for the same content beside starts.
@@ -145,7 +149,7 @@ func New(c client.Client, o Options) *Starter {
 	})
 	return &Starter{
 		o: o, server: srv, large: large.NewReader(srv, o.Rates), closed: closeout.NewReader(srv),
-		intake:   reports.NewIntake(srv, reports.Options{TaskQueue: o.TaskQueue, Lag: o.ReportLag, Gather: o.ReportGather}),
+		intake:   reports.NewIntake(srv, reports.Options{TaskQueue: o.TaskQueue, Lag: o.ReportLag, Gather: o.ReportGather, Traces: o.Traces}),
 		statuses: newStatusCache(), repeats: newRepeats(o.Now), sameLimiter: rate.NewLimiter(sameRate, sameBurst),
 	}
 }

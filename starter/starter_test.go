@@ -215,6 +215,17 @@ func TestTooLargeSaysBothNumbers(t *testing.T) {
 	require.Equal(t, 100, large.MaxBytes)
 }
 
+func TestAPayloadThatTheServerRefusesIsNamed(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{MaxBytes: 5000})
+	f.startError = serviceerror.NewInvalidArgument("Blob data size exceeds limit.")
+	_, err := s.Start(t.Context(), request("a", 1))
+	var large *starter.PayloadError
+	require.ErrorAs(t, err, &large)
+	require.ErrorIs(t, err, starter.ErrInvalid)
+	require.ErrorContains(t, err, "set limits.inline_bytes, which is 5,000, below that limit")
+}
+
 func TestStartNamesMissingSearchAttributes(t *testing.T) {
 	t.Parallel()
 	s, f := newStarter(t, starter.Options{})

@@ -41,7 +41,9 @@ func (s *Starter) status(ctx context.Context, ref Ref) (cachedStatus, error) {
 	if last.large && last.Status.State == message.BatchRunning {
 		// Something has happened since, so that asking where the history ends is one
 		// call more for nothing.
-		st, err := s.queryStatus(ctx, ref, true, server.HistoryPosition{})
+		st, err := s.statuses.refresh(ctx, ref, last, s.o.Now(), func(ctx context.Context) (cachedStatus, error) {
+			return s.queryStatus(ctx, ref, true, server.HistoryPosition{})
+		})
 		if err == nil || errors.Is(err, ErrNoWorker) || errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
 			return st, err
 		}
@@ -53,6 +55,7 @@ func (s *Starter) status(ctx context.Context, ref Ref) (cachedStatus, error) {
 	case d.End != nil:
 		return endedStatus(*d.End), nil
 	case d.At.Known() && d.At == last.at:
+		last.asked = s.o.Now()
 		return last, nil
 	}
 	return s.queryStatus(ctx, ref, d.Memo.Dir != "", d.At)
@@ -61,6 +64,7 @@ func (s *Starter) status(ctx context.Context, ref Ref) (cachedStatus, error) {
 // queryStatus asks a batch how it stands, or reads how it ended, and remembers that. Its
 // history ended at a position before, if that is known.
 func (s *Starter) queryStatus(ctx context.Context, ref Ref, large bool, at server.HistoryPosition) (cachedStatus, error) {
+	asked := s.o.Now()
 	st := cachedStatus{large: large, open: true}
 	question, answer := contract.QueryStatus, any(&st.Status)
 	if large {
@@ -77,7 +81,7 @@ func (s *Starter) queryStatus(ctx context.Context, ref Ref, large bool, at serve
 		}
 		st = endedStatus(res)
 	}
-	st.at = at
+	st.at, st.asked = at, asked
 	s.statuses.add(ref, st)
 	return st, nil
 }

@@ -103,7 +103,7 @@ func TestALargeBatchThatWaitsIsAskedOnce(t *testing.T) {
 func TestAWorkerThatIsAwayIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBig(t, starter.Options{Wait: short})
+		b := newBig(t, starter.Options{Wait: short, Now: time.Now})
 		b.startBig(t, 1500)
 		b.fake.onStart(message.Overview{V: 1, Opened: true, Status: message.Status{ID: "a", State: message.BatchRunning, Total: 1500}})
 		w := b.fake.flow(t, "batch-a")
@@ -111,10 +111,67 @@ func TestAWorkerThatIsAwayIsWaitedForOnce(t *testing.T) {
 		_, err := b.Status(t.Context(), a)
 		require.NoError(t, err)
 		w.query = nil
+		time.Sleep(2 * time.Second) // until then it is as it was
 		before := b.fake.called("QueryWorkflow")
 		_, err = b.Status(t.Context(), a)
 		require.ErrorIs(t, err, starter.ErrNoWorker)
 		require.Equal(t, before+1, b.fake.called("QueryWorkflow"))
+	})
+}
+
+// A worker under load answers late. Whoever asks again and again does not wait for it, and
+// is told of when the answer is; a change that was asked for is always waited for.
+func TestALargeBatchThatAnswersLateIsAsItWasAMomentAgo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBig(t, starter.Options{Wait: time.Minute, Now: time.Now})
+		b.startBig(t, 1500)
+		told := func(rev int64) message.Overview {
+			return message.Overview{V: 1, Opened: true, Large: message.Large{Dir: b.input(t).Large.Dir, Segments: "--"}, Status: message.Status{
+				ID: "a", Tenant: "default", State: message.BatchRunning, Total: 1500, CreatedAt: time.Now(), Rev: rev, Counts: &message.Counts{message.Accepted: 1500},
+			}}
+		}
+		b.fake.onStart(told(1))
+		w := b.fake.flow(t, "batch-a")
+		w.query = b.fake.answer
+		ask := func(took time.Duration) (rev int64, asOf time.Time) {
+			began := time.Now()
+			st, err := b.Status(t.Context(), a)
+			require.NoError(t, err)
+			require.Equal(t, took, time.Since(began))
+			return st.Rev, st.AsOf
+		}
+		rev, first := ask(0)
+		require.EqualValues(t, 1, rev)
+		b.fake.onStart(told(2))
+		answer := b.fake.answer
+		var slow atomic.Int64
+		slow.Store(int64(5 * time.Second))
+		b.fake.mu.Lock()
+		w.query = func(name string, args *commonpb.Payloads) (any, error) {
+			time.Sleep(time.Duration(slow.Load()))
+			return answer(name, args)
+		}
+		b.fake.mu.Unlock()
+		time.Sleep(500 * time.Millisecond)
+		rev, asOf := ask(15 * time.Millisecond)
+		require.EqualValues(t, 1, rev)
+		require.True(t, asOf.Equal(first), "it says when that was")
+		time.Sleep(time.Second)
+		rev, _ = ask(4*time.Second - 15*time.Millisecond)
+		require.EqualValues(t, 2, rev, "what is older than a second is waited for")
+
+		slow.Store(0)
+		ask(0)
+		time.Sleep(time.Millisecond)
+		slow.Store(int64(3 * time.Second))
+		ask(15 * time.Millisecond) // its question is under way at the change
+		slow.Store(0)
+		w.update = func(string, *commonpb.Payloads) (any, error) { return message.CancelResult{}, nil }
+		_, err := b.Cancel(t.Context(), a, message.CancelRequest{})
+		require.NoError(t, err)
+		slow.Store(int64(5 * time.Second))
+		ask(5 * time.Second) // what may have changed is waited for
 	})
 }
 

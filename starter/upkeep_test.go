@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/encryption"
 	"volley/internal/message"
+	"volley/internal/store"
 	"volley/starter"
 	"volley/workflows/contract"
 )
@@ -171,6 +173,32 @@ func TestPurgeAndDeleteLeaveWhatOthersRun(t *testing.T) {
 			}
 			require.Equal(t, 1, first.folders(t))
 		})
+	}
+}
+
+// A folder says whose it is without its key, which another namespace has, or nobody any more.
+func TestPurgeKnowsWhoseASealedFolderIs(t *testing.T) {
+	t.Parallel()
+	const retention = 30 * 24 * time.Hour
+	keyset, err := encryption.New()
+	require.NoError(t, err)
+	url := "file://" + t.TempDir()
+	open := func(o store.Options) *store.Store {
+		s, err := store.Open(t.Context(), url, o)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return s
+	}
+	first := newBigOn(t, starter.Options{Namespace: "production", Store: open(store.Options{Keyset: keyset, Namespace: "production"})}, url)
+	first.startBig(t, 1500)
+	other := newBig(t, starter.Options{})
+	for namespace, want := range map[string]int{"staging": 0, "production": 1} {
+		s := starter.New(other.fake.client, starter.Options{
+			Namespace: namespace, Store: open(store.Options{Namespace: namespace}), Now: func() time.Time { return time.Now().Add(retention + time.Hour) },
+		})
+		got, err := s.Purge(t.Context(), retention, true)
+		require.NoError(t, err)
+		require.Equal(t, want, got.Folders, namespace)
 	}
 }
 

@@ -19,7 +19,7 @@ func (s *Starter) upload(ctx context.Context, ref Ref, src *source) (*launch, er
 	s.prepare(ref, src.header)
 	src.header.Messages = nil
 	w, err := s.o.Store.Create(ctx, src.header, store.WriteOptions{
-		Namespace: s.o.Namespace, Cluster: s.server.Cluster(ctx),
+		Namespace: s.o.Namespace, Cluster: s.server.Cluster(ctx), New: s.storeIsNew,
 	})
 	if err != nil {
 		return nil, server.StoreError("batch "+ref.ID, err)

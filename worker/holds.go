@@ -17,6 +17,9 @@ const (
 	// one that failed.
 	changeTries = 10
 	changeEvery = time.Second
+	// sayEvery is how long after it was said that what is held cannot be read it is said
+	// again.
+	sayEvery = 15 * time.Second
 )
 
 // holdTarget is what is told what is held, and says what it holds itself;
@@ -39,11 +42,16 @@ type holds struct {
 // for the first time.
 func (h *holds) follow(ctx context.Context, known chan<- struct{}) {
 	first := sync.OnceFunc(func() { close(known) })
+	var said time.Time
 	h.book.Follow(ctx, func(now contract.Holds) {
 		h.target.SetHolds(now)
 		h.tell(now)
 		first()
 	}, func(err error) {
+		if time.Since(said) < sayEvery {
+			return
+		}
+		said = time.Now()
 		h.log.Warn("what is held could not be read; what was read last stays", zap.Error(err))
 	})
 }
@@ -53,7 +61,8 @@ func (h *holds) tell(now contract.Holds) {
 	now = now.Current(time.Now().UnixMilli())
 	for i := range now {
 		if x := &now[i]; !h.last.Has(x.Key()) {
-			h.log.Warn("messages are held", zap.Stringer("held", x.Selector), zap.String("by", x.By), zap.String("reason", x.Reason))
+			// A person or a provider wrote the reason, which may name anybody.
+			h.log.Warn("messages are held; `volley accounts` and the status of their batches say why", zap.Stringer("held", x.Selector), zap.String("by", x.By))
 		}
 	}
 	for i := range h.last {
@@ -61,9 +70,31 @@ func (h *holds) tell(now contract.Holds) {
 			h.log.Info("messages are released", zap.Stringer("held", x.Selector), zap.String("by", x.By))
 		}
 	}
-	h.last = now
 	if h.metrics != nil {
 		h.metrics.Gauge("volley_holds").Update(float64(len(now)))
+		h.measure(now)
+	}
+	h.last = now
+}
+
+// measure says which accounts are held, and since when in seconds of Unix time. Both are 0
+// for those that are not any more.
+func (h *holds) measure(now contract.Holds) {
+	since := map[string]int64{}
+	for i := range h.last {
+		if h.last[i].Told().Account {
+			since[h.last[i].Account] = 0
+		}
+	}
+	for i := range now {
+		if x := &now[i]; x.Told().Account && (since[x.Account] == 0 || x.Since < since[x.Account]) {
+			since[x.Account] = x.Since
+		}
+	}
+	for account, at := range since {
+		of := h.metrics.WithTags(map[string]string{"account": account})
+		of.Gauge("volley_account_held").Update(min(float64(at), 1))
+		of.Gauge("volley_account_held_since_timestamp_seconds").Update(float64(at) / 1000)
 	}
 }
 

@@ -59,6 +59,8 @@ type shares struct {
 	identity  string
 	accounts  []string
 	log       *zap.Logger
+	// serverNow is the server's time; nil is this machine's.
+	serverNow func() time.Time
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -167,9 +169,13 @@ func (s *shares) polling(ctx context.Context, queue string) (map[string]bool, er
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now
+	if s.serverNow != nil {
+		now = s.serverNow
+	}
 	there := map[string]bool{}
 	for _, p := range res.GetPollers() {
-		if time.Since(p.GetLastAccessTime().AsTime()) <= polled {
+		if now().Sub(p.GetLastAccessTime().AsTime()) <= polled {
 			there[p.GetIdentity()] = true
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"volley/activities"
 	"volley/internal/holdbook"
 	"volley/internal/provider"
+	"volley/internal/serverclock"
 	"volley/internal/store"
 	"volley/workflows"
 	"volley/workflows/contract"
@@ -50,16 +51,31 @@ type Options struct {
 	// starter.Changes. Without both this worker delivers no callbacks.
 	Callbacks activities.Poster
 	Changes   activities.Changes
+	// Suppressions know who wants no messages, such as a suppression.List; nil is nobody.
+	Suppressions activities.Suppressions
 	// Identity names the process to Temporal; empty is its number and its host. A
 	// Worker puts a suffix of its own behind it.
 	Identity string
 	// DataConverter is the client's; nil is the SDK's default. It reads what is held.
 	DataConverter converter.DataConverter
+	// Deployment and Build make this worker a version of a Worker Deployment for the
+	// workflows' queue: it gets no workflow task before its version is set current or
+	// ramping. Every workflow goes on with whatever version is current. One without the
+	// other is an error; neither is no versioning.
+	Deployment, Build string
+	// Deferred are changes of workflow code, of Changes, that begin nowhere at this worker:
+	// a build that does not know them can go on with what begins here.
+	Deferred []string
 	// Metrics counts what is held; nil is nobody.
 	Metrics client.MetricsHandler
+	// Now is this machine's clock, which is compared with the server's; nil is time.Now.
+	Now func() time.Time
 	// Log is where the worker says what it does; nil is nowhere.
 	Log *zap.Logger
 }
+
+// clockTries is how often a worker tries to compare its clock before it begins.
+const clockTries = 3
 
 // Worker is the workers of one process.
 type Worker struct {
@@ -67,8 +83,11 @@ type Worker struct {
 	activities *activities.Activities
 	accounts   int
 	shares     *shares
+	depths     *depths
 	holds      *holds
+	clock      *serverclock.Clock
 	identity   string
+	version    sdk.WorkerDeploymentVersion
 	fatal      chan error
 	log        *zap.Logger
 }
@@ -117,16 +136,29 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 		o.Drain = defaultDrain
 	}
 	o.Log = cmp.Or(o.Log, zap.NewNop())
+	workflowOptions, err := o.workflows()
+	if err != nil {
+		return nil, err
+	}
 	stickyCache.Do(func() { setStickyCache(o.StickyCache) })
 
 	list := accounts.Accounts()
+	clock := serverclock.New(serverclock.Options{
+		Server: c.WorkflowService(), Namespace: o.Namespace, TaskQueue: o.TaskQueue, Now: o.Now, Metrics: o.Metrics, Log: o.Log,
+	})
 	acts := activities.New(activities.Options{
 		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports, Segments: o.Segments, Changes: o.Changes, Poster: o.Callbacks,
+		Suppressions: o.Suppressions,
+		ServerNow:    clock.Now,
 	})
-	w := &Worker{activities: acts, fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list)}
-	w.shares = &shares{
-		server: c.WorkflowService(), namespace: o.Namespace, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{},
+	w := &Worker{
+		activities: acts, clock: clock, fatal: make(chan error, 1), log: o.Log, identity: identity(o.Identity), accounts: len(list),
+		version: workflowOptions.DeploymentOptions.Version,
 	}
+	w.shares = &shares{
+		server: c.WorkflowService(), namespace: o.Namespace, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}, serverNow: clock.Now,
+	}
+	w.depths = &depths{server: c.WorkflowService(), namespace: o.Namespace, metrics: o.Metrics}
 	w.holds = &holds{book: holdbook.New(c, o.TaskQueue, o.DataConverter), target: acts, metrics: o.Metrics, log: o.Log}
 	add := func(queue string, options sdk.Options) sdk.Worker {
 		options.Identity, options.WorkerStopTimeout, options.OnFatalError = w.identity, o.Drain, w.died
@@ -136,12 +168,13 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 		w.parts = append(w.parts, part)
 		return part
 	}
-	RegisterWorkflows(add(o.TaskQueue, batchOptions()))
+	RegisterWorkflows(add(o.TaskQueue, workflowOptions))
 	add(contract.HoldsQueue(o.TaskQueue), awaitOptions())
 	if o.Callbacks != nil && o.Changes != nil {
 		add(contract.NotifyQueue(o.TaskQueue), accountOptions(notifyConcurrency, 0))
 	}
 	for _, a := range list {
+		w.depths.accounts = append(w.depths.accounts, a.Name)
 		sends, groups := SendOptions(a), GroupOptions(a)
 		if a.Rate > 0 {
 			limitStarting(&groups, startingGroups(a))
@@ -158,6 +191,9 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 // process or elsewhere.
 func (w *Worker) Identity() string { return w.identity }
 
+// Sending reports whether a request of this worker is under way, or was within some time.
+func (w *Worker) Sending(within time.Duration) bool { return w.activities.Sending(within) }
+
 // identity puts a random suffix behind a name, so that two workers in one process
 // count as two.
 func identity(name string) string {
@@ -171,16 +207,23 @@ func identity(name string) string {
 // Run starts the workers and serves until ctx ends, then drains: nothing new is
 // taken, and attempts under way may end. It fails when a worker cannot go on.
 func (w *Worker) Run(ctx context.Context) error {
+	for range clockTries { // before anything is sent by it
+		if w.clock.Correct(ctx) || ctx.Err() != nil {
+			break
+		}
+	}
 	w.shares.hold()
 	w.shares.updateAll(ctx)
 	watching, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.shares.watch(watching) })
+	wg.Go(func() { w.depths.watch(watching) })
 	defer wg.Wait()
 	defer cancel()
 	known := make(chan struct{})
 	wg.Go(func() { w.holds.follow(watching, known) })
 	wg.Go(func() { w.holds.write(watching) })
+	wg.Go(func() { w.clock.Follow(watching) })
 	select {
 	case <-known: // nothing leaves before it is known what is held
 	case <-ctx.Done():
@@ -195,6 +238,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	defer w.stop(len(w.parts))
 	w.log.Info("worker runs", zap.Int("accounts", w.accounts))
+	if w.version.BuildID != "" {
+		w.log.Info("this worker gets workflows once its build is the current or the ramping one of its deployment",
+			zap.String("deployment", w.version.DeploymentName), zap.String("build", w.version.BuildID))
+	}
 	select {
 	case <-ctx.Done():
 		w.log.Info("worker drains")

@@ -39,7 +39,7 @@ type segmentChaos struct {
 func (c *segmentChaos) hear(g contract.Progress) {
 	assert.Equal(c.t, c.n, g.Counts.Total())
 	assert.GreaterOrEqual(c.t, g.Rev, c.rev)
-	assert.True(c.t, g.FirstMade || g.Fault != "")
+	assert.True(c.t, g.FirstMade || g.Held || g.Fault != "")
 	assert.Zero(c.t, g.Counts[message.Scheduled]+g.Counts[message.Accepted])
 	c.rev = g.Rev
 }

@@ -11,35 +11,41 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"volley/internal/audit"
 	"volley/internal/config"
+	"volley/internal/doctor"
+	"volley/internal/keywatch"
 	"volley/internal/message"
 	"volley/starter"
 )
 
-// batches is what the commands need of starter.Starter.
-type batches interface {
-	Start(ctx context.Context, r starter.Request) (starter.Started, error)
-	StartLarge(ctx context.Context, r starter.Request, in starter.Incoming) (starter.Started, error)
+// reads is what the commands read of starter.Starter, and what they make of a server.
+type reads interface {
 	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
 	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
 	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
 	Results(ctx context.Context, ref starter.Ref, q starter.ResultQuery) iter.Seq2[message.Row, error]
 	List(ctx context.Context, q starter.ListQuery) (starter.Batches, error)
 	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
-	Select(ctx context.Context, ref starter.Ref, q starter.ResultQuery) ([]string, error)
-	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
-	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
-	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
-	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
-	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
-	Hold(ctx context.Context, q starter.HoldRequest) (starter.HoldResult, error)
-	Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error)
+	Histories(ctx context.Context, ref starter.Ref) (starter.Histories, error)
 	Accounts(ctx context.Context, q starter.AccountsQuery) (starter.AccountList, error)
-	Delete(ctx context.Context, ref starter.Ref) error
-	Purge(ctx context.Context, olderThan time.Duration, dryRun bool) (starter.Purged, error)
+	Unserved(ctx context.Context, accounts []string) []string
 	Missing(ctx context.Context) ([]string, error)
 	Setup(ctx context.Context) ([]string, error)
+	SetupStore(ctx context.Context, force bool) (made bool, err error)
+	Listed(ctx context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error]
+	Snapshot(ctx context.Context, l starter.Listed) (starter.Snapshot, error)
 }
+
+// batches is what the commands need of starter.Starter.
+type batches interface {
+	reads
+	audit.Changes
+	audit.Upkeep
+}
+
+// opener connects to Temporal; the second result closes the connection.
+type opener func(ctx context.Context, a *app, c *config.Config) (batches, func(), error)
 
 // app is one run of the program: where it reads and writes, and what its global
 // flags say.
@@ -50,10 +56,18 @@ type app struct {
 	now            func() time.Time
 	// every is how often watching asks.
 	every time.Duration
-	// open connects to Temporal; the second result closes the connection.
-	open func(ctx context.Context, a *app, c *config.Config) (batches, func(), error)
+	open  opener
+	// keyUses reads what the keys of the keyset sealed; it may end once it knows of a use of
+	// first, where that is not 0.
+	keyUses func(ctx context.Context, a *app, c *config.Config, first uint32) (keyUses, error)
+	// keyReports reads what the workers and gateways say of their keys.
+	keyReports func(ctx context.Context, a *app, c *config.Config) ([]keywatch.Report, error)
+	// diagnose looks at everything around; its flags are those of the command.
+	diagnose func(ctx context.Context, a *app, offline bool, gateway string) (doctor.Report, error)
 	// terminal reports whether a writer is one.
 	terminal func(io.Writer) bool
+	// columns is how wide stdout is; 0 is what the terminal says.
+	columns int
 	// local is the system's zone, and zone the one that a person chose; nil is none.
 	local, zone *time.Location
 	// limitMemory keeps memory small while a request of any size is read.
@@ -63,6 +77,8 @@ type app struct {
 
 	// batch is the id of the one that the command is about, as far as that was read.
 	batch string
+	// record is that of a command that changes something; nil is another one.
+	record *audit.Record
 }
 
 // run is the program without its process. args come without the program's name,
@@ -70,7 +86,7 @@ type app struct {
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		env: env, stdin: stdin, stdout: stdout, stderr: stderr,
-		now: time.Now, every: time.Second, open: connect, terminal: isTerminal, local: time.Local, limitMemory: limitMemory,
+		now: time.Now, every: time.Second, open: connect, keyUses: readKeyUses, keyReports: readKeyReports, diagnose: diagnose, terminal: isTerminal, local: time.Local, limitMemory: limitMemory,
 	}
 	return a.run(ctx, args)
 }
@@ -78,7 +94,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 func (a *app) run(ctx context.Context, args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			a.failed(fmt.Errorf("internal error: %v", r), args)
+			err := fmt.Errorf("internal error: %v", r)
+			a.writeAudit(err)
+			a.failed(err, args)
 			code = exitFailed
 		}
 	}()
@@ -86,12 +104,14 @@ func (a *app) run(ctx context.Context, args []string) (code int) {
 	// What is seen from now is shown in the zone of now.
 	clock := a.now
 	a.now = func() time.Time { return clock().In(a.shown()) }
+	a.open = watched(a.open)
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
+	a.writeAudit(err)
 	a.failed(err, args)
 	return exitCode(err)
 }
@@ -140,9 +160,10 @@ message, 5 the id is taken by a batch with other content, or the same went out a
 	offer(root, "log-level", "debug", "info", "warn", "error")
 	offer(root, "log-format", "console", "json")
 	group(root, "Start batches:", a.startCommand(), a.validateCommand(), a.redriveCommand())
-	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand())
+	group(root, "Follow batches:", a.listCommand(), a.statusCommand(), a.watchCommand(), a.messagesCommand(), a.messageCommand(), a.resultsCommand(), a.findCommand(), a.statsCommand(), a.stuckCommand())
 	group(root, "Control batches:", a.cancelCommand(), a.pauseCommand(), a.resumeCommand(), a.rescheduleCommand(), a.holdCommand(), a.releaseCommand(), a.accountsCommand(), a.deleteCommand())
-	group(root, "Run volley:", a.workerCommand(), a.gatewayCommand(), a.setupCommand(), a.purgeCommand(), a.versionCommand())
+	group(root, "See to people:", a.suppressCommand(), a.forgetCommand(), a.exportCommand())
+	group(root, "Run volley:", a.workerCommand(), a.gatewayCommand(), a.codecCommand(), a.setupCommand(), a.doctorCommand(), a.purgeCommand(), a.auditCommand(), a.indexCommand(), a.keysetCommand(), a.chaosCommand(), a.versionCommand())
 	return root
 }
 
@@ -160,7 +181,11 @@ func (a *app) begin(cmd *cobra.Command, args []string) error {
 	if strings.Contains(cmd.Use, " ID") && len(args) > 0 {
 		a.batch = args[0]
 	}
-	return a.checkFlags()
+	if err := a.checkFlags(); err != nil {
+		return err
+	}
+	a.beginAudit(cmd)
+	return nil
 }
 
 func (a *app) checkFlags() error {
@@ -177,7 +202,7 @@ func (a *app) checkFlags() error {
 		return err
 	}
 	if !starter.ValidID(a.tenant) {
-		return usage("--tenant %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", a.tenant)
+		return usage("--tenant %q, expected %s", a.tenant, message.NameRule)
 	}
 	return nil
 }

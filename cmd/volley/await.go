@@ -17,7 +17,7 @@ const (
 )
 
 // await waits for the end of a batch and reports every ten seconds when no worker
-// serves it.
+// serves it, and once that it is held.
 func (a *app) await(ctx context.Context, b batches, ref starter.Ref) (message.Status, error) {
 	wctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -38,11 +38,17 @@ func (a *app) remindOfAbsence(ctx context.Context, b batches, ref starter.Ref) {
 		return
 	case <-time.After(firstCheck):
 	}
+	told := ""                       // why it is held
 	tick := time.NewTicker(reminder) // while a look takes as long, the next one follows at once
 	defer tick.Stop()
 	for {
-		_, err := b.Status(ctx, ref)
-		if ctx.Err() == nil {
+		st, err := b.Status(ctx, ref)
+		switch {
+		case ctx.Err() != nil:
+		case err == nil && st.Held != nil && st.Held.Reason != told:
+			told = st.Held.Reason
+			a.note("batch %s is held by %s: %s; still waiting", ref.ID, heldBy(st.Held), printable(told))
+		default:
 			a.noteAbsence(ref, err, "waiting")
 		}
 		select {
@@ -60,5 +66,12 @@ func (a *app) noteAbsence(ref starter.Ref, err error, doing string) {
 		a.note("no worker serves batch %s, it goes on when one does: `volley worker`; still %s", ref.ID, doing)
 	case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		a.note("%v; still %s", err, doing)
+	}
+}
+
+// noteUnserved says which of some accounts no worker serves.
+func (a *app) noteUnserved(ctx context.Context, b batches, accounts []string) {
+	for _, name := range b.Unserved(ctx, accounts) {
+		a.note("no worker serves account %s, its messages wait: start `volley worker` with a configuration that has it", name)
 	}
 }

@@ -36,6 +36,13 @@ func TestStatus(t *testing.T) {
 	both(t, "status.paused", with(fake{statuses: []message.Status{paused}}), "status", "b1", "--tenant", "acme")
 }
 
+func TestADueTimeThatHasPassedIsNotNext(t *testing.T) {
+	t.Parallel()
+	st := running()
+	st.NextDueAt = after(-85 * time.Minute)
+	require.NotContains(t, setting{fake: &fake{statuses: []message.Status{st}}}.run(t, "status", "b1").stdout, "next due")
+}
+
 func TestColoursOnATerminalOnly(t *testing.T) {
 	t.Parallel()
 	s := setting{fake: &fake{statuses: []message.Status{running()}}, terminal: true, env: []string{"TZ=UTC"}}
@@ -184,7 +191,7 @@ func TestAnOldStatusIsSeenFromNow(t *testing.T) {
 	st.StartedAt = after(-2 * time.Hour)
 	r := setting{fake: &fake{statuses: []message.Status{st, ended(message.Counts{message.Sent: 1})}}}.run(t, "watch", "b1")
 	require.Contains(t, r.stdout, "15:00:00 running 600/1,000: ")
-	require.Contains(t, r.stdout, "ends now\n", "an estimate that has passed is not in the past")
+	require.Contains(t, r.stdout, "ends now, 4 reports awaited\n", "an estimate that has passed is not in the past")
 }
 
 func TestALineFitsTheTerminal(t *testing.T) {
@@ -274,12 +281,21 @@ volley: 1,200 of them were unknown: they may have arrived before, and do so twic
 	f.started.Redriven = &starter.Redriven{Doubtful: 1200}
 	f.started.Existing = true
 	require.Empty(t, setting{fake: &f}.run(t, "redrive", "b1").stderr, "nothing is sent again")
+	f.started = starter.Started{ID: "b2", Total: 200, RedriveOf: "b1", Redriven: &starter.Redriven{}}
+	require.Contains(t, setting{fake: &f}.run(t, "redrive", "b1").stderr, "`volley resume b2` lets it go on", "its guard may pause it")
 }
 
 func TestSetup(t *testing.T) {
 	t.Parallel()
 	both(t, "setup", with(fake{names: []string{"VolleyState", "VolleyDue"}}), "setup")
 	both(t, "setup.nothing", with(fake{}), "setup")
+	both(t, "setup.store", with(fake{names: []string{"VolleyState"}, storeMade: true}), "setup")
+	both(t, "setup.away", with(fake{storeError: fmt.Errorf("%w: batch b1 runs out of it", starter.ErrStoreAway)}), "setup")
+	both(t, "setup.new-store", with(fake{storeError: starter.ErrStoreAway}), "setup", "--new-store")
+	both(t, "setup.default-store", with(fake{storeError: errors.New("mkdir /var/lib/volley: permission denied")}), "setup")
+	s := setting{fake: &fake{storeError: errors.New("mkdir /srv/volley: permission denied")}}
+	s.env = []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig+"store: file:///srv/volley\n")}
+	require.Equal(t, exitFailed, s.run(t, "setup").code, "somebody wants that store")
 }
 
 func TestSelectorsAreTheSameEverywhere(t *testing.T) {
@@ -339,4 +355,24 @@ func TestAMessageShowsItsTextAgain(t *testing.T) {
 	require.Contains(t, setting{fake: &f}.run(t, "messages", "b1").stdout, "c-1")
 	f.row.Text = nil
 	require.NotContains(t, setting{fake: &f}.run(t, "message", "b1", "1", "-o", "json").stdout, "text")
+}
+
+func TestAnAccountThatNoWorkerServesIsNamed(t *testing.T) {
+	t.Parallel()
+	st := running()
+	st.SendingThrough = []string{"hook", "idle"}
+	f := &fake{statuses: []message.Status{st}, unserved: []string{"idle", "elsewhere"}}
+	r := setting{fake: f}.run(t, "status", "b1")
+	require.Contains(t, r.stderr, "no worker serves account idle, its messages wait: start `volley worker`")
+	require.NotContains(t, r.stderr, "hook")
+	require.NotContains(t, r.stderr, "elsewhere")
+}
+
+func TestWatchingSaysWhatHoldsABatch(t *testing.T) {
+	t.Parallel()
+	st := running()
+	st.Held = &message.HoldView{By: message.HeldByAccount, Reason: "the credentials were refused (http_401)", Since: moment}
+	st.Rate, st.EstimatedEnd = 0, nil
+	r := setting{fake: &fake{statuses: []message.Status{st, ended(message.Counts{message.Sent: 1})}}}.run(t, "watch", "b1")
+	require.Contains(t, r.stdout, "held by its account itself: the credentials were refused (http_401)")
 }

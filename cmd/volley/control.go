@@ -28,7 +28,7 @@ each. After the answer no request leaves for a message that is not in flight.`,
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(notEmpty(cmd, "to", "reference", "meta", "account", "state", "code"), checkSelection(chosen.State, chosen.Selector)); err != nil {
+			if err := errors.Join(notEmpty(cmd, selectNames...), checkSelection(chosen.State, chosen.Selector)); err != nil {
 				return err
 			}
 			selects := chosen != starter.ResultQuery{}

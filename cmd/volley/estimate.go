@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -104,54 +103,6 @@ func limited(b *message.Batch, rates map[string]float64) bool {
 	return false
 }
 
-// estimator makes the estimate of a request that is not started.
-type estimator struct {
-	estimator *message.Estimator
-	limits    config.Limits
+func (a *app) newEstimator(c *config.Config) *intake.Estimator {
+	return intake.NewEstimator(c.Estimates(), a.now())
 }
-
-func (a *app) newEstimator(c *config.Config) *estimator {
-	return &estimator{message.NewEstimator(c.Rates(), c.ActionPrice, a.now()), c.Limits}
-}
-
-// add takes in the message at i of b unless it is rejected.
-func (f *estimator) add(b *message.Batch, i int) {
-	if len(b.Messages[i].Problems) > 0 {
-		return
-	}
-	account := ""
-	if way := b.HopsOf(&b.Messages[i]); len(way) > 0 {
-		account = way[0].Account
-	}
-	f.estimator.Add(account, b.DueAt(&b.Messages[i]), b.DueAt(&b.Messages[i])+b.Validity(&b.Messages[i]))
-}
-
-// estimate estimates a batch of total messages with about size bytes; large says
-// that it does not fit into one workflow.
-func (f *estimator) estimate(b *message.Batch, total int, size int64, large bool) *message.Estimate {
-	large = large || total > f.limits.InlineMessages
-	dispatch := b.DispatchFor(total, large, f.limits.GroupAbove)
-	segments := 0
-	if large || dispatch == message.DispatchGroup {
-		segments = max(1, ceil(int64(total), message.SegmentMessages), ceil(size, message.SegmentBytes))
-	}
-	e := f.estimator.Estimate(segments, dispatch)
-	return &e
-}
-
-// whole estimates a batch that is in memory; nil where there is nothing to start.
-func (f *estimator) whole(d *intake.Buffered) *message.Estimate {
-	if d.Valid() == 0 {
-		return nil
-	}
-	for i := range d.Batch.Messages {
-		f.add(d.Batch, i)
-	}
-	size := 0
-	if raw, err := json.Marshal(d.Batch); err == nil {
-		size = len(raw)
-	}
-	return f.estimate(d.Batch, d.Total(), int64(size), size > f.limits.InlineBytes)
-}
-
-func ceil(n, size int64) int { return int((n + size - 1) / size) }

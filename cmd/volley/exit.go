@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"volley/internal/config"
+	"volley/internal/index"
 	"volley/internal/intake"
 	"volley/starter"
 )
@@ -71,7 +72,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, starter.ErrConflict), errors.As(err, &same):
 		return exitConflict
-	case errors.Is(err, starter.ErrInvalid), errors.As(err, &c), errors.As(err, &r):
+	case errors.Is(err, starter.ErrInvalid), errors.Is(err, index.ErrInvalid), errors.As(err, &c), errors.As(err, &r):
 		return exitUsage
 	}
 	return exitFailed

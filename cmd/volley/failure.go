@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"volley/internal/index"
 	"volley/internal/temporalclient"
 	"volley/starter"
 )
@@ -64,6 +65,7 @@ func errorCode(err error) string {
 		{starter.ErrUnreachable, "unreachable"},
 		{starter.ErrBusy, "unreachable"},
 		{temporalclient.ErrNoAnswer, "unreachable"},
+		{index.ErrUnavailable, "unreachable"},
 		{context.DeadlineExceeded, "unreachable"},
 		{starter.ErrEnded, "ended"},
 		{starter.ErrStillRunning, "runs"},

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"volley/internal/config"
+	"volley/internal/doctor"
+	"volley/internal/keywatch"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -40,10 +43,14 @@ type fake struct {
 	pause    message.PauseResult
 	move     message.RescheduleResult
 	names    []string
-	purged   starter.Purged
-	sameErr  error
-	held     starter.HeldMessages
-	accounts starter.AccountList
+	// storeMade and storeError are what becomes of the store at setup.
+	storeMade  bool
+	storeError error
+	purged     starter.Purged
+	sameErr    error
+	held       starter.HeldMessages
+	accounts   starter.AccountList
+	unserved   []string
 
 	large      []message.Message // what StartLarge was given
 	header     *message.Batch
@@ -55,6 +62,10 @@ type fake struct {
 	closed     bool
 	calls      int
 	startCalls int
+}
+
+func (f *fake) Histories(_ context.Context, ref starter.Ref) (starter.Histories, error) {
+	return starter.Histories{Workflow: starter.WorkflowID(ref)}, f.err
 }
 
 func (f *fake) Start(ctx context.Context, r starter.Request) (starter.Started, error) {
@@ -129,6 +140,10 @@ func (f *fake) Hold(_ context.Context, q starter.HoldRequest) (starter.HoldResul
 func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.AccountList, error) {
 	f.asked = q
 	return f.accounts, f.err
+}
+
+func (f *fake) Unserved(_ context.Context, accounts []string) []string {
+	return slices.DeleteFunc(slices.Clone(accounts), func(name string) bool { return !slices.Contains(f.unserved, name) })
 }
 
 func unixMilli(t time.Time) int64 {
@@ -256,6 +271,21 @@ func (f *fake) Missing(context.Context) ([]string, error) { return f.names, f.er
 
 func (f *fake) Setup(context.Context) ([]string, error) { return f.names, f.err }
 
+func (f *fake) Listed(context.Context, starter.ListedQuery) iter.Seq2[starter.Listed, error] {
+	return func(func(starter.Listed, error) bool) {}
+}
+
+func (f *fake) Snapshot(context.Context, starter.Listed) (starter.Snapshot, error) {
+	return starter.Snapshot{}, f.err
+}
+
+func (f *fake) SetupStore(_ context.Context, force bool) (bool, error) {
+	if force {
+		return true, nil
+	}
+	return f.storeMade, f.storeError
+}
+
 var _ batches = (*fake)(nil)
 
 // moment is now in every test.
@@ -275,6 +305,14 @@ type setting struct {
 	env      []string
 	stdin    string
 	terminal bool
+	columns  int
+	// openErr is why Temporal cannot be reached.
+	openErr error
+	// keyUses and keysErr are what the keys of the keyset sealed.
+	keyUses keyUses
+	// reports are what workers and gateways say of their keys.
+	reports []keywatch.Report
+	keysErr error
 }
 
 func (s setting) run(t *testing.T, args ...string) result {
@@ -288,7 +326,11 @@ func (s setting) run(t *testing.T, args ...string) result {
 		env: s.env, stdin: strings.NewReader(s.stdin), stdout: &stdout, stderr: &stderr,
 		now: func() time.Time { return moment }, every: time.Millisecond,
 		open: func(context.Context, *app, *config.Config) (batches, func(), error) {
-			return f, func() { f.closed = true }, nil
+			return f, func() { f.closed = true }, s.openErr
+		},
+		columns: s.columns, keyUses: s.fakeUses, keyReports: func(context.Context, *app, *config.Config) ([]keywatch.Report, error) { return s.reports, s.keysErr },
+		diagnose: func(context.Context, *app, bool, string) (doctor.Report, error) {
+			return doctor.Report{OK: true, Checks: []doctor.Finding{{Check: "store", Level: doctor.OK, Detail: "fine"}}}, nil
 		},
 		terminal: func(io.Writer) bool { return s.terminal }, local: time.FixedZone("LOC", 3600), limitMemory: func() {},
 	}

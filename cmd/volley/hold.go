@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
 	"volley/internal/message"
+	"volley/internal/provider"
 	"volley/starter"
 )
 
@@ -29,6 +31,9 @@ func (f *holdFlags) add(cmd *cobra.Command) {
 
 // selector reads them; --tenant, which all commands have, counts only where it is given.
 func (f *holdFlags) selector(cmd *cobra.Command) (s starter.Selector, err error) {
+	if err := notEmpty(cmd, "account", "tenant", "meta", "priority"); err != nil {
+		return s, err
+	}
 	s = starter.Selector{Account: f.account, Meta: f.meta, All: f.all}
 	if cmd.Flags().Changed("tenant") {
 		s.Tenant = cmd.Flags().Lookup("tenant").Value.String()
@@ -36,8 +41,13 @@ func (f *holdFlags) selector(cmd *cobra.Command) (s starter.Selector, err error)
 	if s.From, s.To, err = message.ParsePriorities(f.priority); err != nil {
 		return s, usage("--priority %s", err)
 	}
-	if err := s.Check(); err != nil {
-		return s, usage("%s: --account, --tenant, --meta, or --all", err)
+	switch err := s.Check(); {
+	case s.All && (s.Account != "" || s.Tenant != "" || s.Meta != ""):
+		return s, usage("--all is every message: leave it out, or leave out --account, --tenant and --meta")
+	case s == (starter.Selector{From: s.From, To: s.To}):
+		return s, usage("say what: --account A, --tenant T, --meta key=value, or --all")
+	case err != nil:
+		return s, usage("%s", err)
 	}
 	return s, nil
 }
@@ -73,6 +83,7 @@ they send anything when they start. What has left is followed to its end.`,
 				if err != nil {
 					return err
 				}
+				a.noteUnknownAccount(q.Account)
 				return a.showHold(&res)
 			})
 		},
@@ -82,6 +93,16 @@ they send anything when they start. What has left is followed to its end.`,
 	fl.StringVar(&span, "for", "", "release by itself after `D`, a duration such as 1h")
 	fl.StringVar(&q.Reason, "reason", "", "why, shown wherever it is")
 	return cmd
+}
+
+// noteUnknownAccount says that an account is not in the configuration, where there is one.
+// The account may be in that of the workers, so it is held all the same.
+func (a *app) noteUnknownAccount(name string) {
+	c, found, err := a.config(config.LoadWithoutSecrets)
+	known := func(x provider.Account) bool { return x.Name == name }
+	if name != "" && found && err == nil && !slices.ContainsFunc(c.Accounts(), known) {
+		a.note("account %s is held, but the configuration has no such account: volley release --account %s, if the name is wrong", name, name)
+	}
 }
 
 func (a *app) showHold(res *starter.HoldResult) error {
@@ -100,6 +121,9 @@ func (a *app) showHold(res *starter.HoldResult) error {
 		a.printf("%s%s wait, the first expires %s\n", atLeast(n), number(n.Waiting), when(n.FirstExpiry, now))
 	default:
 		a.printf("%s%s wait\n", atLeast(n), number(n.Waiting))
+	}
+	if n.Sending > 0 {
+		a.printf("%s%s are with workers: what of them has not left waits as well\n", atLeast(n), number(n.Sending))
 	}
 	return nil
 }

@@ -12,16 +12,16 @@ import (
 
 func TestHold(t *testing.T) {
 	t.Parallel()
-	s := setting{fake: &fake{held: starter.HeldMessages{Known: true, Waiting: 12_400, Expiring: 310}}}
+	s := setting{fake: &fake{held: starter.HeldMessages{Known: true, Waiting: 12_400, Expiring: 310, Sending: 48}}}
 	r := s.run(t, "hold", "--account", "bird-main", "--for", "1h", "--priority", "3-5", "--reason", "rotation")
 	require.Equal(t, 0, r.code, r.stderr)
-	require.Equal(t, "account bird-main, priority 3-5: held\n12,400 wait, 310 expire before 16:00\n", r.stdout)
+	require.Equal(t, "account bird-main, priority 3-5: held\n12,400 wait, 310 expire before 16:00\n48 are with workers: what of them has not left waits as well\n", r.stdout)
 	require.Equal(t, starter.HoldRequest{
 		Selector: starter.Selector{Account: "bird-main", From: 3, To: 5}, Reason: "rotation", Until: moment.Add(time.Hour),
 	}, s.fake.asked)
 
 	r = s.run(t, "hold", "--all", "-o", "json")
-	require.JSONEq(t, `{"held":{"all":true,"by":"person","reason":"","since":"2026-11-20T15:00:00Z","until":null},"waiting":12400,"expiring":310}`, r.stdout)
+	require.JSONEq(t, `{"held":{"all":true,"by":"person","reason":"","since":"2026-11-20T15:00:00Z","until":null},"waiting":12400,"expiring":310,"sending":48}`, r.stdout)
 
 	s.fake.held = starter.HeldMessages{Known: true, Partial: true, Waiting: 5, FirstExpiry: moment.Add(2 * time.Hour)}
 	r = s.run(t, "hold", "--tenant", "acme")
@@ -33,6 +33,32 @@ func TestHold(t *testing.T) {
 	require.Equal(t, "metadata campaign=spring: held\nhow many wait is not known, no worker answered\n", r.stdout)
 	r = s.run(t, "hold", "--meta", "campaign=spring", "-o", "json")
 	require.Contains(t, r.stdout, `"waiting":null`)
+}
+
+func TestAnAccountThatIsNotInTheConfigIsHeldAndNoted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		note string
+		bare bool
+	}{
+		"in the config":     {args: []string{"--account", "hook"}},
+		"not in the config": {args: []string{"--account", "hok"}, note: "volley: account hok is held, but the configuration has no such account: volley release --account hok, if the name is wrong\n"},
+		"no config":         {args: []string{"--account", "hok"}, bare: true},
+		"no account":        {args: []string{"--all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := withConfig(t, &fake{held: starter.HeldMessages{Known: true}})
+			if c.bare {
+				s.env = nil
+			}
+			r := s.run(t, append([]string{"hold"}, c.args...)...)
+			require.Equal(t, 0, r.code)
+			require.Contains(t, r.stdout, "held\n0 wait\n")
+			require.Equal(t, c.note, r.stderr)
+		})
+	}
 }
 
 func TestRelease(t *testing.T) {
@@ -79,9 +105,6 @@ func TestReleaseAsksBeforeManyMessagesLeave(t *testing.T) {
 func TestWrongHolds(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"hold"},
-		{"hold", "--priority", "1-2"},
-		{"hold", "--all", "--account", "a"},
 		{"hold", "--account", "a", "--priority", "0-2"},
 		{"hold", "--account", "a", "--priority", "high"},
 		{"hold", "--meta", "campaign"},
@@ -92,23 +115,59 @@ func TestWrongHolds(t *testing.T) {
 		r := setting{}.run(t, args...)
 		require.Equal(t, 2, r.code, "%v: %s", args, r.stdout)
 	}
+	for want, args := range map[string][]string{
+		"--all is every message: leave it out, or leave out --account, --tenant and --meta": {"hold", "--all", "--account", "a"},
+		"say what: --account A, --tenant T, --meta key=value, or --all":                     {"release", "--priority", "1-2"},
+	} {
+		r := setting{}.run(t, args...)
+		require.Equal(t, 2, r.code, "%v: %s", args, r.stdout)
+		require.Contains(t, r.stderr, want)
+	}
 }
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	limit, used := "500/s", 12.5
 	s := setting{fake: &fake{accounts: starter.AccountList{Accounts: []starter.AccountHealth{
-		{Name: "a", Provider: "bird", Rate: &limit, Used: &used, Workers: 2, Errors: []struct{}{}},
-		{Name: "b", Provider: "webhook", Held: &message.HoldView{By: message.HeldByAccount, Reason: "the credentials were refused", Since: moment.Add(-time.Minute)}, Errors: []struct{}{}},
+		{Name: "a", Provider: "bird", Rate: &limit, Used: &used, Workers: 2},
+		{Name: "b", Provider: "webhook", Held: &message.HoldView{By: message.HeldByAccount, Reason: "the credentials were refused", Since: moment.Add(-time.Minute)}, Groups: true},
+		{Name: "nosuch"},
+	}, Holds: []starter.HoldDocument{
+		{Selector: starter.Selector{Account: "b"}, By: message.HeldByAccount, Since: moment},
+		{Selector: starter.Selector{Meta: "campaign=spring", From: 3, To: 5}, By: message.HeldByPerson, Reason: "rotation", Since: moment.Add(-time.Hour), Until: new(moment.Add(time.Hour))},
 	}}}}
 	r := s.run(t, "accounts")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Contains(t, r.stdout, "500/s")
 	require.Contains(t, r.stdout, "12.5/s")
 	require.Contains(t, r.stdout, "by its account itself 1 min ago: the credentials were refused")
+	require.Contains(t, r.stdout, "in groups")
+	require.Contains(t, r.stdout, "nosuch   not in the config")
+	require.Contains(t, r.stdout, "held: metadata campaign=spring, priority 3-5, by a person 1 h ago, until 16:00: rotation\n")
+	require.NotContains(t, r.stdout, "held: account b")
 	r = s.run(t, "accounts", "-o", "json")
 	require.JSONEq(t, `{"accounts":[
-		{"name":"a","provider":"bird","held":null,"breaker":null,"rate":"500/s","used":12.5,"inFlight":null,"workers":2,"lastReport":null,"errors":[]},
+		{"name":"a","provider":"bird","held":null,"rate":"500/s","used":12.5,"groups":false,"workers":2,"breaker":null,"inFlight":null,"lastReport":null,"errors":null},
 		{"name":"b","provider":"webhook","held":{"by":"account","reason":"the credentials were refused","since":"2026-11-20T14:59:00Z"},
-		 "breaker":null,"rate":null,"used":null,"inFlight":null,"workers":0,"lastReport":null,"errors":[]}]}`, r.stdout)
+		 "rate":null,"used":null,"groups":true,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null},
+		{"name":"nosuch","provider":"","held":null,"rate":null,"used":null,"groups":false,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null}],
+		"holds":[{"account":"b","by":"account","reason":"","since":"2026-11-20T15:00:00Z","until":null},
+		{"meta":"campaign=spring","from":3,"to":5,"by":"person","reason":"rotation","since":"2026-11-20T14:00:00Z","until":"2026-11-20T16:00:00Z"}]}`, r.stdout)
+}
+
+func TestAnEmptyFlagDoesNotChooseMoreThanWasMeant(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"hold", "--account", "hook", "--priority", ""},
+		{"hold", "--all", "--meta", ""},
+		{"release", "--account", "hook", "--priority", ""},
+		{"release", "--account", "", "--all"},
+		{"messages", "b1", "--to", ""},
+		{"messages", "b1", "--state", ""},
+		{"results", "b1", "--reference", ""},
+	} {
+		r := with(fake{})().run(t, args...)
+		require.Equal(t, exitUsage, r.code, args)
+		require.Contains(t, r.stderr, "is empty", args)
+	}
 }

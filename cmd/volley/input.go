@@ -18,6 +18,8 @@ import (
 
 // input is a request as the flags describe it.
 type input struct {
+	// suppressed says who is on the suppression list; nil is nobody.
+	suppressed                           func(tenant, region string, addresses []string) bool
 	dialect, account, sendAfter, at, ttl string
 	// text and channel stand for the header of a CSV file.
 	text, channel, defaultRegion string
@@ -113,7 +115,7 @@ func (a *app) options(in input, c *config.Config) (o intake.Options, err error) 
 	if tenant.Dialects != nil && !slices.Contains(tenant.Dialects, d.Name) {
 		return o, usage("tenant %q may not use the dialect %s", a.tenant, d.Name)
 	}
-	o = intake.Options{Dialect: d, Dispatch: in.dispatch}
+	o = intake.Options{Dialect: d, Dispatch: in.dispatch, Suppressed: in.suppressed}
 	o.Now, o.Account, o.Channel, o.Text = a.now(), in.account, in.channel, in.text
 	if o.Metadata, err = in.pairs(); err != nil {
 		return o, err
@@ -169,9 +171,4 @@ func clipped(problems message.Problems, limit int) message.Problems {
 		problems = message.Problems{}
 	}
 	return problems
-}
-
-// expiry is when the message at i ends to be valid.
-func expiry(b *message.Batch, i int) time.Time {
-	return time.UnixMilli(b.DueAt(&b.Messages[i]) + b.Validity(&b.Messages[i])).UTC()
 }

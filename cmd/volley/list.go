@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
-	"github.com/rivo/uniseg"
 	"github.com/spf13/cobra"
 
+	"volley/internal/config"
 	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/starter"
@@ -22,8 +19,10 @@ func (a *app) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List batches, newest first",
-		Long: `Lists batches, newest first: how many of their messages were sent, and their
-metadata. The list may lag by seconds. The share of open batches is shown with --counts.`,
+		Long: `Lists batches, newest first: the share of their messages that were sent, the metadata
+under the first key of search_metadata, why messages did not arrive, and when they ended;
+a wide terminal shows more. The list may lag by seconds. The share of open batches is
+shown with --counts.`,
 		Example:           "  volley list --state running --meta campaign=spring --counts",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
@@ -32,6 +31,10 @@ metadata. The list may lag by seconds. The share of open batches is shown with -
 				return err
 			}
 			q.Tenant = a.tenant
+			c, _, err := a.config(config.LoadWithoutSecrets)
+			if err != nil {
+				return err
+			}
 			return a.on(cmd.Context(), func(b batches) error {
 				page, err := b.List(cmd.Context(), q)
 				if err != nil {
@@ -46,7 +49,7 @@ metadata. The list may lag by seconds. The share of open batches is shown with -
 				if a.json() {
 					return a.print(page)
 				}
-				a.showList(page)
+				a.showList(page, c.SearchMetadata)
 				return nil
 			})
 		},
@@ -83,88 +86,6 @@ func checkList(q starter.ListQuery) error {
 		return usage("--limit %d, expected 1 to 1000", q.Limit)
 	}
 	return nil
-}
-
-// aboutWidth is the least that the metadata of batches gets of a line.
-const aboutWidth = 5
-
-// showList writes a line for each batch, in the width of the terminal or in 80 columns. Ids
-// are never cut, since they are what other commands need.
-func (a *app) showList(page starter.Batches) {
-	if len(page.Batches) == 0 {
-		a.printf("no batches\n")
-		return
-	}
-	now := a.now()
-	t := &table{right: map[int]bool{2: true, 3: true, 5: true}}
-	t.row(headings("batch", "state", "total", "sent", "about", "age")...)
-	for _, st := range page.Batches {
-		share, shade := successOf(st)
-		t.row(
-			cell{st.ID, 0}, cell{string(st.State), batchColour(st)}, cell{number(st.Total), 0},
-			cell{share, shade}, cell{}, cell{age(now.Sub(st.CreatedAt)), 0},
-		)
-	}
-	room := max(terminalWidth(a.stdout)-t.width(), aboutWidth)
-	if !a.terminal(a.stdout) {
-		room = math.MaxInt // nothing is cut off for a program
-	}
-	any := false
-	for i, st := range page.Batches {
-		text := about(st, room)
-		t.rows[i+1][4].text = text
-		any = any || text != ""
-	}
-	if !any {
-		t.drop(4)
-	}
-	a.table(t)
-	if page.Next != "" {
-		a.printf("more with --cursor %s\n", page.Next)
-	}
-}
-
-// successOf is the share of a batch's messages that were sent, delivered ones among
-// them. It is 100% only where all were.
-func successOf(st message.Status) (share string, shade colour) {
-	if st.Counts == nil || st.Total == 0 {
-		return "-", 0
-	}
-	sent := st.Counts[message.Sent] + st.Counts[message.Delivered]
-	if batchColour(st) == red {
-		shade = red
-	}
-	if sent == st.Total {
-		return "100%", shade
-	}
-	return fmt.Sprintf("%.1f%%", math.Floor(float64(sent)*1000/float64(st.Total))/10), shade
-}
-
-// about is what a batch says of itself in room columns: its metadata, without the keys
-// where they do not fit.
-func about(st message.Status, room int) string {
-	var pairs, values []string
-	if st.RedriveOf != nil {
-		pairs, values = append(pairs, "redrive of "+*st.RedriveOf), append(values, "redrive of "+*st.RedriveOf)
-	}
-	d := json.NewDecoder(bytes.NewReader(st.Metadata))
-	if open, err := d.Token(); err == nil && open == json.Delim('{') {
-		for d.More() {
-			var value json.RawMessage
-			key, err := d.Token()
-			if err != nil || d.Decode(&value) != nil {
-				break
-			}
-			text := string(value)
-			_ = json.Unmarshal(value, &text) // what is no text stays JSON
-			pairs, values = append(pairs, fmt.Sprintf("%s=%s", key, text)), append(values, text)
-		}
-	}
-	text := printable(strings.Join(pairs, ", "))
-	if uniseg.StringWidth(text) > room {
-		text = printable(strings.Join(values, ", "))
-	}
-	return clipWidth(text, room)
 }
 
 // unsearchable says why a list by metadata is empty, where it is not known which

@@ -20,31 +20,56 @@ func campaign(counts message.Counts, metadata string) message.Status {
 	return st
 }
 
-func TestAListFitsEightyColumns(t *testing.T) {
-	t.Parallel()
-	long := campaign(message.Counts{message.Sent: 999_999, message.Delivered: 1}, `{"campaign":"the very long name of a campaign in spring","n":17}`)
+// listedBatches are batches with all that a list may show.
+func listedBatches() []message.Status {
+	long := campaign(message.Counts{message.Sent: 750_000, message.Failed: 250_000}, `{"n":17,"campaign":"the very long name of a campaign in spring"}`)
 	long.CreatedAt = moment.Add(-100 * 24 * time.Hour)
-	short := campaign(message.Counts{message.Sent: 20}, `{"campaign":"语言","n":1}`)
-	short.ID, short.State, short.Counts = "b1", message.BatchCanceling, nil
-	again := campaign(message.Counts{message.Sent: 3}, "{}")
+	finished := moment.Add(-50 * 24 * time.Hour)
+	long.FinishedAt = &finished
+	long.Reasons = []message.Reason{{State: message.Failed, Code: "invalid_recipient", Count: 250_000}}
+	short := campaign(message.Counts{message.Sent: 10, message.Accepted: 10}, `{"campaign":"语言"}`)
+	ends := moment.Add(time.Hour)
+	short.ID, short.State, short.FinishedAt, short.EstimatedEnd = "b1", message.BatchRunning, nil, &ends
+	again := campaign(message.Counts{message.Sent: 2, message.Unknown: 1}, "{}")
 	from := "b0"
 	again.ID, again.RedriveOf = "b2", &from
-	f := fake{batches: starter.Batches{Batches: []message.Status{long, short, again}}}
-	list := func() string {
-		return setting{fake: &f, terminal: true, env: []string{"NO_COLOR=1"}}.run(t, "list").stdout
+	again.Reasons = []message.Reason{{State: message.Unknown, Code: "timeout", Count: 1}}
+	return []message.Status{long, short, again}
+}
+
+func TestAListFitsItsTerminal(t *testing.T) {
+	t.Parallel()
+	config := write(t, "volley.yaml", testConfig+"search_metadata: [campaign, n]\n")
+	all := listedBatches()
+	for name, c := range map[string]struct {
+		batches []message.Status
+		columns int
+		config  string
+	}{
+		"80": {all, 80, config}, "80.short": {all[1:], 80, config}, "100": {all, 100, config}, "200": {all, 200, config}, "40": {all[1:], 40, config},
+		"80.no-config": {all, 80, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fake{batches: starter.Batches{Batches: c.batches}}
+			env := []string{"NO_COLOR=1"}
+			if c.config != "" {
+				env = append(env, "VOLLEY_CONFIG="+c.config)
+			}
+			r := setting{fake: &f, terminal: true, columns: c.columns, env: env}.run(t, "list")
+			for line := range strings.SplitSeq(strings.TrimSpace(r.stdout), "\n") {
+				require.LessOrEqual(t, uniseg.StringWidth(line), c.columns, line)
+			}
+			golden(t, "list.columns-"+name, r)
+		})
 	}
-	require.Contains(t, with(f)().run(t, "list").stdout, "the very long name of a campaign in spring", "a pipe is not cut")
-	r := list()
-	for line := range strings.SplitSeq(strings.TrimSpace(r), "\n") {
-		require.LessOrEqual(t, uniseg.StringWidth(line), 80, line)
-	}
-	require.Contains(t, r, long.ID+"  completed  1,000,000  100%  ")
-	require.Contains(t, r, "100 d\n")
-	f.batches.Batches = f.batches.Batches[1:]
-	require.Equal(t, `batch  state      total  sent  about                  age
-b1     canceling     20     -  campaign=语言, n=1  10 min
-b2     completed      3  100%  redrive of b0       10 min
-`, list())
+	f := fake{batches: starter.Batches{Batches: all}}
+	piped := setting{fake: &f, env: []string{"VOLLEY_CONFIG=" + config}}.run(t, "list")
+	golden(t, "list.piped", piped)
+	require.NotContains(t, piped.stdout, "\x1b")
+	coloured := setting{fake: &f, terminal: true, env: []string{"VOLLEY_CONFIG=" + config}}.run(t, "list").stdout
+	require.Contains(t, coloured, "  \x1b[31mfailed: invalid_recipient\x1b[0m\n")
+	require.Contains(t, coloured, "  unknown: timeout\n", "what may have arrived is no failure")
 }
 
 func TestAListIsGreenOnlyWhereAllWasSent(t *testing.T) {
@@ -62,10 +87,10 @@ func TestAListIsGreenOnlyWhereAllWasSent(t *testing.T) {
 		state  message.BatchState
 		want   string
 	}{
-		{message.Counts{message.Sent: 3, message.Delivered: 1}, message.BatchCompleted, green + "completed\x1b[0m      4  100%"},
-		{message.Counts{message.Failed: 899, message.Rejected: 1}, message.BatchCompleted, red + "completed\x1b[0m    900  " + red + "0.0%\x1b[0m"},
-		{message.Counts{message.Sent: 899, message.Undelivered: 1}, message.BatchCompleted, red + "completed\x1b[0m    900  " + red + "99.8%\x1b[0m"},
-		{message.Counts{message.Sent: 2, message.Rejected: 1}, message.BatchCompleted, yellow + "completed\x1b[0m      3  66.6%"},
+		{message.Counts{message.Sent: 3, message.Delivered: 1}, message.BatchCompleted, green + "completed\x1b[0m      4     100%"},
+		{message.Counts{message.Failed: 899, message.Rejected: 1}, message.BatchCompleted, red + "completed\x1b[0m    900     " + red + "0.0%\x1b[0m"},
+		{message.Counts{message.Sent: 899, message.Undelivered: 1}, message.BatchCompleted, red + "completed\x1b[0m    900    " + red + "99.8%\x1b[0m"},
+		{message.Counts{message.Sent: 2, message.Rejected: 1}, message.BatchCompleted, yellow + "completed\x1b[0m      3    66.6%"},
 		{message.Counts{message.Sent: 2, message.Unknown: 1}, message.BatchCompleted, yellow + "completed"},
 		{message.Counts{message.Sent: 2, message.Accepted: 1}, message.BatchRunning, cyan + "running"},
 		{message.Counts{message.Failed: 1, message.Accepted: 1}, message.BatchRunning, red + "running"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func (a *app) messagesCommand() *cobra.Command {
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkSelection(q.State, q.Selector); err != nil {
+			if err := errors.Join(notEmpty(cmd, selectNames...), checkSelection(q.State, q.Selector)); err != nil {
 				return err
 			}
 			if q.Limit < 1 || q.Limit > 500 {
@@ -62,6 +63,9 @@ func selectFlags(cmd *cobra.Command, state, code *string, q *message.Selector) {
 	f.StringVar(&q.Account, "account", "", "only messages that went, or go, through this `account`")
 	complete(cmd, "state", completeList(message.StateWords()))
 }
+
+// selectNames are the flags that selectFlags adds.
+var selectNames = []string{"to", "reference", "meta", "account", "state", "code"}
 
 // recipientFlags are those of them that every command has.
 func recipientFlags(cmd *cobra.Command, q *message.Selector) {

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
@@ -15,11 +15,39 @@ import (
 	"volley/internal/message"
 )
 
-// encode writes v as one line of JSON.
+// encode writes v as one line of JSON, in which characters that would steer a terminal, or
+// hide on it, are escapes.
 func encode(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(visible(text.Bytes()))
+	return err
+}
+
+// visible writes the control, direction and hidden characters in valid JSON as escapes,
+// which are the same JSON.
+func visible(raw []byte) []byte {
+	escapes := func(r rune) bool { return r >= 0x7f && (unicode.IsControl(r) || hidden(r)) }
+	if bytes.IndexFunc(raw, escapes) < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+64)
+	for _, r := range string(raw) {
+		switch {
+		case !escapes(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // print writes the one JSON document of a command.
@@ -54,101 +82,12 @@ const (
 	faint  colour = 2
 )
 
-// cell is one field of a table.
-type cell struct {
-	text   string
-	colour colour
-}
-
-// table is rows whose columns are as wide as their widest cell.
-type table struct {
-	rows [][]cell
-	// right are the columns that hold numbers.
-	right map[int]bool
-}
-
-func (t *table) row(cells ...cell) { t.rows = append(t.rows, cells) }
-
-func (t *table) texts(texts ...string) {
-	cells := make([]cell, len(texts))
-	for i, s := range texts {
-		cells[i].text = s
+// painted is the text of a cell, in its colour where colours are wanted.
+func painted(c cell, colours bool) string {
+	if !colours || c.colour == 0 || c.text == "" {
+		return c.text
 	}
-	t.row(cells...)
-}
-
-// width is that of the whole table.
-func (t *table) width() int {
-	var widths []int
-	for _, row := range t.rows {
-		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], uniseg.StringWidth(printable(c.text)))
-		}
-	}
-	total := 2 * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
-	}
-	return total
-}
-
-// drop takes a column out.
-func (t *table) drop(column int) {
-	right := map[int]bool{}
-	for i := range t.right {
-		if i > column {
-			i--
-		}
-		right[i] = true
-	}
-	t.right = right
-	for i, row := range t.rows {
-		t.rows[i] = slices.Delete(row, column, column+1)
-	}
-}
-
-// table writes t to stdout, in colour where that is a terminal that wants it.
-func (a *app) table(t *table) {
-	var widths []int
-	own := make([][]int, len(t.rows))
-	for r, row := range t.rows {
-		own[r] = make([]int, len(row))
-		for i := range row {
-			row[i].text = printable(row[i].text)
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			own[r][i] = uniseg.StringWidth(row[i].text)
-			widths[i] = max(widths[i], own[r][i])
-		}
-	}
-	colours := a.colours()
-	var out strings.Builder
-	for r, row := range t.rows {
-		var line strings.Builder
-		for i, c := range row {
-			pad := strings.Repeat(" ", widths[i]-own[r][i])
-			text := c.text
-			if colours && c.colour != 0 && text != "" {
-				text = fmt.Sprintf("\x1b[%dm%s\x1b[0m", c.colour, text)
-			}
-			switch {
-			case t.right[i]:
-				text = pad + text
-			case i < len(row)-1:
-				text += pad
-			}
-			if i > 0 {
-				line.WriteString("  ")
-			}
-			line.WriteString(text)
-		}
-		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-	_, _ = io.WriteString(a.stdout, out.String()) // each cell is printable
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c.colour, c.text)
 }
 
 // colours reports whether stdout is a terminal and NO_COLOR is not set.
@@ -254,19 +193,3 @@ func batchColour(st message.Status) colour {
 func number(n int) string { return message.Number(n) }
 
 func plural(n int, noun string) string { return message.Plural(n, noun) }
-
-// facts returns what adds a line of a name and a value, and one of a name and a
-// time; an empty value and no time add none.
-func (t *table) facts(now time.Time) (line func(name, value string), at func(name string, v *time.Time)) {
-	line = func(name, value string) {
-		if value != "" {
-			t.row(cell{name, faint}, cell{value, 0})
-		}
-	}
-	at = func(name string, v *time.Time) {
-		if v != nil {
-			line(name, when(*v, now))
-		}
-	}
-	return line, at
-}

@@ -26,7 +26,7 @@ func TestWhatOthersWroteIsHarmless(t *testing.T) {
 // Every text that a caller gives comes to the terminal through one of these commands.
 func TestNothingThatACallerWroteSteersTheTerminal(t *testing.T) {
 	t.Parallel()
-	const evil = "x\u202e\x1b]0;t\x07\u2066y"
+	const evil = "x\u202e\x1b]0;t\x07\u009b31m\u2066y"
 	st := running()
 	st.ID, st.Account, st.Metadata, st.RedriveOf = evil, evil, []byte(`{"`+evil+`":"`+evil+`"}`), new(string)
 	*st.RedriveOf = evil
@@ -49,6 +49,13 @@ func TestNothingThatACallerWroteSteersTheTerminal(t *testing.T) {
 		{"messages", "b1"},
 		{"message", "b1", "0"},
 		{"results", "b1", "--format", "csv"},
+		{"results", "b1", "--format", "csv", "--raw"},
+		{"results", "b1"},
+		{"results", "b1", "--columns", "to,detail"},
+		{"status", "b1", "-o", "json"},
+		{"message", "b1", "0", "-o", "json"},
+		{"list", "-o", "json"},
+		{"validate", "--dialect", "volley", "--render", "-", "-o", "json"},
 		{"cancel", "b1"},
 		{"pause", "b1"},
 		{"resume", evil},
@@ -72,7 +79,7 @@ func TestNothingThatACallerWroteSteersTheTerminal(t *testing.T) {
 			if args[0] == "watch" {
 				out = strings.ReplaceAll(strings.ReplaceAll(out, "\r", ""), "\x1b[0K", "") // the bar's own
 			}
-			for _, bad := range []string{"\x1b", "\x07", "\u202e", "\u2066"} {
+			for _, bad := range []string{"\x1b", "\x07", "\u009b", "\u202e", "\u2066"} {
 				require.NotContains(t, out, bad, args)
 			}
 		}

@@ -3,12 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"volley/internal/intake"
 	"volley/internal/message"
 )
 
@@ -21,7 +21,7 @@ type problemLog struct {
 	// limit is how many are wanted, or how many kinds of them in groups; -1 is all.
 	limit int
 	// groups gathers them for a person; nil keeps them for a document.
-	groups *problemGroups
+	groups *intake.ProblemGroups
 
 	found int
 	kept  spool
@@ -33,7 +33,7 @@ func (l *problemLog) Add(problems ...message.Problem) error {
 		l.found++
 		switch {
 		case l.groups != nil:
-			l.groups.add(p)
+			l.groups.Add(p)
 		case l.limit < 0 || l.found <= l.limit:
 			if err := l.kept.add(p); err != nil {
 				return fmt.Errorf("keep the problems: %w", err)
@@ -99,9 +99,7 @@ func (s *spool) add(v any) error {
 		s.held.WriteByte(',')
 	}
 	s.n++
-	e := json.NewEncoder(&s.held)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	if err := encode(&s.held, v); err != nil {
 		return err
 	}
 	s.held.Truncate(s.held.Len() - 1) // the line's end

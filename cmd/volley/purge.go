@@ -102,7 +102,7 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !starter.ValidID(args[0]) {
-				return usage("%q is no batch's id: expected 1 to 100 letters, digits, dots, hyphens and underscores", args[0])
+				return usage("%q is no batch's id: expected %s", args[0], message.NameRule)
 			}
 			return a.on(cmd.Context(), func(b batches) error {
 				err := b.Delete(cmd.Context(), a.ref(args[0]))

@@ -39,8 +39,14 @@ are sent again only if that state is named.`,
 			if err != nil {
 				return err
 			}
+			caller := c.Caller(a.tenant)
+			if caller.MaxPriority > 0 {
+				q.Allow = func(b *message.Batch) error {
+					caller.LowerPriority(b)
+					return nil
+				}
+			}
 			if q.Through != "" {
-				caller := c.Caller(a.tenant)
 				if err := caller.Router.Known(q.Through); err != nil {
 					return usage("--account: %w", err)
 				}
@@ -77,6 +83,9 @@ are sent again only if that state is named.`,
 	return cmd
 }
 
+// guardedFrom is from how many messages on a batch may pause itself (docs/operations.md).
+const guardedFrom = 200
+
 // leftOut says which messages a redrive left out, and which of it may arrive twice.
 func (a *app) leftOut(s starter.Started) {
 	if s.Redriven == nil {
@@ -87,6 +96,9 @@ func (a *app) leftOut(s starter.Started) {
 	}
 	if n := s.AlreadyRedriven; n > 0 {
 		a.note("%s left out: other redrives have taken them (--again sends them again)", number(n))
+	}
+	if s.Total-s.Rejected >= guardedFrom && !s.Existing {
+		a.note("it pauses itself where more than a fifth of them are refused alike again, as `volley status %s` says then; `volley resume %s` lets it go on", s.ID, s.ID)
 	}
 	if n := s.Doubtful; n > 0 && !s.Existing {
 		a.note("%s of them were unknown: they may have arrived before, and do so twice", number(n))
@@ -103,7 +115,7 @@ func (a *app) readRedrive(cmd *cobra.Command, f *startFlags, q *starter.RedriveQ
 		return err
 	}
 	if q.ID != "" && !starter.ValidID(q.ID) {
-		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores", q.ID)
+		return usage("--id %q, expected %s", q.ID, message.NameRule)
 	}
 	if err := a.readAt(cmd, f.at); err != nil || f.sendAfter == "" {
 		return err

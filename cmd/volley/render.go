@@ -1,18 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 
 	"volley/internal/intake"
 	"volley/internal/message"
 )
 
-// rendered is a row with what the recipient would get; a rejected one has null.
+// rendered is a message with what its recipient would get, and through what.
 type rendered struct {
-	message.Row
-	Text    *string         `json:"text"`
-	Content json.RawMessage `json:"content"`
+	intake.Rendered
 
 	through string
 }
@@ -34,34 +31,7 @@ func (a *app) render(d *intake.Buffered, recipient func(int) string) []rendered 
 // content that cannot be filled in becomes a problem of the message.
 func (a *app) renderOne(b *message.Batch, i, index int, recipient func(int) string) rendered {
 	m := &b.Messages[i]
-	now := a.now()
-	rec := message.Record{State: message.Scheduled, Due: b.DueAt(&b.Messages[i]), Expires: expiry(b, i).UnixMilli()}
-	switch {
-	case rec.Expires <= now.UnixMilli():
-		rec.State, rec.Code, rec.Detail = message.Expired, "expired", "its validity is over by now"
-	case rec.Due <= now.UnixMilli():
-		rec.State = message.Accepted
-	}
-	var text string
-	var content json.RawMessage
-	var err error
-	if len(m.Problems) == 0 {
-		if content, text, err = b.Template.Render(m); err != nil {
-			m.Problems.Add(index, recipient(index), message.CodeParameter, "%s", err.Error())
-		}
-	}
-	if len(m.Problems) > 0 {
-		rec.State, rec.Code, rec.Detail = message.Rejected, m.Problems[0].Code, m.Problems[0].Detail
-	}
-	out := rendered{Row: b.RowOf(message.Key{}, i, &b.Messages[i], &rec), through: through(b, &b.Messages[i])}
-	if out.Addresses = nil; len(m.Problems) == 0 {
-		out.Addresses = b.AddressesOf(m)
-	}
-	out.Index, out.ID = index, "" // there is no id before the batch has its own
-	if rec.State != message.Rejected {
-		out.Text, out.Content = &text, content
-	}
-	return out
+	return rendered{Rendered: intake.Render(b, m, index, recipient, a.now()), through: through(b, m)}
 }
 
 func (a *app) showRendered(m rendered) {
@@ -84,8 +54,16 @@ func (a *app) showRendered(m rendered) {
 	if m.Text != nil && *m.Text != "" {
 		t.row(cell{"text", faint}, cell{*m.Text, 0})
 	}
+	if m.SMS != nil {
+		t.row(cell{"as SMS", faint}, cell{smsText(*m.SMS), 0})
+	}
 	t.row(cell{"content", faint}, cell{string(m.Content), 0})
 	a.table(t)
+}
+
+// smsText says what a text takes as an SMS.
+func smsText(s message.SMS) string {
+	return plural(s.Parts, "part") + ", " + plural(s.Units, "character") + " of " + s.Encoding
 }
 
 // name is the message's place and recipient.

@@ -23,6 +23,8 @@ import (
 type resultsFlags struct {
 	format, out string
 	columns     []string
+	// raw leaves the cells of CSV as they are.
+	raw bool
 	starter.ResultQuery
 }
 
@@ -39,7 +41,10 @@ func (a *app) resultsCommand() *cobra.Command {
 			if f.format != "jsonl" && f.format != "csv" {
 				return usage("--format %q, expected jsonl or csv", f.format)
 			}
-			if err := errors.Join(checkSelection(f.State, f.Selector), checkColumns(f.columns)); err != nil {
+			if f.raw && f.format != "csv" {
+				return usage("--raw is for --format csv")
+			}
+			if err := errors.Join(notEmpty(cmd, selectNames...), checkSelection(f.State, f.Selector), checkColumns(f.columns)); err != nil {
 				return err
 			}
 			return a.on(cmd.Context(), func(b batches) error {
@@ -51,6 +56,7 @@ func (a *app) resultsCommand() *cobra.Command {
 	fl.StringVar(&f.format, "format", "jsonl", "jsonl or csv")
 	selectFlags(cmd, &f.State, &f.Code, &f.Selector)
 	fl.StringSliceVar(&f.columns, "columns", nil, "only these `columns`, in this order (default all)")
+	fl.BoolVar(&f.raw, "raw", false, "leave cells of CSV as they are; by default one that a spreadsheet would take for a formula\nhas an apostrophe before it, which start reads as what it was")
 	fl.StringVar(&f.out, "out", "", "write to this `file`, which appears once it is complete, instead of stdout")
 	offer(cmd, "format", "jsonl", "csv")
 	complete(cmd, "columns", completeList(message.RowColumns()))
@@ -92,7 +98,7 @@ func writeRows(ctx context.Context, w io.Writer, b batches, ref starter.Ref, f r
 	buffered := bufio.NewWriter(w)
 	var rows rowWriter = jsonRows{buffered, f.columns}
 	if f.format == "csv" {
-		rows = newCSV(buffered, f.columns, screen)
+		rows = newCSV(buffered, f, screen)
 	}
 	// A batch that does not exist gets no header.
 	begun := false
@@ -171,20 +177,26 @@ type csvRows struct {
 	w *bufio.Writer
 	// columns are the places of what is chosen; nil is all.
 	columns []int
-	// screen means that the cells are for a terminal.
-	screen bool
+	// raw leaves cells as they are, and screen means that they are for a terminal.
+	raw, screen bool
 }
 
-func newCSV(w *bufio.Writer, columns []string, screen bool) csvRows {
-	c := csvRows{c: csv.NewWriter(w), w: w, screen: screen}
-	for _, name := range columns {
+func newCSV(w *bufio.Writer, f resultsFlags, screen bool) csvRows {
+	c := csvRows{c: csv.NewWriter(w), w: w, raw: f.raw, screen: screen}
+	for _, name := range f.columns {
 		c.columns = append(c.columns, slices.Index(message.RowColumns(), name))
 	}
 	return c
 }
 
-func (c csvRows) start() error            { return c.write(message.RowColumns()) }
-func (c csvRows) row(r message.Row) error { return c.write(r.Columns()) }
+func (c csvRows) start() error { return c.write(message.RowColumns()) }
+
+func (c csvRows) row(r message.Row) error {
+	if c.raw {
+		return c.write(r.Columns())
+	}
+	return c.write(r.Cells())
+}
 
 func (c csvRows) write(cells []string) error {
 	if c.columns != nil {

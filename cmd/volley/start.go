@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"volley/internal/audit"
 	"volley/internal/config"
 	"volley/internal/intake"
 	"volley/internal/message"
@@ -21,6 +23,9 @@ type startFlags struct {
 	id, problems        string
 	strict, wait, watch bool
 	limit               int
+	// testTo is the address that gets samples in place of the batch; empty is no test.
+	testTo string
+	sample int
 }
 
 // startDocument is what start and redrive answer.
@@ -28,6 +33,8 @@ type startDocument struct {
 	starter.Started
 	// Excluded is how many of the rejected messages are left out as asked.
 	Excluded int `json:"excluded"`
+	// Suppressed is how many of these are left out since their recipients want no messages.
+	Suppressed int `json:"suppressed"`
 	// Warnings are what should be known and what stops nothing.
 	Warnings message.Problems `json:"warnings"`
 	// SameAs is the batch with the same content that went out before; null is none, or
@@ -48,10 +55,11 @@ with the same content answers with the batch that is there. What went out within
 day to the same recipients is named, whatever its id. At a terminal it asks before
 more than confirm_above messages (1,000); VOLLEY_NO_INPUT=1 and CI ask nothing.`,
 		Example: `  volley start --dialect volley --id reminders --wait examples/volley.json
-  volley start --dialect volley --text 'Hi ${name}' --at 'tomorrow 09:00' --tz Europe/Berlin examples/volley.csv`,
+  volley start --dialect volley --text 'Hi ${name}' --at 'tomorrow 09:00' --tz Europe/Berlin examples/volley.csv
+  volley start --dialect volley --test-to +15550009999 --wait examples/volley.json`,
 		Args: needs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(f.check(), a.readAt(cmd, f.at)); err != nil {
+			if err := errors.Join(f.check(), f.checkTest(cmd), a.readAt(cmd, f.at)); err != nil {
 				return err
 			}
 			return unstarted(a.start(cmd, f, args[0]))
@@ -65,13 +73,18 @@ more than confirm_above messages (1,000); VOLLEY_NO_INPUT=1 and CI ask nothing.`
 	fl.BoolVar(&f.wait, "wait", false, "wait for the end")
 	fl.BoolVar(&f.watch, "watch", false, "show live progress until the end")
 	fl.StringVar(&f.problems, "problems", "100", "how many problems to show, or how many kinds of them as text; or all")
+	fl.StringVar(&f.testTo, "test-to", "", "send samples of the request to this `address`, as a batch of their own, and start nothing else")
+	fl.IntVar(&f.sample, "sample", 3, "how many messages --test-to sends: the longest, the shortest, odd parameters first")
 	offer(cmd, "problems", "all")
 	return cmd
 }
 
 func (f *startFlags) check() (err error) {
+	if f.sample < 1 || f.sample > intake.MaxSamples {
+		return usage("--sample %d, expected 1 to %d", f.sample, intake.MaxSamples)
+	}
 	if f.id != "" && !starter.ValidID(f.id) {
-		return usage("--id %q, expected 1 to 100 letters, digits, dots, hyphens and underscores, starting with a letter or digit", f.id)
+		return usage("--id %q, expected %s", f.id, message.NameRule)
 	}
 	if err := errors.Join(f.input.check(), f.confirmFlags.check()); err != nil {
 		return err
@@ -93,7 +106,12 @@ func problemLimit(s string) (int, error) {
 }
 
 func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
-	a.batch = f.id
+	if f.testTo == "" {
+		a.batch = f.id
+	}
+	if a.batch != "" {
+		a.record.Set(func(e *audit.Entry) { e.Batch = a.batch })
+	}
 	c, found, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err
@@ -101,11 +119,17 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 	if !found {
 		a.note("no configuration was found (--config, VOLLEY_CONFIG or ./volley.yaml), so there are no accounts")
 	}
+	if f.suppressed, err = a.suppressed(cmd.Context(), c); err != nil {
+		return err
+	}
 	r, err := a.request(f.input, f.strict, file, c, true)
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	if f.testTo != "" {
+		return a.startTest(cmd.Context(), f, r, c)
+	}
 	q := a.confirmation(f.confirmFlags, file, c)
 	if !r.IsBuffered() {
 		return a.startLarge(cmd, f, r, c, q)
@@ -121,18 +145,18 @@ func (a *app) start(cmd *cobra.Command, f startFlags, file string) error {
 		return err
 	}
 	defer done()
-	o := &startContext{limited: limited(d.Batch, c.Rates()), excluded: d.Excluded, warnings: d.Warnings}
+	o := &startContext{limited: limited(d.Batch, c.Rates()), accounts: accountsOf(d.Batch), excluded: d.Excluded, suppressed: d.Suppressed, warnings: d.Warnings}
 	q.before = func() {
 		o.shown = true
 		a.showProblems(d.Problems, f.limit)
 	}
-	q.estimate = func() *message.Estimate { return a.newEstimator(c).whole(d) }
+	q.estimate = func() *message.Estimate { return a.newEstimator(c).Whole(d) }
 	s, err := b.Start(ctx, starter.Request{Ref: a.ref(f.id), Body: d.Body, Flags: r.definingFlags(cmd.Flags()), Batch: d.Batch, Ask: q.confirm})
 	if err != nil {
 		return a.refusedLater(f, d.Total(), err)
 	}
 	if s.Estimate == nil && !s.Existing {
-		s.Estimate = a.newEstimator(c).whole(d)
+		s.Estimate = a.newEstimator(c).Whole(d)
 	}
 	s.Problems = d.Problems // a large batch answers with its first ones only, and has those that are left out
 	a.warnUnsearchable(c.SearchMetadata, d.Batch.Metadata)
@@ -163,7 +187,7 @@ func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config
 		log.show(a)
 		a.warn(in.Warnings())
 	}
-	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Flags: r.definingFlags(cmd.Flags()), Ask: q.confirm}, in)
+	s, err := b.StartLarge(ctx, starter.Request{Ref: a.ref(f.id), Body: r.Body(), Flags: r.definingFlags(cmd.Flags()), Ask: q.confirm}, in)
 	if err != nil && in.Refused() {
 		return a.refusedLarge(f, in, log)
 	}
@@ -176,14 +200,27 @@ func (a *app) startLarge(cmd *cobra.Command, f startFlags, r *request, c *config
 	} else {
 		a.warn(in.Warnings())
 	}
-	return a.started(ctx, b, s, f, &startContext{limited: limited(in.Header(), c.Rates()), log: log, excluded: in.Excluded(), warnings: in.Warnings()})
+	return a.started(ctx, b, s, f, &startContext{
+		limited: limited(in.Header(), c.Rates()), accounts: accountsOf(in.Header()),
+		log: log, excluded: in.Excluded(), suppressed: in.Suppressed(), warnings: in.Warnings(),
+	})
+}
+
+// accountsOf are the first accounts of a batch's ways.
+func accountsOf(b *message.Batch) (names []string) {
+	for _, way := range b.Hops {
+		if len(way) > 0 && !slices.Contains(names, way[0].Account) {
+			names = append(names, way[0].Account)
+		}
+	}
+	return names
 }
 
 // problemLog keeps problems for a document, or shows them as they are found.
 func (a *app) problemLog(limit int) *problemLog {
 	log := &problemLog{limit: limit}
 	if !a.json() {
-		log.groups = &problemGroups{}
+		log.groups = &intake.ProblemGroups{}
 	}
 	return log
 }
@@ -196,7 +233,7 @@ func (a *app) refused(f startFlags, d *intake.Buffered, why error) error {
 	}
 	doc := startDocument{Started: starter.Started{
 		ID: f.id, Total: d.Total(), Rejected: d.Total() - d.Valid(), Problems: clipped(d.Problems, f.limit),
-	}, Excluded: d.Excluded, Warnings: listed(d.Warnings)}
+	}, Excluded: d.Excluded, Suppressed: d.Suppressed, Warnings: listed(d.Warnings)}
 	return errors.Join(why, a.print(doc))
 }
 
@@ -213,7 +250,7 @@ func (a *app) refusedLarge(f startFlags, in *intake.Streamed, log *problemLog) e
 	}
 	doc := startDocument{
 		Started:  starter.Started{ID: f.id, Total: in.Total(), Rejected: in.Total() - in.Valid(), Problems: message.Problems{}},
-		Excluded: in.Excluded(), Warnings: listed(in.Warnings()),
+		Excluded: in.Excluded(), Suppressed: in.Suppressed(), Warnings: listed(in.Warnings()),
 	}
 	return errors.Join(why, a.printWith(doc, log))
 }
@@ -225,11 +262,13 @@ type startContext struct {
 	// log has the problems of a request that was read message by message; nil means
 	// that they are in the answer.
 	log *problemLog
+	// accounts are those that messages go through.
+	accounts []string
 	// shown means that a person has seen them before the answer.
 	shown bool
-	// excluded and warnings are the document's.
-	excluded int
-	warnings message.Problems
+	// excluded, suppressed and warnings are the document's.
+	excluded, suppressed int
+	warnings             message.Problems
 }
 
 // started shows what became of a start, at once or at the batch's end.
@@ -238,10 +277,13 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 	if s.Unopened {
 		a.note("no worker has opened batch %s yet, it waits for one: start `volley worker`; `volley status %s` shows how it goes on", s.ID, s.ID)
 	}
+	if s.SendAfter == nil {
+		a.noteUnserved(ctx, b, o.accounts)
+	}
 	if !a.json() {
 		a.startedText(s, f.limit, o)
 	}
-	doc := startDocument{Started: s, Excluded: o.excluded, Warnings: listed(o.warnings)}
+	doc := startDocument{Started: s, Excluded: o.excluded, Suppressed: o.suppressed, Warnings: listed(o.warnings)}
 	if s.Same != nil {
 		doc.SameAs = &s.Same.ID
 	}
@@ -288,15 +330,25 @@ func (a *app) startedText(s starter.Started, limit int, o *startContext) {
 	if s.RedriveOf != "" {
 		note += ", from batch " + s.RedriveOf
 	}
-	if o.excluded > 0 {
-		note = fmt.Sprintf(", %s of them left out as asked%s", number(o.excluded), note)
-	}
+	note = leftOutNote(o.excluded, o.suppressed, " of them") + note
 	a.printf("batch %s: %s, %s rejected%s\n", s.ID, plural(s.Total, "message"), number(s.Rejected), note)
 	a.showDue(s.SendAfter)
 	a.showEstimate(s.Estimate, o.limited)
 	if o.log == nil && !o.shown && len(s.Problems) > 0 {
 		a.showProblems(s.Problems, limit)
 	}
+}
+
+// leftOutNote says how many messages are left out and why; those that are suppressed are
+// among the excluded.
+func leftOutNote(excluded, suppressed int, ofThem string) (note string) {
+	if suppressed > 0 {
+		note = fmt.Sprintf(", %s%s suppressed", number(suppressed), ofThem)
+	}
+	if asked := excluded - suppressed; asked > 0 {
+		note += fmt.Sprintf(", %s%s left out as asked", number(asked), ofThem)
+	}
+	return note
 }
 
 // end waits for a batch to end.

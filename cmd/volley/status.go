@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -26,6 +27,7 @@ func (a *app) statusCommand() *cobra.Command {
 					return a.print(st)
 				}
 				a.showStatus(st)
+				a.noteUnserved(cmd.Context(), b, st.SendingThrough)
 				return nil
 			})
 		},
@@ -44,6 +46,9 @@ func (a *app) showStatus(st message.Status) {
 	if h := st.Held; h != nil {
 		t.row(cell{"held", faint}, cell{"by " + heldBy(h) + ": " + h.Reason + ", since " + when(h.Since, now), red})
 	}
+	if st.Fault != "" {
+		t.row(cell{"fault", faint}, cell{st.Fault, red})
+	}
 	line("dialect", st.Dialect)
 	line("account", st.Account)
 	if st.RedriveOf != nil {
@@ -52,7 +57,9 @@ func (a *app) showStatus(st message.Status) {
 	at("created", &st.CreatedAt)
 	at("send after", st.SendAfter)
 	at("started", st.StartedAt)
-	at("next due", st.NextDueAt)
+	if due := st.NextDueAt; due != nil && due.After(now) { // else it waits for something else than its time
+		at("next due", due)
+	}
 	at("finished", st.FinishedAt)
 	p := progressOf(st)
 	if p.rate > 0 {
@@ -60,6 +67,10 @@ func (a *app) showStatus(st message.Status) {
 	}
 	if p.ends != nil {
 		line("ends about", when(latest(*p.ends, now), now))
+	}
+	at("retries until", st.RetryUntil)
+	if st.AwaitingReports > 0 {
+		line("reports", plural(st.AwaitingReports, "message")+" await one, until "+when(*cmp.Or(st.AwaitUntil, &now), now))
 	}
 	if m := string(st.Metadata); m != "null" && m != "{}" {
 		line("metadata", m)
@@ -86,13 +97,26 @@ func (a *app) showCounts(st message.Status) {
 	if st.Counts != nil {
 		for _, s := range message.States() {
 			if n := st.Counts[s]; n > 0 {
-				t.row(cell{s.Text(), stateColour(s)}, cell{number(n), 0})
+				t.row(cell{s.Text(), stateColour(s)}, cell{number(n), 0}, cell{st.Reasons.Text(s), stateColour(s)})
 			}
 		}
 	}
 	t.texts("total", number(st.Total))
 	a.printf("\n")
 	a.table(t)
+	if r := worst(st); r.Detail != "" {
+		a.printf("%s, for example: %s\n", r.Code, printable(r.Detail))
+	}
+}
+
+// worst is the largest reason for which messages did not arrive; none has no code.
+func worst(st message.Status) message.Reason {
+	for _, r := range st.Reasons {
+		if r.State.Final() && r.Code != message.CodeExcluded && r.Code != message.CodeSuppressed && r.Code != message.CodeDuplicate {
+			return r
+		}
+	}
+	return message.Reason{}
 }
 
 // progress is what a status tells about the way to the end.

@@ -54,6 +54,18 @@ func when(t, now time.Time) string {
 	return relative(t, now) + " (" + absolute(t.In(now.Location())) + ")"
 }
 
+// clock writes a time of day in the zone of now, with its day where that is another one.
+func clock(t, now time.Time) string {
+	t = t.In(now.Location())
+	switch {
+	case t.Format(time.DateOnly) == now.Format(time.DateOnly):
+		return t.Format("15:04")
+	case t.Sub(now).Abs() < 6*24*time.Hour:
+		return t.Format("Mon 15:04")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
 // dueAt writes a time that somebody chose, for them to check: with the name of the
 // zone of now, as 2026-12-01 09:00 Europe/Berlin, in 3 d 2 h.
 func dueAt(t, now time.Time) string {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -106,7 +105,7 @@ func (a *app) validate(f validateFlags, file string) error {
 		doc.Messages = &rows
 	}
 	if doc.Valid = d.Valid(); doc.Valid > 0 {
-		doc.Estimate = a.newEstimator(c).whole(d)
+		doc.Estimate = a.newEstimator(c).Whole(d)
 		if refused := startRefuses(d.Batch, doc.Estimate); len(refused) > 0 {
 			d.Problems = append(d.Problems, refused...)
 			doc.Valid, doc.Estimate = 0, nil
@@ -157,7 +156,7 @@ func (a *app) validateLarge(r *request, c *config.Config, routed bool, f validat
 		Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}, Excluded: in.Excluded(), Warnings: listed(in.Warnings()),
 	}
 	if doc.Valid > 0 {
-		doc.Estimate = foretold.estimate(in.Header(), in.Total(), in.Bytes(), true)
+		doc.Estimate = foretold.Estimate(in.Header(), in.Total(), in.Bytes(), true)
 		refused := startRefuses(in.Header(), doc.Estimate)
 		if err := log.Add(refused...); err != nil {
 			return err
@@ -196,7 +195,7 @@ func (a *app) endDocument(w *bufio.Writer, doc validateDocument, log *problemLog
 
 // readThrough reads all messages, shows them where they are wanted, and estimates
 // the batch.
-func (a *app) readThrough(in *intake.Streamed, recipient func(int) string, c *config.Config, w io.Writer, f validateFlags) (*estimator, error) {
+func (a *app) readThrough(in *intake.Streamed, recipient func(int) string, c *config.Config, w io.Writer, f validateFlags) (*intake.Estimator, error) {
 	foretold := a.newEstimator(c)
 	if in.Header() == nil {
 		return foretold, in.Rest()
@@ -211,7 +210,7 @@ func (a *app) readThrough(in *intake.Streamed, recipient func(int) string, c *co
 				return nil, err
 			}
 		}
-		foretold.add(&b, 0)
+		foretold.Add(&b, &one[0])
 		one[0] = message.Message{}
 	}
 	return foretold, in.Rest()
@@ -244,10 +243,7 @@ func (a *app) renderNext(in *intake.Streamed, recipient func(int) string, b *mes
 
 // validated is the line that says how a validation went.
 func (a *app) validated(doc validateDocument, problems int) {
-	excluded := ""
-	if doc.Excluded > 0 {
-		excluded = fmt.Sprintf(", %s left out as asked", number(doc.Excluded))
-	}
+	excluded := leftOutNote(doc.Excluded, 0, "")
 	a.printf("%s, %s valid%s, %s\n", plural(doc.Total, "message"), number(doc.Valid), excluded, plural(problems, "problem"))
 }
 

@@ -59,7 +59,7 @@ func leftOut(ctx context.Context, b batches, ref starter.Ref, st message.Status)
 		if err != nil {
 			return 0, err
 		}
-		if row.Code == message.CodeExcluded || row.Code == message.CodeDuplicate {
+		if row.Code == message.CodeExcluded || row.Code == message.CodeSuppressed || row.Code == message.CodeDuplicate {
 			n++
 		}
 	}
@@ -128,18 +128,32 @@ func interrupted(ctx context.Context, id string, err error) error {
 // summary is a status in one line, as seen from now: a status can be as old as
 // the batch's last change.
 func summary(st message.Status, now time.Time) string {
-	return strings.Join(append(tallies(st), pace(st, now)...), ", ")
+	return strings.Join(append(tallies(st, now, message.States()), pace(st, now)...), ", ")
 }
 
-// tallies are the counts that are not 0.
-func tallies(st message.Status) (parts []string) {
+// tallies are the counts of states that are not 0, with the largest reason of each.
+func tallies(st message.Status, now time.Time, states []message.State) (parts []string) {
 	if st.Counts == nil {
 		return nil
 	}
-	for _, s := range message.States() {
-		if n := st.Counts[s]; n > 0 {
-			parts = append(parts, number(n)+" "+s.Text())
+	for _, s := range states {
+		n := st.Counts[s]
+		if n == 0 {
+			continue
 		}
+		text := number(n) + " " + s.Text()
+		if s == message.Retrying && st.RetryUntil != nil && st.EstimatedEnd == nil { // nothing else tells when it ends
+			text = number(n) + " retry until " + clock(*st.RetryUntil, now)
+		}
+		i := slices.IndexFunc(st.Reasons, func(r message.Reason) bool { return r.State == s })
+		switch {
+		case i < 0 || !s.Final():
+		case st.Reasons[i].Count == n:
+			text += " (" + st.Reasons[i].Code + ")"
+		default:
+			text += " (" + st.Reasons[i].Code + " " + number(st.Reasons[i].Count) + ")"
+		}
+		parts = append(parts, text)
 	}
 	return parts
 }
@@ -147,6 +161,9 @@ func tallies(st message.Status) (parts []string) {
 // pace is how fast a batch is, and when it ends or goes on.
 func pace(st message.Status, now time.Time) (parts []string) {
 	p := progressOf(st)
+	if st.Held != nil {
+		parts = append(parts, "held by "+heldBy(st.Held)+": "+st.Held.Reason)
+	}
 	if p.rate > 0 {
 		parts = append(parts, rate(p.rate))
 	}
@@ -154,6 +171,9 @@ func pace(st message.Status, now time.Time) (parts []string) {
 		parts = append(parts, "ends "+relative(latest(*p.ends, now), now))
 	} else if st.NextDueAt != nil && st.NextDueAt.After(now) {
 		parts = append(parts, "next due "+relative(*st.NextDueAt, now))
+	}
+	if st.AwaitingReports > 0 {
+		parts = append(parts, plural(st.AwaitingReports, "report")+" awaited")
 	}
 	return parts
 }
@@ -232,22 +252,10 @@ func barWords(st message.Status, now time.Time) string {
 	first := []message.State{
 		message.Sent, message.Delivered, message.Failed, message.Undelivered, message.Unknown, message.Expired, message.Retrying,
 	}
-	if st.Counts != nil {
-		for _, s := range first {
-			if n := st.Counts[s]; n > 0 {
-				words = append(words, number(n)+" "+s.Text())
-			}
-		}
-	}
+	words = append(words, tallies(st, now, first)...)
 	words = append(words, pace(st, now)...)
-	if st.Counts != nil {
-		for _, s := range message.States() {
-			if n := st.Counts[s]; n > 0 && !slices.Contains(first, s) {
-				words = append(words, number(n)+" "+s.Text())
-			}
-		}
-	}
-	return strings.Join(words, ", ")
+	rest := slices.DeleteFunc(message.States(), func(s message.State) bool { return slices.Contains(first, s) })
+	return strings.Join(append(words, tallies(st, now, rest)...), ", ")
 }
 
 func (b *bar) end() {

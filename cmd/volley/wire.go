@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"volley/internal/config"
+	"volley/internal/encryption"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
 	"volley/starter"
@@ -43,15 +44,9 @@ type loader func(path string, lookup func(string) (string, bool)) (*config.Confi
 // config reads the configuration. found is false where there is no file, and the
 // defaults hold.
 func (a *app) config(load loader) (c *config.Config, found bool, err error) {
-	path := a.configFile
+	path := a.configPath()
 	if path == "" {
-		path, _ = a.env.LookupEnv("VOLLEY_CONFIG")
-	}
-	if path == "" {
-		if _, err := os.Stat("volley.yaml"); errors.Is(err, os.ErrNotExist) {
-			return config.Default(), false, nil
-		}
-		path = "volley.yaml"
+		return config.Default(), false, nil
 	}
 	c, err = load(path, a.env.LookupEnv)
 	var wrong *config.Error
@@ -61,13 +56,32 @@ func (a *app) config(load loader) (c *config.Config, found bool, err error) {
 	return c, true, err
 }
 
+// configPath is the file of the configuration; empty is none.
+func (a *app) configPath() string {
+	path := a.configFile
+	if path == "" {
+		path, _ = a.env.LookupEnv("VOLLEY_CONFIG")
+	}
+	if path == "" {
+		if _, err := os.Stat("volley.yaml"); errors.Is(err, os.ErrNotExist) {
+			return ""
+		}
+		path = "volley.yaml"
+	}
+	return path
+}
+
 // connect opens the real thing.
 func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), error) {
 	log, err := a.logger("warn")
 	if err != nil {
 		return nil, nil, err
 	}
-	o := temporalclient.Options{Log: log, EnvLookup: a.env}
+	keyset, err := keysetOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := temporalclient.Options{Log: log, EnvLookup: a.env, Keyset: keyset}
 	settings, err := temporalclient.ClientOptions(o)
 	if err != nil {
 		return nil, nil, err
@@ -76,29 +90,55 @@ func connect(ctx context.Context, a *app, c *config.Config) (batches, func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	so := starterOptions(c, settings.Namespace, log)
+	if err := temporalclient.CheckKeyset(ctx, tc, c.TaskQueue, o); err != nil {
+		tc.Close()
+		return nil, nil, err
+	}
+	traces, err := openTraces(ctx, c, log)
+	if err != nil {
+		tc.Close()
+		return nil, nil, err
+	}
+	done := func() {
+		tc.Close()
+		traces.Close()
+	}
+	so := starterOptions(c, settings, log)
+	so.Traces = traces.Provider()
 	askAgain(&so, o)
-	st, err := store.Open(ctx, c.Store, store.Options{Log: log, CacheBytes: commandCache})
+	st, err := store.Open(ctx, c.Store, store.Options{Log: log, CacheBytes: commandCache, Keyset: keyset, Namespace: settings.Namespace})
 	if err != nil {
 		// Small batches never need it.
 		log.Debug("the store cannot be opened", zap.Error(err))
-		return withoutStore{starter.New(tc, so), err}, tc.Close, nil
+		return withoutStore{starter.New(tc, so), err}, done, nil
 	}
 	so.Store = st
-	done := func() {
+	return starter.New(tc, so), func() {
 		_ = st.Close() // nothing is under way
-		tc.Close()
-	}
-	return starter.New(tc, so), done, nil
+		done()
+	}, nil
 }
 
 // commandCache is how much of what a command read from the store it keeps.
 const commandCache = 16 << 20
 
-func starterOptions(c *config.Config, namespace string, log *zap.Logger) starter.Options {
+// keysetOf reads the keyset of the configuration; nil is none.
+func keysetOf(c *config.Config) (*encryption.Keyset, error) {
+	if c.KeysetUnset {
+		return nil, usage("encryption.keyset refers to a variable of the environment that is not set")
+	}
+	k, err := encryption.Load(c.Keyset.Reveal())
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("encryption.keyset: %w", err)}
+	}
+	return k, nil
+}
+
+func starterOptions(c *config.Config, settings client.Options, log *zap.Logger) starter.Options {
 	return starter.Options{
-		ContentKey: []byte(c.ContentKey.Reveal()), NoContent: c.ContentKeyUnset,
-		Namespace: namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
+		DataConverter: settings.DataConverter,
+		ContentKey:    []byte(c.ContentKey.Reveal()), NoContent: c.ContentKeyUnset,
+		Namespace: settings.Namespace, TaskQueue: c.TaskQueue, InFlight: c.Limits.InFlight, MaxMessages: c.Limits.InlineMessages,
 		MaxBytes: c.Limits.InlineBytes, StoreURL: c.Store, GroupAbove: c.Limits.GroupAbove,
 		Rates: c.Rates(), ActionPrice: c.ActionPrice, SearchMetadata: c.SearchMetadata, NoSummaries: !c.ActivitySummaries, Log: log,
 	}
@@ -113,14 +153,17 @@ func askAgain(so *starter.Options, o temporalclient.Options) {
 
 // openStore opens the store of large batches. The default one is only there where
 // somebody made room for it; without it everything but large batches works, and
-// nil is returned.
-func openStore(ctx context.Context, c *config.Config, log *zap.Logger) (*store.Store, error) {
-	s, err := store.Open(ctx, c.Store, store.Options{Log: log})
+// nil is returned. Another one that is not there is waited for. o.Away is called for every
+// read that finds the store away, o.Full for every object for which there is no room.
+func openStore(ctx context.Context, c *config.Config, o store.Options) (*store.Store, error) {
+	byDefault := c.Store == config.Default().Store
+	o.Create = byDefault
+	s, err := store.Open(ctx, c.Store, o)
 	switch {
 	case err == nil:
 		return s, nil
-	case c.Store == config.Default().Store:
-		log.Warn("the default store cannot be used, so there are no large batches; `store` in the configuration names another one", zap.Error(err))
+	case byDefault:
+		o.Log.Warn("the default store cannot be used, so there are no large batches; `store` in the configuration names another one", zap.Error(err))
 		return nil, nil
 	}
 	return nil, &exitError{code: exitUsage, err: fmt.Errorf("store: %w", err)}
@@ -154,6 +197,14 @@ func terminalWidth(w io.Writer) int {
 		}
 	}
 	return 80
+}
+
+// width is how many columns stdout has.
+func (a *app) width() int {
+	if a.columns > 0 {
+		return a.columns
+	}
+	return terminalWidth(a.stdout)
 }
 
 // note tells a person something beside the result.

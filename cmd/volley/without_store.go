@@ -38,6 +38,9 @@ func (s withoutStore) Purge(context.Context, time.Duration, bool) (starter.Purge
 	return starter.Purged{}, s.err
 }
 
+// SetupStore has no store to make.
+func (s withoutStore) SetupStore(context.Context, bool) (bool, error) { return false, s.err }
+
 // explain adds why there is no store to the refusal of a batch that needs one: for
 // its size, or as it asked for groups.
 func (s withoutStore) explain(err error, groups bool) error {

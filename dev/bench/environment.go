@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.uber.org/zap"
 
 	"volley/dev/bench/roles"
 	"volley/dev/server"
+	"volley/internal/encryption"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
 )
@@ -23,6 +25,11 @@ type environment struct {
 	server *server.Server
 	sink   *sink
 	client client.Client
+	// own is the client of Volley's batches, converter what it decodes with, and keyset
+	// the keyset of both in JSON; empty is none.
+	own       client.Client
+	converter converter.DataConverter
+	keyset    string
 	// store is where large batches lie, which this process writes and its workers read.
 	store    *store.Store
 	storeURL string
@@ -47,7 +54,11 @@ func (b *environment) start(ctx context.Context, where string) error {
 	}
 	b.ends = append(b.ends, func() { _ = os.RemoveAll(dir) })
 	b.storeURL = "file://" + filepath.ToSlash(filepath.Join(dir, "store"))
-	if b.store, err = store.Open(ctx, b.storeURL, store.Options{}); err != nil {
+	keyset, err := b.makeKeyset()
+	if err != nil {
+		return err
+	}
+	if b.store, err = store.Open(ctx, b.storeURL, store.Options{Keyset: keyset, Namespace: client.DefaultNamespace}); err != nil {
 		return err
 	}
 	b.ends = append(b.ends, func() { _ = b.store.Close() })
@@ -80,6 +91,40 @@ func (b *environment) start(ctx context.Context, where string) error {
 		return err
 	}
 	b.ends = append(b.ends, b.client.Close)
+	return b.seal(ctx)
+}
+
+// makeKeyset makes the keyset where the options ask for one.
+func (b *environment) makeKeyset() (*encryption.Keyset, error) {
+	if !b.o.encrypt {
+		return nil, nil
+	}
+	k, err := encryption.New()
+	if err != nil {
+		return nil, err
+	}
+	text, err := k.JSON()
+	b.keyset = string(text)
+	return k, err
+}
+
+// seal makes the client of Volley's batches, whose payloads are sealed where the options
+// say so.
+func (b *environment) seal(ctx context.Context) error {
+	keyset, err := encryption.Load(b.keyset)
+	if err != nil {
+		return err
+	}
+	o := temporalclient.Options{Log: zap.NewNop(), EnvLookup: roles.Env{"TEMPORAL_ADDRESS": b.server.Address()}, Keyset: keyset}
+	settings, err := temporalclient.ClientOptions(o)
+	if err != nil {
+		return err
+	}
+	b.converter = settings.DataConverter
+	if b.own, err = temporalclient.Dial(ctx, o); err != nil {
+		return err
+	}
+	b.ends = append(b.ends, b.own.Close)
 	return nil
 }
 
@@ -96,7 +141,7 @@ func (b *environment) role(name string, delay time.Duration) roles.Role {
 		InFlight: b.o.inFlight, Rate: b.o.rate, Redis: b.redis,
 	}
 	if name == roles.Volley {
-		r.Profile = b.o.profile
+		r.Profile, r.Keyset = b.o.profile, b.keyset
 	}
 	return r
 }

@@ -22,8 +22,10 @@ type options struct {
 	json     string
 	profile  string
 	rate     float64
-	settle   time.Duration
-	modes    []string
+	// encrypt seals the payloads and objects of Volley's own batches.
+	encrypt bool
+	settle  time.Duration
+	modes   []string
 }
 
 // Where the server keeps its state.
@@ -51,6 +53,7 @@ func parse(name string, args []string) (options, error) {
 	switch name {
 	case "compare":
 		shapes = f.String("shapes", usualShapes, "what to measure beside the loop, with commas, of "+strings.Join(shapeNames(), ", "))
+		f.BoolVar(&o.encrypt, "encrypt", false, "seal the payloads and objects of Volley's batches; compare with a run without it")
 		delays = f.String("delay", "0,50", "after how many milliseconds the sink answers; several with commas")
 		f.IntVar(&o.rounds, "rounds", 3, "alternating rounds, of which the medians count")
 	case "scale":

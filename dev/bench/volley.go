@@ -40,7 +40,7 @@ type started struct {
 // start starts a batch of n messages.
 func (x batch) start(ctx context.Context, b *environment, n int) (*started, error) {
 	s := &started{
-		starter: starter.New(b.client, starter.Options{InFlight: b.o.inFlight, NoSummaries: !x.summaries, Store: b.store}),
+		starter: starter.New(b.own, starter.Options{DataConverter: b.converter, InFlight: b.o.inFlight, NoSummaries: !x.summaries, Store: b.store}),
 		ref:     starter.Ref{Tenant: x.tenant, ID: "bench-" + uuid.NewString()}, n: n,
 	}
 	request := starter.Request{Ref: s.ref, Body: []byte(s.ref.ID)}

@@ -165,11 +165,11 @@ func TestADoubtOutlivesTheWorkerThatHadIt(t *testing.T) {
 		other := l.served[0]
 		cfg := filepath.Join(t.TempDir(), "volley.yaml")
 		require.NoError(t, os.WriteFile(cfg, fmt.Appendf(nil, `task_queue: %s
-store: file://%s
+store: %s
 accounts:
   %s: {provider: webhook, url: %q, secret: %q, settle: 1s, on_unknown: resend}
   %s: {provider: webhook, url: %q, secret: %q, reconcile: true, settle: 1s}
-`, queueOf(t), l.dir, again.Name, again.URL, hookSecret, other.Name, other.URL, hookSecret), 0o600))
+`, queueOf(t), l.address, again.Name, again.URL, hookSecret, other.Name, other.URL, hookSecret), 0o600))
 		work := func() func() {
 			w := spawn(t, []string{"TEMPORAL_ADDRESS=" + l.server.Address()}, volley(t), "worker", "--config", cfg, "--listen", "")
 			return func() { kill(w) }

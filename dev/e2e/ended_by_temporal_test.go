@@ -79,7 +79,7 @@ func (l *lab) events(t *testing.T, workflowID string, n int64) {
 		d, err := l.client.DescribeWorkflowExecution(t.Context(), workflowID, "")
 		info := d.GetWorkflowExecutionInfo()
 		return err == nil && (info.GetHistoryLength() >= n || info.GetCloseTime() != nil)
-	}, 2*time.Minute, 2*time.Millisecond)
+	}, 5*time.Minute, 2*time.Millisecond)
 }
 
 func TestWorkflowsThatAreTerminatedAtAnyMoment(t *testing.T) {

@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"volley/internal/encryption"
 	"volley/internal/message"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
@@ -54,10 +56,16 @@ var compiled = sync.OnceValues(func() (string, error) {
 func (l *lab) config(t *testing.T, queue string, accounts ...string) string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "task_queue: %s\nstore: file://%s\naccounts:\n", queue, l.dir)
+	fmt.Fprintf(&b, "task_queue: %s\nstore: %s\naccounts:\n", queue, l.address)
 	for i, name := range accounts {
-		fmt.Fprintf(&b, "  %s: {provider: webhook, url: %q, secret: %q, reconcile: %t, settle: 1s}\n",
-			name, l.url+"/webhook/"+name, hookSecret, i == 0)
+		rate := ""
+		for _, a := range l.served {
+			if a.Name == name && a.Rate > 0 {
+				rate = fmt.Sprintf(", rate: %g/s", a.Rate)
+			}
+		}
+		fmt.Fprintf(&b, "  %s: {provider: webhook, url: %q, secret: %q, reconcile: %t, settle: 1s%s}\n",
+			name, l.url+"/webhook/"+name, hookSecret, i == 0, rate)
 	}
 	path := filepath.Join(t.TempDir(), "volley.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
@@ -121,7 +129,7 @@ func TestAWorkerThatIsKilledTwiceSendsNothingTwiceAndLosesNothing(t *testing.T) 
 	}
 	for _, enough := range []int{200, 600} {
 		w := work()
-		require.Eventually(t, func() bool { return mine() >= enough }, 2*time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return mine() >= enough }, 5*time.Minute, time.Millisecond)
 		kill(w)
 	}
 	work()
@@ -166,13 +174,18 @@ func TestAServerThatIsKilledGoesOnFromItsFile(t *testing.T) {
 	dial := func(a addresses) *starter.Starter {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		c, err := temporalclient.Dial(ctx, temporalclient.Options{Log: zap.NewNop(), EnvLookup: env{"TEMPORAL_ADDRESS": a.Temporal}})
+		keys, err := encryption.Load("file://" + filepath.Join(dir, "keyset.json"))
+		require.NoError(t, err)
+		o := temporalclient.Options{Log: zap.NewNop(), EnvLookup: env{"TEMPORAL_ADDRESS": a.Temporal}, Keyset: keys}
+		settings, err := temporalclient.ClientOptions(o)
+		require.NoError(t, err)
+		c, err := temporalclient.Dial(ctx, o)
 		require.NoError(t, err)
 		t.Cleanup(c.Close)
-		large, err := store.Open(ctx, "file://"+filepath.Join(dir, "store"), store.Options{})
+		large, err := store.Open(ctx, "file://"+filepath.Join(dir, "store"), store.Options{Keyset: keys, Namespace: client.DefaultNamespace})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, large.Close()) })
-		return (&lab{client: c, store: large, mode: mode}).newStarter(starter.Options{})
+		return (&lab{client: c, store: large, converter: settings.DataConverter, mode: mode}).newStarter(starter.Options{})
 	}
 
 	first, a := up()

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func (l *lab) vendors() []provider.Account {
 
 // gatewayConfig writes a gateway's configuration in the mode of the tests, with a
 // store, and with tenants beside the two that are always there.
-func (l *lab) gatewayConfig(t *testing.T, dir string, tenants ...string) string {
+func (l *lab) gatewayConfig(t *testing.T, tenants ...string) string {
 	t.Helper()
 	limits := "in_flight: 100"
 	switch mode {
@@ -70,9 +71,9 @@ func (l *lab) gatewayConfig(t *testing.T, dir string, tenants ...string) string 
 	for _, name := range append(tenants, acme, other) {
 		fmt.Fprintf(&keys, "  %s: {keys: [%s]}\n", name, name)
 	}
-	text := strings.NewReplacer("SANDBOX", l.url, "STORE", dir, "SECRET", hookSecret, "LIMITS", limits, "TENANTS\n", keys.String(),
+	text := strings.NewReplacer("SANDBOX", l.url, "STORE", l.address, "SECRET", hookSecret, "LIMITS", limits, "TENANTS\n", keys.String(),
 		"WORKSPACE", workspace, "CHANNEL", channel, "PROJECT", project, "APP", sinchApp).Replace(`
-store: file://STORE
+store: STORE
 accounts:
   bird-main: {provider: bird, base_url: SANDBOX/bird, workspace: WORKSPACE, channel: CHANNEL, access_key: sandbox, settle: 1s}
   sinch-eu: {provider: sinch, base_url: SANDBOX/sinch, token_url: SANDBOX/sinch/oauth2/token, project: PROJECT, app: APP, key_id: sandbox, key_secret: sandbox, settle: 1s}
@@ -100,7 +101,10 @@ search_metadata: [campaign]
 type gateway struct {
 	t   *testing.T
 	url string
-	cmd *exec.Cmd
+	// all are the addresses of those that calls go to by turns; none is this one alone.
+	all   []string
+	calls atomic.Int64
+	cmd   *exec.Cmd
 	// ended gets what became of the process.
 	ended chan error
 }
@@ -186,10 +190,18 @@ func request(ctx context.Context, method, target string, body io.Reader, headers
 	return reply{status: res.StatusCode, header: res.Header, body: string(text)}, nil
 }
 
+// next is the address of whose turn it is.
+func (g *gateway) next() string {
+	if len(g.all) == 0 {
+		return g.url
+	}
+	return g.all[int(g.calls.Add(1))%len(g.all)]
+}
+
 // call makes a request that must have an answer.
 func (g *gateway) call(method, path, body string, headers ...string) reply {
 	g.t.Helper()
-	r, err := request(g.t.Context(), method, g.url+path, strings.NewReader(body), headers...)
+	r, err := request(g.t.Context(), method, g.next()+path, strings.NewReader(body), headers...)
 	require.NoError(g.t, err)
 	r.t = g.t
 	return r
@@ -236,10 +248,17 @@ func (r reply) batch() string {
 	return id
 }
 
-// front is a gateway of the test's own in front of the shared lab.
+// front is a gateway of the test's own in front of the shared lab, or as many as the
+// fleet has.
 func front(t *testing.T) *gateway {
 	t.Helper()
-	return shared.gateway(t, shared.gatewayConfig(t, shared.dir))
+	config := shared.gatewayConfig(t)
+	g := shared.gateway(t, config)
+	g.all = []string{g.url}
+	for range fleet - 1 {
+		g.all = append(g.all, shared.gateway(t, config).url)
+	}
+	return g
 }
 
 // together runs the same at once, n times.

@@ -56,7 +56,7 @@ func head(method, path string, headers ...string) string {
 func TestASubmitWhoseAnswerWasLostIsRepeatedAtAnyGateway(t *testing.T) {
 	t.Parallel()
 	l := shared
-	config := l.gatewayConfig(t, l.dir)
+	config := l.gatewayConfig(t)
 	one, two := l.gateway(t, config), l.gateway(t, config)
 	for _, name := range []string{"bird", "sinch", "imkit", "bluesky"} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestASubmitWhoseAnswerWasLostIsRepeatedAtAnyGateway(t *testing.T) {
 func TestTwoGatewaysWithTheSameKeyStartOneBatch(t *testing.T) {
 	t.Parallel()
 	l := shared
-	config := l.gatewayConfig(t, l.dir)
+	config := l.gatewayConfig(t)
 	gates := []*gateway{l.gateway(t, config), l.gateway(t, config)}
 	const keys, each = 15, 4
 	answers := make([][each]reply, keys)
@@ -143,7 +143,7 @@ func TestAGatewayThatIsKilledLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	l := shared
 	const tenant, clients, each, some = "killed", 50, 2, 30
-	config := l.gatewayConfig(t, l.dir, tenant)
+	config := l.gatewayConfig(t, tenant)
 	killed := l.gateway(t, config)
 	var url atomic.Value
 	url.Store(killed.url)
@@ -196,7 +196,7 @@ func TestAGatewayThatIsToEndEndsWhatItHasBegun(t *testing.T) {
 	t.Parallel()
 	l := shared
 	const tenant, clients = "ended", 20
-	g := l.gateway(t, l.gatewayConfig(t, l.dir, tenant))
+	g := l.gateway(t, l.gatewayConfig(t, tenant))
 	body := birdBody(t, 0, 2)
 	held := g.open()
 	_, err := fmt.Fprint(held, head("POST", birdSubmit, "Authorization: AccessKey "+tenant, asJSON, "Expect: 100-continue", fmt.Sprint("Content-Length: ", len(body))))

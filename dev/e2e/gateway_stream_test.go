@@ -25,7 +25,7 @@ func (g *gateway) follow(tenant, path, last string, each func(event) bool) int {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.next()+path, nil)
 	require.NoError(g.t, err)
 	req.Header.Set("Authorization", "Bearer "+tenant)
 	if last != "" {
@@ -144,7 +144,7 @@ func TestLargeBatchesThatBreakOffLeaveNothing(t *testing.T) {
 	t.Parallel()
 	l := shared
 	const tenant = "broken"
-	g := l.gateway(t, l.gatewayConfig(t, l.dir, tenant))
+	g := l.gateway(t, l.gatewayConfig(t, tenant))
 	begin := func(id string) io.WriteCloser {
 		conn := g.open()
 		_, err := fmt.Fprint(conn, head("POST", "/v1/batches?id="+id, "Authorization: Bearer "+tenant, "Transfer-Encoding: chunked"))
@@ -156,9 +156,9 @@ func TestLargeBatchesThatBreakOffLeaveNothing(t *testing.T) {
 		return conn
 	}
 	cut := begin("cut")
-	require.Eventually(t, func() bool { return len(files(t, l.dir, tenant)) > 0 }, time.Minute, 5*time.Millisecond, "some of it is in the store")
+	require.Eventually(t, func() bool { return len(l.files(t, tenant+"/")) > 0 }, time.Minute, 5*time.Millisecond, "some of it is in the store")
 	require.NoError(t, cut.Close())
-	require.Eventually(t, func() bool { return len(files(t, l.dir, tenant)) == 0 }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.files(t, tenant+"/")) == 0 }, time.Minute, 5*time.Millisecond)
 
 	half := begin("half").(interface {
 		io.ReadCloser
@@ -168,7 +168,7 @@ func TestLargeBatchesThatBreakOffLeaveNothing(t *testing.T) {
 	answer, err := io.ReadAll(half)
 	require.NoError(t, err)
 	require.Regexp(t, "^HTTP/1.1 (400|503) ", string(answer))
-	require.Empty(t, files(t, l.dir, tenant))
+	require.Empty(t, l.files(t, tenant+"/"))
 	for _, id := range []string{"cut", "half"} {
 		g.as(tenant, "GET", "/v1/batches/"+id, "").is(http.StatusNotFound)
 	}

@@ -9,9 +9,10 @@ import (
 
 	"volley/internal/message"
 	"volley/starter"
+	"volley/workflows/contract"
 )
 
-var update = flag.Bool("update", false, "store the histories of these batches for the replay test of package workflows")
+var corpus = flag.String("release", "", "store the histories of these batches as those of a `release` such as v0.2.0, for the replay test of package workflows")
 
 // scenario is a batch whose history is worth keeping: every way to an end, and
 // every control on the way.
@@ -30,6 +31,7 @@ var kept = map[string]bool{
 	"sent": true, "rejected-failed-expired": true, "doubtful": true, "breaker": true, "stragglers": true,
 	"canceled-by-update": true, "canceled-in-flight": true, "canceled-single": true,
 	"paused-and-resumed": true, "rescheduled": true, "continued-as-new": mode == segments,
+	"unknown": true, "undelivered": true, "canceled-by-name": true,
 }
 
 func TestHistoriesOfEveryPathReplay(t *testing.T) {
@@ -107,6 +109,8 @@ func scenarios() map[string]scenario {
 		}},
 		"retried":     {notes: steer("+flaky", "+limit", "", "+slow")},
 		"doubtful":    {notes: steer("+drop", "+lost", "+drop")},
+		"unknown":     {account: "blind", notes: steer("+drop", "+lost", "+drop")},
+		"undelivered": {account: "telling", notes: waits, during: undelivered},
 		"failed-over": {account: "locked>hook", notes: steer("", "+reject", "+drop")},
 		"scheduled":   {notes: scheduled},
 		"breaker": {account: "fragile", notes: func(all []note) []note {
@@ -120,6 +124,7 @@ func scenarios() map[string]scenario {
 		"canceled-through-temporal": {notes: waits, during: throughTemporal, want: message.BatchCanceled},
 		"canceled-in-flight":        {account: "other", notes: steer("+slow", "+drop"), during: inFlight, want: message.BatchCanceled},
 		"canceled-single":           {notes: waits, during: single},
+		"canceled-by-name":          {notes: waits, during: byName},
 		"paused-and-resumed":        {account: "idle", during: pauseAndResume, want: message.BatchCanceled},
 		"rescheduled": {notes: waits, during: func(t *testing.T, l *lab, ref starter.Ref) {
 			l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
@@ -181,6 +186,24 @@ func single(t *testing.T, l *lab, ref starter.Ref) {
 	}
 }
 
+// byName cancels messages by a signal, which a large batch brings to their segments.
+func byName(t *testing.T, l *lab, ref starter.Ref) {
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
+	q := message.CancelRequest{Messages: []string{"1", "2", "3"}}
+	require.NoError(t, l.client.SignalWorkflow(t.Context(), starter.WorkflowID(ref), "", contract.ControlCancel, q))
+}
+
+// undelivered reports one that has left, and lets the others go.
+func undelivered(t *testing.T, l *lab, ref starter.Ref) {
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
+	id := message.KeyOf(starter.WorkflowID(ref)).MessageID(0)
+	_, err := l.starter.Report(t.Context(), []message.Report{{ID: id, State: message.Undelivered, Account: "telling", Code: "gone"}})
+	require.NoError(t, err)
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Undelivered] == 1 })
+	_, err = l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "1s"})
+	require.NoError(t, err)
+}
+
 func pauseAndResume(t *testing.T, l *lab, ref starter.Ref) {
 	sending := func(s message.Status) bool { return s.Counts[message.Sending] == 4 }
 	l.until(t, ref, sending)
@@ -212,4 +235,63 @@ func manyUpdates(t *testing.T, l *lab, ref starter.Ref) {
 	require.Greater(t, len(l.runs(t, id)), 1)
 	_, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "1s"})
 	require.NoError(t, err)
+}
+
+// record replays a batch and its segments, and stores them under a name of the mode.
+func (l *lab) record(t *testing.T, name string, ref starter.Ref) {
+	t.Helper()
+	if mode != "" {
+		name = mode + "." + name
+	}
+	l.replayLarge(t, name, name, starter.WorkflowID(ref))
+}
+
+func TestHistoriesOfARedriveReplay(t *testing.T) {
+	t.Parallel()
+	l := inMode(t)
+	l.serve(t)
+	all := notes(t, 4)
+	all[0].To, all[1].To = all[0].To+"+reject", all[1].To+"+reject"
+	ref := l.large(t, dueIn(all, 2, "1h"))
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Failed] == 2 })
+	again, err := l.starter.Redrive(t.Context(), ref, starter.RedriveQuery{States: []string{"failed"}})
+	require.NoError(t, err)
+	l.wait(t, starter.Ref{ID: again.ID})
+	l.reschedule(t, ref, "0s")
+	l.wait(t, ref)
+	l.record(t, "redriven", starter.Ref{ID: again.ID})
+	if mode == "" {
+		l.replay(t, "redriven~hold", contract.RedriveID(starter.WorkflowID(ref), 1))
+	}
+}
+
+func TestHistoriesOfAHoldReplay(t *testing.T) {
+	t.Parallel()
+	l := inMode(t)
+	l.serve(t)
+	free := l.held(t, "rotation")
+	ref := l.large(t, notes(t, 4))
+	l.until(t, ref, func(s message.Status) bool { return s.Held != nil && s.Held.By == "person" })
+	free()
+	status, _ := l.wait(t, ref)
+	require.Equal(t, 4, status.Counts[message.Sent])
+	l.record(t, "held", ref)
+	if mode == "" {
+		l.replay(t, "held~holds", contract.HoldsID(queueOf(t)))
+	}
+}
+
+func TestHistoriesOfASegmentThatOthersEndReplay(t *testing.T) {
+	t.Parallel()
+	if mode == "" {
+		return // it has none
+	}
+	l := inMode(t)
+	l.serve(t)
+	ref := l.large(t, dueIn(notes(t, 4), 1, "1h"))
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
+	l.terminate(t, starter.WorkflowID(ref)+"~0001")
+	status, _ := l.wait(t, ref)
+	require.Equal(t, 3, status.Counts[message.Failed])
+	l.record(t, "closed-out", ref)
 }

@@ -31,6 +31,8 @@ func TestLargeBatchInAStoreThatIsNotTheWorkersIsRefused(t *testing.T) {
 	other, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, other.Close()) })
+	_, err = other.Mark(t.Context(), nil)
+	require.NoError(t, err)
 	s := starter.New(l.client, starter.Options{Store: other, TaskQueue: queueOf(t)})
 	r := l.request(t, l.served[0].Name, "Hi ${name}", notes(t, 30))
 	_, err = s.Start(t.Context(), r)
@@ -44,7 +46,7 @@ func TestLargeBatchInAStoreThatIsNotTheWorkersIsRefused(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := l.client.DescribeWorkflowExecution(t.Context(), starter.WorkflowID(r.Ref), "")
 		return gone(err)
-	}, 2*time.Minute, 100*time.Millisecond)
+	}, 5*time.Minute, 100*time.Millisecond)
 	_, err = l.starter.Start(t.Context(), r)
 	require.NoError(t, err)
 	status, rows := l.wait(t, r.Ref)
@@ -68,7 +70,7 @@ func (l *lab) forget(t *testing.T, workflowID string) {
 	require.Eventually(t, func() bool {
 		_, err := l.client.DescribeWorkflowExecution(t.Context(), workflowID, "")
 		return gone(err)
-	}, 2*time.Minute, 100*time.Millisecond)
+	}, 5*time.Minute, 100*time.Millisecond)
 }
 
 func TestLargeBatchIsReadFromTheStoreUntilItIsDeleted(t *testing.T) {
@@ -115,7 +117,7 @@ func TestLargeBatchIsDeletedEverywhere(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := l.client.DescribeWorkflowExecution(t.Context(), starter.WorkflowID(ref)+end, "")
 			return gone(err)
-		}, 2*time.Minute, 100*time.Millisecond, end)
+		}, 5*time.Minute, 100*time.Millisecond, end)
 	}
 }
 

@@ -44,7 +44,7 @@ func TestLargeBatchWithDeadRecipientsInEverySegmentSendsTheOthers(t *testing.T) 
 			var err error
 			row, err = l.starter.Message(t.Context(), ref, last)
 			return err == nil && row.State == message.Retrying && row.Attempts == 2
-		}, 2*time.Minute, 200*time.Millisecond)
+		}, 5*time.Minute, 200*time.Millisecond)
 		require.Len(t, row.Trail, 2, "its two attempts")
 		require.Equal(t, []int{1, 2}, []int{row.Trail[0].Attempt, row.Trail[1].Attempt})
 

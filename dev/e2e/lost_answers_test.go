@@ -55,7 +55,7 @@ func names(t *testing.T) []string {
 func TestAClientThatRepeatsOnAnErrorSendsOnceWhenAnswersOfTemporalAreLost(t *testing.T) {
 	t.Parallel()
 	l := shared
-	config := l.gatewayConfig(t, l.dir)
+	config := l.gatewayConfig(t)
 	for _, name := range names(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +88,7 @@ func TestAClientThatRepeatsOnAnErrorSendsOnceWhenAnswersOfTemporalAreLost(t *tes
 func TestAConnectionThatBreaksBeforeTheAnswerIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	l := shared
-	config := l.gatewayConfig(t, l.dir)
+	config := l.gatewayConfig(t)
 	for _, name := range names(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func TestAConnectionThatIsDeadIsNotTheLastWord(t *testing.T) {
 	l := shared
 	way := newLossyProxy(t, l.server.Address(), "batch-", 1, false)
 	s := allSubmits(t)["volley"]
-	r := s.to(gatewayAt(t, l.gatewayConfig(t, l.dir), way.address())).is(http.StatusAccepted)
+	r := s.to(gatewayAt(t, l.gatewayConfig(t), way.address())).is(http.StatusAccepted)
 	require.Contains(t, r.body, `"existing":false`)
 	s.sentOnce(t, l, r.batch())
 }
@@ -115,7 +115,7 @@ func TestAChangeOverHTTPWhoseAnswerIsLostIsNotCalledUndone(t *testing.T) {
 	t.Parallel()
 	l := shared
 	way := newLossyProxy(t, l.server.Address(), "pause", 0, false)
-	g := gatewayAt(t, l.gatewayConfig(t, l.dir), way.address())
+	g := gatewayAt(t, l.gatewayConfig(t), way.address())
 	id := g.as(acme, "POST", "/v1/batches?sendAfter=1h", ownBody(t, "hook", notes(t, 3))).is(http.StatusAccepted).batch()
 	way.lose("pause", everywhere)
 	r := g.as(acme, "POST", "/v1/batches/"+id+":pause", "").is(http.StatusGatewayTimeout)

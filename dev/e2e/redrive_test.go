@@ -46,6 +46,9 @@ func TestRedrivesOfABatchThatRunsTakeNothingTwice(t *testing.T) {
 	for _, q := range queries {
 		calls.Go(func() {
 			got, err := l.starter.Redrive(context.Background(), old, q)
+			for errors.Is(err, starter.ErrNoWorker) && t.Context().Err() == nil { // so many at once keep a busy machine's worker from answering
+				got, err = l.starter.Redrive(context.Background(), old, q)
+			}
 			if err != nil && !errors.Is(err, starter.ErrNotFound) {
 				t.Error(err)
 			}

@@ -44,7 +44,7 @@ func (l *lab) replayLarge(t *testing.T, own, parts, workflowID string) {
 	}
 }
 
-// replay replays each run of a workflow and, with -update, stores it under a name
+// replay replays each run of a workflow and, with -release, stores it under a name
 // unless that is empty.
 func (l *lab) replay(t *testing.T, name, workflowID string) {
 	t.Helper()
@@ -56,7 +56,7 @@ func (l *lab) replay(t *testing.T, name, workflowID string) {
 		r := sdk.NewWorkflowReplayer()
 		worker.RegisterWorkflows(r)
 		require.NoError(t, r.ReplayWorkflowHistory(nil, run))
-		if *update && name != "" {
+		if *corpus != "" && name != "" {
 			file := name
 			if len(runs) > 1 {
 				file = fmt.Sprintf("%s.%d", name, i+1)
@@ -72,7 +72,7 @@ func save(t *testing.T, name string, doc []byte) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	doc = bytes.ReplaceAll(doc, []byte("@"+host), []byte("@host"))
-	path := filepath.Join("..", "..", "workflows", "testdata", "histories", name+".json.gz")
+	path := filepath.Join("..", "..", "workflows", "testdata", "histories", *corpus, name+".json.gz")
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	f, err := os.Create(path)
 	require.NoError(t, err)

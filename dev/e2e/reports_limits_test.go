@@ -131,6 +131,8 @@ func TestReportsAreRoutedInFewRounds(t *testing.T) {
 	var err error
 	l.store, err = store.Open(t.Context(), far.URL(), store.Options{}) // the lab closes it
 	require.NoError(t, err)
+	_, err = l.store.Mark(t.Context(), nil)
+	require.NoError(t, err)
 	l.starter = l.newStarter(starter.Options{TaskQueue: queueOf(t), InFlight: 100, Wait: busy})
 	l.serve(t)
 	ref := l.large(t, notes(t, total))

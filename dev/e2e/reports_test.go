@@ -29,7 +29,7 @@ func TestReportsMoveMessages(t *testing.T) {
 		says(0, message.Delivered, "telling"), says(1, message.Undelivered, "telling"), says(0, message.Undelivered, "telling"), {ID: "none"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, starter.ReportOutcome{Accepted: 3, Unknown: 1}, out)
+	require.Equal(t, starter.ReportOutcome{Accepted: 3, Foreign: 1}, out)
 	status, rows := l.wait(t, r.Ref)
 	require.Equal(t, message.BatchCompleted, status.State)
 	require.Equal(t, 1, status.Counts[message.Delivered])

@@ -35,7 +35,7 @@ func listed(t *testing.T, l *lab, ref starter.Ref, state message.BatchState) {
 			Query: fmt.Sprintf("WorkflowId = '%s' AND VolleyState = '%s'", starter.WorkflowID(ref), state),
 		})
 		return err == nil && len(res.GetExecutions()) == 1
-	}, 2*time.Minute, 50*time.Millisecond)
+	}, 5*time.Minute, 50*time.Millisecond)
 }
 
 // audience is a CSV file of n rows to recipients of the test's own.
@@ -107,15 +107,15 @@ func TestTheCommandLineNamesTheBatchThatSaidTheSame(t *testing.T) {
 	require.Contains(t, out, `"sameAs":null`)
 	require.Empty(t, errs)
 	for _, id := range []string{"same-2", "same-3", "same-5"} {
-		_, _, code = c.run(t, "", "cancel", id)
-		require.Zero(t, code)
+		_, errs, code = c.run(t, "", "cancel", id)
+		require.Zero(t, code, errs)
 	}
 }
 
 func TestASubmitOfManyNamesTheBatchThatSaidTheSame(t *testing.T) {
 	t.Parallel()
 	tenant := "same"
-	g := shared.gateway(t, shared.gatewayConfig(t, shared.dir, tenant))
+	g := shared.gateway(t, shared.gatewayConfig(t, tenant))
 	body := func(n int, reversed bool) string {
 		text, err := os.ReadFile(audience(t, n, "\r\n", reversed))
 		require.NoError(t, err)
@@ -161,14 +161,14 @@ func TestAServerThatCannotCompareContentsStartsBatches(t *testing.T) {
 	out, errs, code := c.run(t, "", append(start, "bare-1")...)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, `"sameAs":null`)
-	require.Empty(t, errs)
+	require.Equal(t, "volley: no worker serves account hook, its messages wait: start `volley worker` with a configuration that has it\n", errs)
 	_, errs, code = c.run(t, "", append(start, "bare-2", "--if-same", "refuse")...)
 	require.Equal(t, 1, code, "nobody can say")
 	require.Contains(t, errs, "volley setup")
 
 	out, errs, code = c.run(t, "", "setup", "-o", "json")
 	require.Zero(t, code, errs)
-	require.JSONEq(t, `{"added":["VolleyContent"]}`, out)
+	require.JSONEq(t, `{"added":["VolleyContent"],"storeMade":false}`, out)
 }
 
 // typist runs the binary at a terminal of its own.
@@ -220,9 +220,7 @@ func TestAPersonIsAskedBeforeManyMessages(t *testing.T) {
 		}
 	}
 	stored := func(id string) []string {
-		found, err := filepath.Glob(filepath.Join(l.dir, "*", "*", id+"*"))
-		require.NoError(t, err)
-		return found
+		return slices.DeleteFunc(l.files(t, ""), func(name string) bool { return !strings.Contains(name, "/"+id) })
 	}
 	require.Empty(t, stored("asked-no"), "what was uploaded is removed")
 

@@ -35,8 +35,9 @@ type Load struct {
 
 // Server is an S3 server. It is safe for concurrent use.
 type Server struct {
-	http *httptest.Server
-	s3   http.Handler
+	http    *httptest.Server
+	backend gofakes3.Backend
+	s3      http.Handler
 
 	mu    sync.Mutex
 	delay time.Duration
@@ -52,22 +53,58 @@ type Server struct {
 // Start starts a server that answers at once, until SetDelay. It ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	backend := s3mem.New()
-	require.NoError(t, backend.CreateBucket(bucket))
-	s := &Server{s3: gofakes3.New(backend).Server(), load: Load{By: map[string]int{}}}
-	s.http = httptest.NewServer(s)
-	t.Cleanup(func() {
-		s.SetDelay(0)
-		s.http.Close()
-	})
+	s, err := New()
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
 	return s
 }
 
+// New starts a server that answers at once, until SetDelay, and ends with Close.
+func New() (*Server, error) {
+	backend := s3mem.New()
+	if err := backend.CreateBucket(bucket); err != nil {
+		return nil, err
+	}
+	s := &Server{backend: backend, s3: gofakes3.New(backend).Server(), load: Load{By: map[string]int{}}}
+	s.http = httptest.NewServer(s)
+	return s, nil
+}
+
+// Close ends the server.
+func (s *Server) Close() {
+	s.SetDelay(0)
+	s.http.Close()
+}
+
 // URL is the address for store.Open.
-func (s *Server) URL() string {
+func (s *Server) URL() string { return s.Under("") }
+
+// Keys are the keys of what is stored below a prefix.
+func (s *Server) Keys(prefix string) (all []string, err error) {
+	page := gofakes3.ListBucketPage{}
+	for {
+		list, err := s.backend.ListBucket(bucket, &gofakes3.Prefix{HasPrefix: true, Prefix: prefix}, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range list.Contents {
+			all = append(all, o.Key)
+		}
+		if !list.IsTruncated {
+			return all, nil
+		}
+		page = gofakes3.ListBucketPage{Marker: list.NextMarker, HasMarker: true}
+	}
+}
+
+// Under is the address of a store whose keys all begin with a prefix, beside others.
+func (s *Server) Under(prefix string) string {
 	q := url.Values{
 		"endpoint": {s.http.URL}, "region": {"eu-central-1"}, "anonymous": {"true"},
 		"hostname_immutable": {"true"}, "use_path_style": {"true"},
+	}
+	if prefix != "" {
+		q.Set("prefix", prefix)
 	}
 	return "s3://" + bucket + "?" + q.Encode()
 }

@@ -37,7 +37,7 @@ func TestTheJournalOutlivesTheProcess(t *testing.T) {
 	for _, d := range endpoints() {
 		second.post(t, d.path, d.head(second), d.body("x", idA))
 	}
-	require.Equal(t, 4, second.Counts().Doubles, "all but Bluesky's, which has no id and another recipient")
+	require.Equal(t, 4, second.Counts().Doubles, "all but Bluesky's, which has no id")
 	third := start(t, sandbox.Options{Journal: path})
 	require.Equal(t, second.Received(), third.Received())
 	require.EqualValues(t, 10, third.Received()[9].Seq)
@@ -144,6 +144,11 @@ func TestMessagesShowsWhatWasReceived(t *testing.T) {
 	require.Empty(t, list("?account=other"), "an account's own name goes first")
 	require.Equal(t, []string{"sinch"}, list("?to=to-1"))
 	require.Equal(t, []string{"webhook", "imkit", "sinch", "bird"}, list("?id="+idA))
+	require.Equal(t, []string{"sinch"}, list("?q=TO-1"))
+	require.Equal(t, []string{"imkit"}, list("?q=mkit"))
+	require.Equal(t, []string{"webhook", "imkit", "sinch", "bird"}, list("?q="+idA[:8]))
+	require.Equal(t, []string{"bird"}, list("?limit=1&q=to-0"), "among all, not among those that are newest")
+	require.Empty(t, list("?after=1&q=to-0"))
 	require.Contains(t, b.get(t, "/messages?to=nobody", nil).body, `"messages":[]`)
 }
 

@@ -2,6 +2,9 @@ package sandbox
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -29,7 +32,8 @@ type Record struct {
 	Content json.RawMessage `json:"content"`
 	// At is when it was accepted, in UTC.
 	At time.Time `json:"at"`
-	// Times is how often this message is among the kept records.
+	// Times is how often this message is among the kept records, by its ID: 1 without
+	// one.
 	Times int `json:"times"`
 
 	// Scope is where a provider's reads look for it.
@@ -38,12 +42,22 @@ type Record struct {
 	Sender string `json:"sender,omitempty"`
 }
 
-// key tells messages apart: by the sender's id, else by recipient and content.
+// key tells messages apart, by the sender's id. One without an id is another message
+// than all others: that somebody else got, or the same one gets, the same words again
+// says nothing.
 func (r *Record) key() string {
 	if r.ID != "" {
 		return r.Provider + "\x00" + r.ID
 	}
-	return r.Provider + "\x00" + r.To + "\x00" + string(r.Content)
+	return strconv.FormatInt(r.Seq, 10)
+}
+
+// matches reports whether a text, in lower case, stands in the record's provider,
+// account, recipient, text or ids, in whatever case.
+func (r *Record) matches(text string) bool {
+	return slices.ContainsFunc([]string{r.Provider, r.Account, r.To, r.Text, r.ID, r.ProviderID}, func(s string) bool {
+		return strings.Contains(strings.ToLower(s), text)
+	})
 }
 
 // Counts says how much was received.
@@ -52,8 +66,7 @@ type Counts struct {
 	Total int64 `json:"total"`
 	Kept  int   `json:"kept"`
 	// Distinct is how many different messages are among the kept records, and
-	// Doubles how many kept records repeat an earlier one. Messages without an id
-	// count as the same when recipient and content are.
+	// Doubles how many kept records repeat the sender's id of an earlier one.
 	Distinct int `json:"distinct"`
 	Doubles  int `json:"doubles"`
 	// Refused is how many requests to send got another answer or none.

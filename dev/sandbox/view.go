@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,17 +23,19 @@ func (s *Sandbox) page(w http.ResponseWriter, _ *http.Request) {
 
 // messages lists what was accepted, newest first. account matches a provider's
 // name, a record's account or its name in Options.Accounts, to the whole recipient; id is the sender's id,
-// after keeps what came after a seq, and limit is 100 unless given.
+// q is searched for in all that the page shows of a message, after keeps what came
+// after a seq, and limit is 100 unless given. The counts are those of all messages. They
+// are taken first, so that what comes meanwhile has a seq above their total.
 func (s *Sandbox) messages(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	account, to, id := q.Get("account"), q.Get("to"), q.Get("id")
+	account, to, id, text := q.Get("account"), q.Get("to"), q.Get("id"), strings.ToLower(q.Get("q"))
 	after, _ := strconv.ParseInt(q.Get("after"), 10, 64) // unreadable is 0, from the start
+	c := s.Counts()
 	list := s.log.matching(func(rec *Record) bool {
 		return rec.Seq > after &&
 			(account == "" || rec.Provider == account || rec.Account == account || s.named(rec) == account) &&
-			(to == "" || rec.To == to) && (id == "" || rec.ID == id)
+			(to == "" || rec.To == to) && (id == "" || rec.ID == id) && (text == "" || rec.matches(text))
 	}, number(r, "limit", 100, s.o.Keep))
-	c := s.Counts()
 	reply(w, http.StatusOK, struct {
 		Messages []Record `json:"messages"`
 		Counts

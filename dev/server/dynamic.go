@@ -8,10 +8,13 @@ import (
 )
 
 // dynamicConfig is what the server is told to do otherwise than by default.
-func dynamicConfig(stock bool) dc.StaticClient {
+func dynamicConfig(stock bool, blobLimit int) dc.StaticClient {
 	c := behaviour()
 	if !stock {
 		maps.Copy(c, limits())
+	}
+	if blobLimit > 0 {
+		c[dc.BlobSizeLimitError.Key()], c[dc.BlobSizeLimitWarn.Key()] = blobLimit, blobLimit
 	}
 	return c
 }

@@ -51,6 +51,12 @@ type Options struct {
 	// UI starts the Web UI on UIPort; UIPort 0 picks a free one.
 	UI     bool
 	UIPort int
+	// UIHosts are names under which the Web UI answers beside localhost and the loopback's
+	// addresses.
+	UIHosts []string
+	// UICodec is the address of the endpoint by which the Web UI decodes payloads; empty
+	// is none.
+	UICodec string
 	// Namespace is created when it is not there; empty is DefaultNamespace.
 	Namespace string
 	// Retention is how long the namespace keeps closed workflows; 0 is
@@ -60,6 +66,8 @@ type Options struct {
 	// Stock leaves the server's own rate and size limits in place, so that what
 	// runs here also runs on a cluster with default settings.
 	Stock bool
+	// BlobLimit is how many bytes a payload has at most; 0 is the server's own 2 MiB.
+	BlobLimit int
 	// Log gets the server's warnings and errors; nil is nowhere.
 	Log *zap.Logger
 }
@@ -139,7 +147,7 @@ func (s *Server) start(ctx context.Context, o Options, p ports) error {
 	if !o.UI {
 		return nil
 	}
-	s.ui, err = startUI(ctx, p.ui, s.address, o.Namespace)
+	s.ui, err = startUI(ctx, p.ui, s.address, o)
 	return err
 }
 
@@ -158,7 +166,7 @@ func (s *Server) options(o Options, p ports) []temporal.ServerOption {
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
 		}),
-		temporal.WithDynamicConfigClient(dynamicConfig(o.Stock)),
+		temporal.WithDynamicConfigClient(dynamicConfig(o.Stock, o.BlobLimit)),
 	}
 }
 

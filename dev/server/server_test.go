@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"volley/dev/pgtest"
 	"volley/dev/server"
 	"volley/workflows/contract"
 )
@@ -53,8 +55,24 @@ func TestInMemoryAServerRunsAWorkflowAndStops(t *testing.T) {
 
 func TestInAFileARunningWorkflowGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
-	db := filepath.Join(t.TempDir(), "volley.db")
-	first := start(t, server.Options{DB: db})
+	goesOnAfterARestart(t, server.Options{DB: filepath.Join(t.TempDir(), "volley.db")})
+}
+
+func TestInPostgreSQLARunningWorkflowGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	pg, err := pgtest.Start(t.Context())
+	if errors.Is(err, pgtest.ErrMissing) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pg.Stop()) })
+	goesOnAfterARestart(t, server.Options{Postgres: pg.URL("volley")})
+}
+
+// goesOnAfterARestart holds two servers, one after the other, to the same state.
+func goesOnAfterARestart(t *testing.T, o server.Options) {
+	t.Helper()
+	first := start(t, o)
 	c := dial(t, first)
 	w := work(t, c)
 	_, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "nap", TaskQueue: queue}, nap, 3*time.Second)
@@ -67,7 +85,7 @@ func TestInAFileARunningWorkflowGoesOnAfterARestart(t *testing.T) {
 	c.Close()
 	require.NoError(t, first.Stop())
 
-	second := start(t, server.Options{DB: db})
+	second := start(t, o)
 	c = dial(t, second)
 	work(t, c)
 	var said string
@@ -254,9 +272,10 @@ func TestTheWebUIAnswersAndFetchesNoNews(t *testing.T) {
 	t.Parallel()
 	s := start(t, server.Options{UI: true})
 	require.Contains(t, get(t, s.UIAddress()), "<!doctype html>")
-	var settings struct{ DisableNewsFetch bool }
+	var settings struct{ DisableNewsFetch, WorkflowResetDisabled bool }
 	require.NoError(t, json.Unmarshal([]byte(get(t, s.UIAddress()+"/api/v1/settings")), &settings))
 	require.True(t, settings.DisableNewsFetch)
+	require.True(t, settings.WorkflowResetDisabled, "a reset would send messages again")
 	require.Contains(t, get(t, s.UIAddress()+"/api/v1/namespaces/default"), `"default"`, "it reaches the server")
 }
 

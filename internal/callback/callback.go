@@ -7,14 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"volley/internal/message"
 	"volley/internal/provider"
+	"volley/internal/tracing"
 )
 
 const (
@@ -49,6 +53,9 @@ type Options struct {
 	Tenants map[string]Tenant
 	// AllowPrivate lets addresses be reached that are not on the public internet.
 	AllowPrivate bool
+	// NAT64Prefixes are networks of IPv6 that stand for IPv4, beside those that everybody
+	// knows. Addresses there are not reached unless AllowPrivate.
+	NAT64Prefixes []netip.Prefix
 	// BirdChannels are the ids of Bird's channels by account, which Bird's events
 	// name.
 	BirdChannels map[string]string
@@ -86,6 +93,9 @@ type Poster struct {
 	birdChannels  map[string]string
 	sinchProjects map[string]string
 	transport     *http.Transport
+	allowPrivate  bool
+	refused       []netip.Prefix
+	inside        insideNames
 	now           func() time.Time
 }
 
@@ -96,7 +106,8 @@ func New(o Options) *Poster {
 	}
 	return &Poster{
 		tenants: o.Tenants, birdChannels: o.BirdChannels, sinchProjects: o.SinchProjects, now: o.Now,
-		transport: provider.NewTransport(idle, !o.AllowPrivate),
+		transport: provider.NewTransport(idle, !o.AllowPrivate, o.NAT64Prefixes...), allowPrivate: o.AllowPrivate, refused: o.NAT64Prefixes,
+		inside: insideNames{resolve: net.DefaultResolver.LookupNetIP},
 	}
 }
 
@@ -123,6 +134,9 @@ type Failure struct {
 	RetryAfter time.Duration
 	// Gone means that the endpoint wants no more events, ever (410).
 	Gone bool
+	// Never means that no try at this address can succeed: it is no address, is itself one
+	// that is not public, or a name that has led to such ones alone for a while.
+	Never bool
 }
 
 // Post posts an event, once, and returns nil when the endpoint accepted it with any
@@ -130,8 +144,11 @@ type Failure struct {
 // events of its type (Has).
 func (p *Poster) Post(ctx context.Context, tenant string, to message.Callbacks, e Event) *Failure {
 	target, err := url.Parse(to.URL)
-	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
-		return &Failure{Code: CodeURL, Detail: "the address is not an http or https URL"}
+	if err != nil || target.Hostname() == "" || target.Scheme != "http" && target.Scheme != "https" || !isPort(target.Port()) {
+		return &Failure{Code: CodeURL, Detail: "the address is not an http or https URL", Never: true}
+	}
+	if !p.allowPrivate && p.isPrivate(target.Hostname()) {
+		return &Failure{Code: CodePrivate, Detail: privateDetail, Never: true}
 	}
 	known := p.tenants[tenant]
 	if known.Secret == "" {
@@ -147,28 +164,59 @@ func (p *Poster) Post(ctx context.Context, tenant string, to message.Callbacks, 
 	if err != nil {
 		return &Failure{Code: CodeSecret, Detail: "the tenant's " + err.Error()}
 	}
+	ctx, span := tracing.Start(ctx, "callback", trace.WithSpanKind(trace.SpanKindClient))
+	defer tracing.End(span)
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return &Failure{Code: CodeURL, Detail: "the address is not an http or https URL"}
+		return &Failure{Code: CodeURL, Detail: "the address is not an http or https URL", Never: true}
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", "volley")
 	req.Header = header
+	tracing.ToHeader(ctx, req.Header)
 	if login != nil {
 		password, _ := login.Password()
 		req.SetBasicAuth(login.Username(), password)
 	}
-	return p.post(req)
+	f := p.post(req)
+	if span.IsRecording() {
+		outcome := "accepted"
+		if f != nil {
+			outcome = f.Code
+			tracing.Fail(span)
+		}
+		span.SetAttributes(tracing.Tenant.String(tenant), tracing.Outcome.String(outcome))
+	}
+	return f
 }
+
+// isPort reports whether the port of an address, which may be empty, is one.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
+}
+
+// isPrivate reports whether a host is itself an address that is not public, or a name of
+// this machine. Where other names lead is seen when a connection is made, and may change.
+func (p *Poster) isPrivate(host string) bool {
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	a, err := netip.ParseAddr(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && !provider.Public(a, p.refused...)
+}
+
+const privateDetail = "the address is on a private network, which is not allowed"
 
 // post makes the request. The Transport itself follows no redirect.
 func (p *Poster) post(req *http.Request) *Failure {
 	res, err := p.transport.RoundTrip(req)
 	if err != nil {
-		return lost(err)
+		f := lost(err)
+		f.Never = errors.Is(err, provider.ErrPrivate) && p.inside.again(req.Context(), req.URL.Hostname(), p.now(), p.refused)
+		return f
 	}
+	p.inside.forget(req.URL.Hostname())
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer) // what the body says does not matter
 	if res.StatusCode/100 == 2 {
@@ -187,7 +235,7 @@ func lost(err error) *Failure {
 	var d *net.DNSError
 	switch {
 	case errors.Is(err, provider.ErrPrivate):
-		return &Failure{Code: CodePrivate, Detail: "the address is on a private network, which is not allowed"}
+		return &Failure{Code: CodePrivate, Detail: privateDetail}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
 		return &Failure{Code: CodeTimeout, Detail: "no answer within " + Timeout.String()}
 	case errors.As(err, &d):

@@ -1,6 +1,7 @@
 package callback_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -18,9 +19,12 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"volley/internal/callback"
 	"volley/internal/message"
+	"volley/internal/tracing"
 )
 
 const secret = "whsec_dGhlLXNlY3JldC1vZi1hY21lLWlzLXRoaXM="
@@ -180,10 +184,25 @@ func TestPrivateAddressesAreReachedOnlyWhenAllowed(t *testing.T) {
 		f := poster(t, secret, false).Post(t.Context(), "acme", to(url, "volley"), sent())
 		require.NotNil(t, f, url)
 		require.Equal(t, callback.CodePrivate, f.Code, url)
+		require.True(t, f.Never, url)
 	}
 	require.Empty(t, reached())
 	require.Nil(t, poster(t, secret, true).Post(t.Context(), "acme", to("http://localhost"+port, "volley"), sent()))
 	require.Len(t, reached(), 1)
+}
+
+func TestANameMayLeadElsewhereTomorrow(t *testing.T) {
+	t.Parallel()
+	for url, never := range map[string]bool{
+		"http://host.invalid/": false, "http://app.localhost/": true, "http://LOCALHOST./": true, "http://168.63.129.16/": true,
+		"http://example.com:0/": true, "http://example.com:99999/": true, "http://:80/": true, "ftp://example.com/": true, "http://[::1": true, "": true,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // nobody is asked for a name
+		f := poster(t, secret, false).Post(ctx, "acme", to(url, "volley"), sent())
+		require.NotNil(t, f, url)
+		require.Equal(t, never, f.Never, url)
+	}
 }
 
 func TestAnAddressMayHoldALogin(t *testing.T) {
@@ -283,5 +302,29 @@ func TestATenantIsToldWhatItWants(t *testing.T) {
 		require.False(t, p.Wants("none", typ))
 		require.Equal(t, strings.HasPrefix(typ, "message.") || typ == "batch.completed", p.Wants("some", typ), typ)
 	}
-	require.Len(t, callback.Types(), 18)
+	require.Len(t, callback.Types(), 19)
+}
+
+func TestACallbackIsASpanWithoutItsAddress(t *testing.T) {
+	t.Parallel()
+	srv, got := endpoint(t, status(http.StatusTeapot))
+	out := tracetest.NewInMemoryExporter()
+	ctx, span := tracing.Begin(t.Context(), sdktrace.NewTracerProvider(sdktrace.WithSyncer(out)), "Deliver")
+	for _, address := range []string{srv.URL + "/hidden?key=hidden", "http://127.0.0.1:1/hidden"} {
+		require.NotNil(t, poster(t, secret, true).Post(ctx, "acme", to(address, "volley"), sent()))
+	}
+	span.End()
+	require.Equal(t, tracing.Parent(ctx)[:35], got()[0].header.Get("traceparent")[:35], "its receiver goes on with the trace")
+
+	spans := out.GetSpans()
+	require.Len(t, spans, 3)
+	var said []string
+	for _, s := range spans[:2] {
+		require.Empty(t, s.Events)
+		require.Empty(t, s.Status.Description)
+		for _, kv := range s.Attributes {
+			said = append(said, string(kv.Key)+"="+kv.Value.String())
+		}
+	}
+	require.Equal(t, []string{"volley.tenant=acme", "volley.outcome=http_418", "volley.tenant=acme", "volley.outcome=connection"}, said)
 }

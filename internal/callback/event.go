@@ -23,6 +23,9 @@ const (
 	TypeResumed  = "batch.resumed"
 	TypeHeld     = "batch.held" // in place of TypePaused where the batch paused itself
 	TypeMessages = "messages"
+	// TypeAccountHeld is that messages of the batch wait, since their account is held, or
+	// whatever else a hold names.
+	TypeAccountHeld = "account.held"
 
 	typeBatch   = "batch."
 	typeMessage = "message."
@@ -34,7 +37,7 @@ func TypeOfMessage(s message.State) string { return typeMessage + s.String() }
 // Types lists the types of the events that there are, and the two that stand for all
 // of their kind.
 func Types() []string {
-	types := []string{typeBatch + "*", TypeStarted, TypePaused, TypeResumed, TypeHeld}
+	types := []string{typeBatch + "*", TypeStarted, TypePaused, TypeResumed, TypeHeld, TypeAccountHeld}
 	for _, s := range []message.BatchState{message.BatchCanceling, message.BatchCompleted, message.BatchCanceled, message.BatchFailed} {
 		types = append(types, typeBatch+string(s))
 	}

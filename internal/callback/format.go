@@ -2,6 +2,7 @@ package callback
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"volley/internal/message"
@@ -34,7 +35,7 @@ func RowsOf(format string, total int) int {
 	return maxRows
 }
 
-func isBatch(typ string) bool { return len(typ) > len(typeBatch) && typ[:len(typeBatch)] == typeBatch }
+func isBatch(typ string) bool { return strings.HasPrefix(typ, typeBatch) || typ == TypeAccountHeld }
 
 // form writes an event in a format; p has what only the configuration tells.
 func (p *Poster) form(tenant, format string, e Event) ([]byte, error) {

@@ -24,6 +24,7 @@ func batchStatus(state message.BatchState) message.Status {
 	st := message.Status{
 		ID: "b-1", Dialect: "volley", Tenant: "acme", Account: "hook", State: state, Dispatch: "message", CreatedAt: noon,
 		StartedAt: new(noon.Add(time.Second)), Total: 2, Counts: &message.Counts{message.Sent: 1, message.Failed: 1},
+		Reasons:  message.Reasons{{State: message.Failed, Code: "http_400", Count: 1, Detail: "no such number"}},
 		Metadata: json.RawMessage(`{"campaign":"<x>"}`), AsOf: noon.Add(time.Hour), Rev: 17,
 	}
 	if state.Closed() {

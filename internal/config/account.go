@@ -66,7 +66,7 @@ func (c *Config) readAccounts(r *reader, o *object) {
 		if !ok {
 			f = o.fields[i]
 		}
-		if err := CheckName(name); err != nil {
+		if err := message.CheckName(name); err != nil {
 			r.fail(f.key, f.path, "the name %v", err)
 		}
 		c.accounts[name] = readAccount(r.object(f))

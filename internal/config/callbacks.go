@@ -11,7 +11,7 @@ import (
 // Callbacks says how events are signed and where they may go.
 func (c *Config) Callbacks() callback.Options {
 	o := callback.Options{
-		Tenants: map[string]callback.Tenant{}, AllowPrivate: c.AllowPrivateCallbacks,
+		Tenants: map[string]callback.Tenant{}, AllowPrivate: c.AllowPrivateCallbacks, NAT64Prefixes: c.NAT64Prefixes,
 		BirdChannels: map[string]string{}, SinchProjects: map[string]string{},
 	}
 	accounts := c.Accounts()

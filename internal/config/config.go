@@ -1,13 +1,17 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
+	"volley/internal/access"
 	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
@@ -44,10 +48,29 @@ type Config struct {
 	// variable for it that is not set here, so contents cannot be compared.
 	ContentKey      Secret
 	ContentKeyUnset bool
+	// Keyset is where the keyset is that seals what Temporal and the store keep, as
+	// encryption.Load reads it; empty is that nothing is sealed. KeysetUnset means that the
+	// file names a variable for it that is not set here.
+	Keyset      Secret
+	KeysetUnset bool
+	// CodecKey is what callers of the codec endpoint give; empty is none.
+	CodecKey Secret
 	// AllowPrivateCallbacks lets callers' callback addresses be private ones.
 	AllowPrivateCallbacks bool
+	// NAT64Prefixes are networks of IPv6 whose addresses stand for others of IPv4, beside
+	// those that everybody knows; no callback goes there.
+	NAT64Prefixes []netip.Prefix
+	// Traces says where spans go.
+	Traces Traces
+	// Index is where batches and messages can be asked for in SQL.
+	Index Index
+	// AuditFile gets a line for every action; "-" is standard error, and empty is the
+	// gateway's log, and nothing for commands.
+	AuditFile string
 
 	accounts map[string]account
+	// access are the people who may log in, and the proxies that know them.
+	access access.Options
 }
 
 // Limits bound what one request may ask for.
@@ -66,6 +89,8 @@ type Limits struct {
 	IMKITParas int
 	// InFlight is how many attempts one workflow has under way at most.
 	InFlight int
+	// Connections is how many connections a gateway has at once.
+	Connections int
 }
 
 // maxCount bounds every configured count.
@@ -84,12 +109,14 @@ func Default() *Config {
 			InlineBytes:    1 << 20,
 			IMKITParas:     1000,
 			InFlight:       48,
+			Connections:    4096,
 		},
 		ActivitySummaries: true,
 		StoreRetention:    30 * 24 * time.Hour,
 		BlueskyWait:       25 * time.Second,
 		ActionPrice:       50,
 		ConfirmAbove:      1000,
+		Index:             Index{Retention: 30 * 24 * time.Hour, StatsRetention: 400 * 24 * time.Hour},
 		accounts:          map[string]account{},
 	}
 }
@@ -127,11 +154,13 @@ func load(path string, lookup func(string) (string, bool), bare bool) (*Config, 
 }
 
 func (c *Config) read(r *reader, top *object) {
-	parsed(top, "store", &c.Store, func(s string) (string, error) { return s, checkStore(s) })
-	parsed(top, "task_queue", &c.TaskQueue, func(s string) (string, error) { return s, CheckName(s) })
+	c.readStore(r, top)
+	parsed(top, "task_queue", &c.TaskQueue, func(s string) (string, error) { return s, message.CheckName(s) })
 	c.readAccounts(r, top.child("accounts"))
 	c.readRoutes(r, top)
-	c.readTenants(r, top.child("tenants"))
+	keys := map[string]bool{}
+	c.readTenants(r, top.child("tenants"), keys)
+	c.readPeople(r, top, keys)
 	c.readLimits(top.child("limits"))
 	if c.SearchMetadata = top.texts("search_metadata"); c.SearchMetadata == nil {
 		c.SearchMetadata = []string{}
@@ -142,10 +171,55 @@ func (c *Config) read(r *reader, top *object) {
 	parsed(top, "action_price", &c.ActionPrice, parsePrice)
 	top.integer("confirm_above", &c.ConfirmAbove, 0, maxCount)
 	c.readContentKey(r, top)
+	c.readEncryption(r, top)
+	c.readIndex(r, top)
 	callbacks := top.child("callbacks")
 	callbacks.boolean("allow_private", &c.AllowPrivateCallbacks)
+	c.readNAT64(r, callbacks)
 	callbacks.finish()
+	c.readTraces(r, top)
+	audit := top.child("audit")
+	parsed(audit, "file", &c.AuditFile, checkAuditFile)
+	audit.finish()
 	top.finish()
+}
+
+// readStore reads the store's address, which no error repeats: it may hold keys.
+func (c *Config) readStore(r *reader, top *object) {
+	f, ok := top.field("store")
+	if !ok {
+		return
+	}
+	s, ok := r.text(f, false)
+	if !ok {
+		return
+	}
+	if err := checkStore(s); err != nil {
+		r.fail(f.node, f.path, "%v", err)
+		return
+	}
+	c.Store = s
+}
+
+// readNAT64 reads networks of IPv6 of the lengths that NAT64 has (RFC 6052, 2.2).
+func (c *Config) readNAT64(r *reader, callbacks *object) {
+	f, _ := callbacks.field("nat64_prefixes")
+	for i, s := range callbacks.texts("nat64_prefixes") {
+		p, err := netip.ParsePrefix(s)
+		if err != nil || !p.Addr().Is6() || p.Addr().Is4In6() || !slices.Contains([]int{32, 40, 48, 56, 64, 96}, p.Bits()) {
+			r.fail(f.node, fmt.Sprintf("%s[%d]", f.path, i), "%q: must be a network of IPv6 of 32, 40, 48, 56, 64 or 96 bits, such as \"2001:db8:64::/96\"", s)
+			continue
+		}
+		c.NAT64Prefixes = append(c.NAT64Prefixes, p.Masked())
+	}
+}
+
+// checkAuditFile accepts a path from the root: commands run in any directory.
+func checkAuditFile(s string) (string, error) {
+	if s != "-" && !filepath.IsAbs(s) {
+		return "", errors.New("must be a path from the root such as /var/log/volley/audit.jsonl, or - for standard error")
+	}
+	return s, nil
 }
 
 // minContentKey is the shortest content_key: a shorter one can be found by trying.
@@ -163,6 +237,25 @@ func (c *Config) readContentKey(r *reader, top *object) {
 	}
 }
 
+// readEncryption reads where the keyset is. That the key is there and says nothing is
+// an error, as nobody wants it to mean that nothing is encrypted.
+func (c *Config) readEncryption(r *reader, top *object) {
+	o := top.child("encryption")
+	if slices.Contains(top.names, "encryption") {
+		o.at = cmp.Or(o.at, top.at)
+		o.require("keyset")
+		o.secret("keyset", &c.Keyset)
+		c.KeysetUnset = r.bare && c.Keyset.IsZero()
+	}
+	o.finish()
+	codec := top.child("codec")
+	codec.secret("key", &c.CodecKey)
+	if f, _ := codec.field("key"); !c.CodecKey.IsZero() && len(c.CodecKey.Reveal()) < MinKey {
+		r.fail(f.node, f.path, "must have at least %d characters", MinKey)
+	}
+	codec.finish()
+}
+
 func (c *Config) readLimits(o *object) {
 	l := &c.Limits
 	o.integer("batch_messages", &l.BatchMessages, 1, message.MaxIndex+1)
@@ -178,6 +271,7 @@ func (c *Config) readLimits(o *object) {
 	o.integer("group_above", &l.GroupAbove, 0, maxCount)
 	o.integer("imkit_paras", &l.IMKITParas, 1, maxCount)
 	o.integer("in_flight", &l.InFlight, 1, 1000)
+	o.integer("connections", &l.Connections, 16, 1_000_000)
 	o.finish()
 }
 
@@ -240,27 +334,45 @@ func (c *Config) Router(tenant string) message.Router {
 	return r
 }
 
-// Callers are the tenants that can use a gateway, those with a key, by name.
+// Callers are all tenants by name, the default one among them. Those without a key are
+// there for people.
 func (c *Config) Callers() []intake.Caller {
-	var all []intake.Caller
-	for _, name := range slices.Sorted(maps.Keys(c.Tenants)) {
-		if len(c.Tenants[name].Keys) > 0 {
-			all = append(all, c.Caller(name))
-		}
+	names := slices.Collect(maps.Keys(c.Tenants))
+	if _, ok := c.Tenants[message.DefaultTenant]; !ok {
+		names = append(names, message.DefaultTenant)
+	}
+	slices.Sort(names)
+	all := make([]intake.Caller, len(names))
+	for i, name := range names {
+		all[i] = c.Caller(name)
 	}
 	return all
 }
+
+// HasLogins reports whether anybody can use a gateway: a tenant with a key, or a person.
+func (c *Config) HasLogins() bool {
+	for _, t := range c.Tenants {
+		if len(t.Keys) > 0 {
+			return true
+		}
+	}
+	return len(c.access.People) > 0
+}
+
+// readsPerSubmit is how many reads a tenant has beside each submit, unless it has a rate of
+// reads.
+const readsPerSubmit = 10
 
 // Caller is a tenant as requests are read for it.
 func (c *Config) Caller(tenant string) intake.Caller {
 	router := c.Router(tenant)
 	t := c.Tenants[tenant]
 	caller := intake.Caller{
-		Tenant: tenant, Router: &router, Priority: t.Priority, Region: t.DefaultRegion, MaySetSender: t.MaySetSender, HasCallbackSecret: !t.CallbackSecret.IsZero(),
-		Operator: t.Operator, Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
+		Tenant: tenant, Router: &router, Priority: t.Priority, MaxPriority: cmp.Or(t.MaxPriority, t.Priority), Region: t.DefaultRegion, MaySetSender: t.MaySetSender, HasCallbackSecret: !t.CallbackSecret.IsZero(),
+		Operator: t.Operator, Dialects: t.Dialects, Accounts: t.Accounts, Rate: t.Rate, ReadRate: cmp.Or(t.ReadRate, readsPerSubmit*t.Rate), BirdWorkspaces: t.BirdWorkspaces, SinchProjects: t.SinchProjects,
 	}
 	for _, key := range t.Keys {
-		caller.Keys = append(caller.Keys, intake.HashKey(key.Reveal()))
+		caller.Keys = append(caller.Keys, intake.Key{Name: key.Name, Hash: intake.HashKey(key.Secret.Reveal())})
 	}
 	if caller.HasCallbackSecret {
 		caller.Callbacks = &message.Callbacks{URL: t.CallbackURL, Format: t.CallbackFormat, Messages: t.CallbackMessages}
@@ -271,6 +383,13 @@ func (c *Config) Caller(tenant string) intake.Caller {
 // Intake bounds the requests that are read.
 func (c *Config) Intake() intake.Limits {
 	return intake.Limits{BodyBytes: c.Limits.BodyBytes, IMKITParas: c.Limits.IMKITParas, Messages: c.Limits.BatchMessages}
+}
+
+// Estimates are what estimates of batches follow from.
+func (c *Config) Estimates() intake.Estimates {
+	return intake.Estimates{
+		Rates: c.Rates(), Price: c.ActionPrice, InlineMessages: c.Limits.InlineMessages, InlineBytes: c.Limits.InlineBytes, GroupAbove: c.Limits.GroupAbove,
+	}
 }
 
 // Rates are the messages a second of the accounts that have a rate, by name.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"volley/internal/callback"
 	"volley/internal/config"
+	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/internal/provider"
 )
@@ -64,7 +66,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c := config.Default()
 	require.Equal(t, config.Limits{
-		BatchMessages: 1_000_000, BodyBytes: 64 << 20, InlineMessages: 1000, InlineBytes: 1 << 20, IMKITParas: 1000, InFlight: 48,
+		BatchMessages: 1_000_000, BodyBytes: 64 << 20, InlineMessages: 1000, InlineBytes: 1 << 20, IMKITParas: 1000, InFlight: 48, Connections: 4096,
 	}, c.Limits)
 	require.Equal(t, 30*24*time.Hour, c.StoreRetention)
 	require.Equal(t, 25*time.Second, c.BlueskyWait)
@@ -169,10 +171,11 @@ accounts:
 func TestTenants(t *testing.T) {
 	t.Parallel()
 	acme := example(t).Tenants["acme"]
-	require.Equal(t, "acme-s3cret", acme.Keys[0].Reveal())
+	require.Equal(t, "acme-s3cret", acme.Keys[0].Secret.Reveal())
 	require.Equal(t, []string{"bird", "volley"}, acme.Dialects)
 	require.InDelta(t, 100, acme.Rate, 0)
 	require.Equal(t, 3, acme.Priority)
+	require.Equal(t, 2, example(t).Caller("acme").MaxPriority)
 	require.Equal(t, "DE", acme.DefaultRegion)
 	require.Equal(t, "DE", example(t).Caller("acme").Region)
 	require.Equal(t, "Europe/Berlin", acme.Timezone.String())
@@ -188,14 +191,14 @@ func TestTheEnvironmentIsNeverReadAsYAML(t *testing.T) {
 accounts:
   flow: {provider: webhook, url: "https://${HOST}/x", secret: ${ODD}}
   literal: {provider: webhook, url: https://h/, secret: pa$$word-$${ODD}-$x}
-tenants: {acme: {keys: [${ODD}, ${PLAIN}]}}
+tenants: {acme: {keys: ["${PLAIN}"]}}
 `, map[string]string{"HOST": "h:1", "ODD": "a: {b}, # ]\n${PLAIN}", "PLAIN": "plain"})
 	require.NoError(t, err)
 	accounts := c.Accounts()
 	require.Equal(t, "a: {b}, # ]\n${PLAIN}", accounts[0].Secret)
 	require.Equal(t, "https://h:1/x", accounts[0].URL)
 	require.Equal(t, "pa$$word-${ODD}-$x", accounts[1].Secret)
-	require.Equal(t, "plain", c.Tenants["acme"].Keys[1].Reveal())
+	require.Equal(t, "plain", c.Tenants["acme"].Keys[0].Secret.Reveal())
 }
 
 func TestUnits(t *testing.T) {
@@ -277,4 +280,88 @@ tenants:
 	require.Equal(t, map[string]string{"app-1": "p-1", "app-2": "p-2"}, o.Tenants["other"].SinchApps)
 	require.Equal(t, map[string]string{"sinch-eu": "p-1", "sinch-us": "p-2"}, o.SinchProjects)
 	require.Equal(t, "last", c.Accounts()[0].PreviousSecret)
+}
+
+func TestTenantsWithKeysThatCanBeGuessed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "volley.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`tenants:
+  short: {keys: [0123456789abcdef, tooshort]}
+  good: {keys: [fedcba9876543210]}
+  letters: {keys: [ääääääää]}
+  none: {}
+`), 0o600))
+	c, err := config.Load(file, environment(nil))
+	require.NoError(t, err)
+	require.Equal(t, []string{"letters", "short"}, c.WeakTenants())
+}
+
+func TestKeysHaveNames(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `tenants: {acme: {keys: [first, {name: crm, key: "${A}"}, third, {key: fourth}]}}`, map[string]string{"A": "second"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"key-1", "crm", "key-3", "key-4"}, names(c.Tenants["acme"].Keys))
+	require.Equal(t, "second", c.Tenants["acme"].Keys[1].Secret.Reveal())
+	callers := c.Callers()
+	require.Equal(t, "crm", callers[0].Keys[1].Name)
+	require.Equal(t, intake.HashKey("second"), callers[0].Keys[1].Hash)
+}
+
+func names(keys []config.Key) (all []string) {
+	for _, k := range keys {
+		all = append(all, k.Name)
+	}
+	return all
+}
+
+func TestEncryptionIsOnlyWhatTheFileSays(t *testing.T) {
+	t.Parallel()
+	const text = "encryption: {keyset: \"${VOLLEY_KEYSET}\"}\n"
+	env := map[string]string{"VOLLEY_KEYSET": `{"key": [], "x": "#"}`}
+	c, err := load(t, text, env)
+	require.NoError(t, err)
+	require.JSONEq(t, env["VOLLEY_KEYSET"], c.Keyset.Reveal())
+	require.False(t, c.KeysetUnset)
+
+	c, err = load(t, "", env)
+	require.NoError(t, err)
+	require.True(t, c.Keyset.IsZero(), "the environment alone switches nothing on")
+
+	c, err = config.LoadWithoutSecrets(write(t, text), environment(nil))
+	require.NoError(t, err)
+	require.True(t, c.KeysetUnset, "it is on, and not known here")
+	_, err = config.LoadWithoutSecrets(write(t, text), environment(map[string]string{"VOLLEY_KEYSET": ""}))
+	require.ErrorContains(t, err, "encryption.keyset: must not be empty")
+	_, err = load(t, text, nil)
+	require.ErrorContains(t, err, "encryption.keyset: the environment variable VOLLEY_KEYSET is not set")
+}
+
+func TestTracesAreOnlyWhatTheFileSays(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, config.Traces{}, c.Traces)
+	c, err = load(t, "otel: {}\n", nil)
+	require.NoError(t, err)
+	require.Equal(t, config.Traces{On: true, Sample: -1}, c.Traces)
+
+	page, err := os.ReadFile("../../docs/tracing.md")
+	require.NoError(t, err)
+	_, block, _ := strings.Cut(string(page), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	c, err = load(t, block, nil)
+	require.NoError(t, err)
+	require.Equal(t, "http://collector:4318", c.Traces.Endpoint.Reveal(), "what the page says is read")
+
+	const text = "otel: {endpoint: \"${COLLECTOR}\", sample: 0.1}\n"
+	c, err = load(t, text, map[string]string{"COLLECTOR": "https://user:s3cret@collector:4318"})
+	require.NoError(t, err)
+	require.True(t, c.Traces.On)
+	require.InDelta(t, 0.1, c.Traces.Sample, 0)
+	require.Equal(t, "https://user:s3cret@collector:4318", c.Traces.Endpoint.Reveal())
+	_, err = load(t, text, nil)
+	require.ErrorContains(t, err, "otel.endpoint: the environment variable COLLECTOR is not set")
+	c, err = config.LoadWithoutSecrets(write(t, text), environment(nil))
+	require.NoError(t, err)
+	require.False(t, c.Traces.On, "nobody listens at the default address")
 }

@@ -13,22 +13,10 @@ import (
 	"volley/internal/message"
 )
 
-var (
-	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
-	rateForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)/(s|min|h)$`)
-)
+var rateForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)/(s|min|h)$`)
 
 // maxSize keeps every size far from the edge of an int.
 const maxSize = 1 << 40
-
-// CheckName reports whether name can be that of a batch, a tenant or an account:
-// 1 to 100 letters, digits, "_", "." and "-", the first a letter or a digit.
-func CheckName(name string) error {
-	if !nameForm.MatchString(name) {
-		return errors.New(`must be 1 to 100 letters, digits, "_", "." or "-", starting with a letter or digit`)
-	}
-	return nil
-}
 
 // parseRate reads 500/s, 100/min or 5000/h as messages a second.
 func parseRate(s string) (float64, error) {

@@ -61,7 +61,10 @@ func decodeBird(body []byte, o Options) (*message.Batch, message.Problems) {
 	room := budget(maxProblems)
 	left := birdRequestValues
 	for i, n := range items {
-		r := &reader{index: i}
+		if o.ended() {
+			return givenUp()
+		}
+		r := &reader{index: i, most: room.each()}
 		b.Messages[i] = birdMessage(r, n, schema, o.Now, &left)
 		b.Messages[i].Problems = room.spend(r.problems)
 	}
@@ -163,7 +166,7 @@ func birdBounded(r *reader, n node, left *int) (value any, ok bool) {
 
 // birdCount returns how many items an array has. It stops counting behind maxKeys,
 // where there are too many in any case.
-func birdCount(array []byte) int { return min(items(array), maxKeys+1) }
+func birdCount(array []byte) int { return min(countItems(array), maxKeys+1) }
 
 // birdValue reads a value as the schema library wants it, with every number as
 // it was written.

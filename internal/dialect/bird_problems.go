@@ -237,7 +237,7 @@ func birdPlace(path string, value any, pointer []string) (string, any) {
 			if err != nil || i < 0 || i >= len(v) {
 				return path, nil
 			}
-			path, value = birdIndex(path, i), v[i]
+			path, value = element(path, i), v[i]
 		case map[string]any:
 			path, value = child(path, key), v[key]
 		default:
@@ -246,5 +246,3 @@ func birdPlace(path string, value any, pointer []string) (string, any) {
 	}
 	return path, value
 }
-
-func birdIndex(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

@@ -31,10 +31,10 @@ func birdRecipient(r *reader, path string, fields map[string]any) (all []message
 		if !ok {
 			continue
 		}
-		numbers = append(numbers, birdNumbers(birdIndex(at, i), contact)...)
+		numbers = append(numbers, birdNumbers(element(at, i), contact)...)
 		own := birdAddresses(contact)
 		if len(own) == 0 && !broken[strconv.Itoa(i)] {
-			r.add(birdIndex(at, i), message.CodeRequired, "needs an identifierValue, identifiers, a platformAddress or an id")
+			r.add(element(at, i), message.CodeRequired, "needs an identifierValue, identifiers, a platformAddress or an id")
 		}
 		if kind, _ := contact["type"].(string); kind == "cc" || kind == "bcc" {
 			copies = append(copies, own...)
@@ -59,7 +59,7 @@ func birdNumbers(path string, contact map[string]any) (numbers []message.PhoneNu
 	identifiers, _ := contact["identifiers"].([]any)
 	for i, v := range identifiers {
 		identifier, _ := v.(map[string]any)
-		add(birdIndex(child(path, "identifiers"), i), identifier)
+		add(element(child(path, "identifiers"), i), identifier)
 	}
 	return numbers
 }

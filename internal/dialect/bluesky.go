@@ -40,8 +40,15 @@ func decodeBluesky(body []byte, o Options) (*message.Batch, message.Problems) {
 		if count := blueskyCount(n); count > blueskyItems {
 			r.add(n.path, message.CodeTooMany, "at most %d items, got %d", blueskyItems, count)
 		} else {
-			r.each(n, func(item node) { b.Messages = append(b.Messages, r.item(item)) })
+			r.each(n, func(item node) {
+				if !o.ended() {
+					b.Messages = append(b.Messages, r.item(item))
+				}
+			})
 		}
+	}
+	if o.ended() {
+		return givenUp()
 	}
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -54,7 +61,7 @@ func blueskyCount(n node) int {
 	if n.raw[0] != '[' {
 		return 0
 	}
-	return items(n.raw)
+	return countItems(n.raw)
 }
 
 // blueskyReader reads the parts of a request; every problem is the batch's.

@@ -3,7 +3,6 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,17 +20,20 @@ const (
 	maxKeys = 10_000
 	// maxProblems is how many problems of the whole are kept, and how many of all
 	// messages of a request together. Beyond it each message keeps its first.
-	maxProblems = 100_000
+	maxProblems = 20_000
 )
 
 // budget is how many more problems of a request's messages may be kept; it begins with
 // maxProblems.
 type budget int
 
+// each is how many problems of the next message may be kept.
+func (a *budget) each() int { return max(int(*a), 1) }
+
 // spend returns as many of a message's problems as the budget allows, and at least one,
 // so that the message stays rejected.
 func (a *budget) spend(problems message.Problems) message.Problems {
-	n := min(len(problems), max(int(*a), 1))
+	n := min(len(problems), a.each())
 	*a -= budget(n)
 	if n == len(problems) {
 		return problems
@@ -101,9 +103,16 @@ func (n node) kind() string {
 
 func (n node) isNull() bool { return n.raw[0] == 'n' }
 
+// maxPath is from how many bytes on a path does not grow: what is deeper has the place
+// of what it is in.
+const maxPath = 500
+
 // child is the path of a key. A key that would not read well after a dot stands
 // in brackets and quotes.
 func child(path, key string) string {
+	if len(path) > maxPath {
+		return path
+	}
 	if key == "" || len(key) > 100 || strings.ContainsFunc(key, func(r rune) bool {
 		return r <= ' ' || r == 0x7f || strings.ContainsRune(`.[]"\`, r)
 	}) {
@@ -116,6 +125,14 @@ func child(path, key string) string {
 		return key
 	}
 	return path + "." + key
+}
+
+// element is the path of an item of an array.
+func element(path string, i int) string {
+	if len(path) > maxPath {
+		return path
+	}
+	return path + "[" + strconv.Itoa(i) + "]"
 }
 
 // reader reads values and collects what is wrong with them: the problems of one
@@ -131,13 +148,14 @@ type reader struct {
 }
 
 func (r *reader) add(path, code, detail string, args ...any) {
-	most := r.most
-	if most == 0 {
-		most = maxProblems
-	}
-	if len(r.problems) < most {
+	if !r.full(maxProblems) {
 		r.problems.Add(r.index, path, code, detail, args...)
 	}
+}
+
+// full reports whether there are so many problems already, or as many as are kept.
+func (r *reader) full(most int) bool {
+	return len(r.problems) >= most || r.most > 0 && len(r.problems) >= r.most
 }
 
 func (r *reader) wrong(n node, expected string) {
@@ -188,7 +206,7 @@ func (r *reader) each(n node, read func(item node)) bool {
 	at := 0
 	for i := 1; n.raw[i] != ']'; at++ {
 		end := message.EndOfValue(n.raw, i)
-		read(node{path: fmt.Sprintf("%s[%d]", n.path, at), raw: n.raw[i:end:end]})
+		read(node{path: element(n.path, at), raw: n.raw[i:end:end]})
 		i = nextElement(n.raw, end)
 	}
 	return true
@@ -207,7 +225,7 @@ func (r *reader) array(n node) ([]node, bool) {
 // atMost is array for one of at most limit items; of a longer one it reads none.
 func (r *reader) atMost(n node, limit int) ([]node, bool) {
 	if n.raw[0] == '[' {
-		if count := items(n.raw); count > limit {
+		if count := countItems(n.raw); count > limit {
 			r.add(n.path, message.CodeTooMany, "at most %d, got %d", limit, count)
 			return nil, false
 		}

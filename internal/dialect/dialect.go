@@ -49,6 +49,22 @@ type Options struct {
 	IMKITParas int
 	// MaxMessages bounds the dialects that have no bound of their own; 0 is none.
 	MaxMessages int
+	// Ended reports that nobody waits for the batch any more. Decoding then ends with a
+	// problem of the whole, and a stream with ErrEnded. Nil never does.
+	Ended func() bool
+	// Streaming is called before a request is read bit by bit, from where on its bytes are
+	// not kept, and its error ends the reading. Nil is no call.
+	Streaming func() error
+}
+
+// ErrEnded means that Options.Ended has ended the reading of a request.
+var ErrEnded = errors.New("the request was given up")
+
+func (o *Options) ended() bool { return o.Ended != nil && o.Ended() }
+
+// givenUp is the answer to a request whose decoding has ended.
+func givenUp() (*message.Batch, message.Problems) {
+	return refused(message.CodeFormat, ErrEnded.Error())
 }
 
 // Dialect is one request format.

@@ -266,7 +266,7 @@ func TestTheProblemsOfARequestAreBounded(t *testing.T) {
 		t.Skip("it takes seconds")
 	}
 	t.Parallel()
-	const most = 100_000
+	const most = 20_000
 	unknown := func(n int) string {
 		var b strings.Builder
 		for i := range n {

@@ -48,6 +48,9 @@ func decodeIMKIT(body []byte, o Options) (*message.Batch, message.Problems) {
 	if n, ok := k.required(request, "paras"); ok {
 		k.paras(n)
 	}
+	if k.batch == nil {
+		return nil, k.problems
+	}
 	k.batch.Warnings = k.notes.unusedIn("paras")
 	return k.batch, k.problems
 }
@@ -131,7 +134,11 @@ func (k *imkit) paras(n node) {
 	k.batch.Messages = make([]message.Message, len(items))
 	room := budget(maxProblems)
 	for i, item := range items {
-		r := &reader{index: i}
+		if k.options.ended() {
+			k.batch, k.problems = givenUp()
+			return
+		}
+		r := &reader{index: i, most: room.each()}
 		r.characters(item, "")
 		if o, ok := r.object(item); ok {
 			k.batch.Messages[i] = k.para(r, o)

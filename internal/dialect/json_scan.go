@@ -28,8 +28,8 @@ func depth(raw []byte) int {
 	return most
 }
 
-// items counts the items of an array.
-func items(array []byte) int {
+// countItems counts the items of an array.
+func countItems(array []byte) int {
 	count := 0
 	for i := 1; array[i] != ']'; i = nextElement(array, message.EndOfValue(array, i)) {
 		count++

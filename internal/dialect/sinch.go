@@ -25,8 +25,6 @@ const (
 const (
 	// sinchIdentities is the most identities of a recipient, and channels of an order.
 	sinchIdentities = 100
-	// sinchParameters is the most different parameters of a message.
-	sinchParameters = 1000
 	// sinchMissing is how many problems of one recipient missing parameters add up to.
 	sinchMissing = 100
 )
@@ -78,6 +76,9 @@ func decodeSinch(body []byte, o Options) (*message.Batch, message.Problems) {
 	s.template(request)
 	if n, ok := s.required(request, "recipient_and_params"); ok {
 		s.recipients(n)
+	}
+	if s.batch == nil {
+		return nil, s.problems
 	}
 	s.refuseUnknown(request)
 	s.batch.Warnings = s.notes.unusedIn("recipient_and_params")
@@ -262,9 +263,9 @@ func (s *sinch) template(request *object) {
 		TextPaths: [][]string{{"message", "text_message", "text"}},
 	}
 	// The body was built here and is an object.
-	s.names, _ = s.batch.Template.Parameters()
-	if len(s.names) > sinchParameters {
-		s.add("message", message.CodeTooMany, "at most %d different parameters, got %d", sinchParameters, len(s.names))
+	s.names, _ = s.batch.Template.Parameters(maxNames + 1)
+	if len(s.names) > maxNames {
+		s.add("message", message.CodeTooMany, tooManyNames, maxNames)
 		s.names = nil
 	}
 }

@@ -124,7 +124,7 @@ func checkList(r *reader, o *object) {
 	if n, ok := r.required(o, "sections"); ok {
 		if n.raw[0] != '[' {
 			r.wrong(n, "an array")
-		} else if items(n.raw) == 0 {
+		} else if countItems(n.raw) == 0 {
 			r.add(n.path, message.CodeTooFew, "at least 1 section")
 		}
 	}

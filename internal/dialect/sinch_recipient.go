@@ -35,7 +35,11 @@ func (s *sinch) recipients(n node) {
 	s.batch.Messages = make([]message.Message, len(items))
 	room := budget(maxProblems)
 	for i, item := range items {
-		r := &reader{index: i}
+		if s.options.ended() {
+			s.batch, s.problems = givenUp()
+			return
+		}
+		r := &reader{index: i, most: room.each()}
 		r.characters(item, "")
 		if o, ok := r.object(item); ok {
 			s.batch.Messages[i] = s.recipient(r, o)
@@ -183,10 +187,10 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 	for _, name := range s.names {
 		v, ok := given[name]
 		if !ok {
-			if len(r.problems) >= sinchMissing {
+			if r.full(sinchMissing) {
 				break // of one recipient; the rest adds nothing
 			}
-			r.add(child(child(o.path, "parameters"), name), message.CodeParameter, "the message uses ${%s}, and it has no value here", name)
+			r.add(child(child(o.path, "parameters"), name), message.CodeParameter, "the message uses ${%s}, and it has no value here", message.Excerpt(name))
 			continue
 		}
 		if used == nil {
@@ -195,6 +199,9 @@ func (s *sinch) parameters(r *reader, o *object) map[string]string {
 		used[name] = v
 	}
 	for i := range s.bareTexts {
+		if r.full(sinchMissing) {
+			break
+		}
 		if b := &s.bareTexts[i]; b.isEmpty(used) {
 			path := child(o.path, "parameters")
 			if len(b.needs) == 1 {

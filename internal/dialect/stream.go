@@ -40,6 +40,9 @@ type Stream struct {
 	// been false.
 	refused, ended bool
 	err            error
+	// isDocument means that the messages come from a JSON document, and inMemory that all
+	// of the request was read before.
+	isDocument, inMemory bool
 }
 
 // Open begins to read a request: what stands before the first message or, in
@@ -73,7 +76,7 @@ func openVolley(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error)
 	f, problems := beginVolley(prefix, encoding, whole, o)
 	switch {
 	case len(problems) > 0:
-		return &Stream{problems: problems, refused: true, ended: true}, nil
+		return refusedStream(problems), nil
 	case f == nil:
 		return readWholeVolley(in, encoding, limit, o)
 	}
@@ -82,6 +85,11 @@ func openVolley(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error)
 	}
 	if whole {
 		return f.stream(&sequentialReader{splitter: f.splitter(in), read: f.read}, o), nil
+	}
+	if o.Streaming != nil {
+		if err := o.Streaming(); err != nil {
+			return nil, err
+		}
 	}
 	// The buffer, a megabyte, is let go of once it has been read.
 	ahead, _ := in.Peek(in.Buffered()) // there is as much
@@ -95,16 +103,45 @@ func readWhole(d Dialect, r io.Reader, limit int64, o Options) (*Stream, error) 
 		return nil, err
 	}
 	batch, problems := d.Decode(body, o)
+	if o.ended() {
+		return nil, ErrEnded
+	}
 	return decoded(batch, problems), nil
 }
 
-// readWholeVolley is readWhole for text in Volley's own format.
+// readWholeVolley reads text in Volley's own format whose messages are not on lines.
 func readWholeVolley(text io.Reader, encoding string, limit int64, o Options) (*Stream, error) {
 	body, err := Read(text, limit)
 	if err != nil {
 		return nil, err
 	}
-	return decoded(decodeText(body, encoding, o)), nil
+	s := streamText(body, encoding, o)
+	s.inMemory = true
+	return s, nil
+}
+
+// refusedStream is that of a request of which nothing can be read.
+func refusedStream(problems message.Problems) *Stream {
+	return &Stream{problems: problems, refused: true, ended: true}
+}
+
+// all reads the stream to its end. The batch is nil where nothing is left of it.
+func (s *Stream) all() (*message.Batch, message.Problems) {
+	var m message.Message
+	var messages []message.Message
+	room := budget(maxProblems)
+	for s.Next(&m) {
+		m.Problems = room.spend(m.Problems)
+		messages = append(messages, m)
+	}
+	switch {
+	case s.err != nil: // nothing else ends one that is in memory
+		return givenUp()
+	case s.refused:
+		return nil, s.problems
+	}
+	s.batch.Messages, s.batch.Warnings = messages, s.Warnings()
+	return s.batch.Batch, s.problems
 }
 
 func decoded(batch *message.Batch, problems message.Problems) *Stream {
@@ -159,11 +196,15 @@ func (s *Stream) refill() bool {
 	case s.broken != "":
 		s.refuse(unreadable(s.broken))
 		return false
+	case s.options.ended():
+		s.ended, s.err = true, ErrEnded
+		s.Close()
+		return false
 	}
 	k, err := s.chunks.next()
 	if k == nil {
 		s.ended, s.err = true, err
-		if err == nil && s.count == 0 {
+		if err == nil && s.count == 0 && !s.isDocument {
 			s.batch.tooFew()
 			s.problems = s.batch.whole.problems
 		}
@@ -171,6 +212,13 @@ func (s *Stream) refill() bool {
 	}
 	s.messages, s.at, s.broken = k.messages, 0, k.broken
 	s.notes.merge(&k.notes, s.count)
+	if s.notes.repeated > maxRepeated {
+		var problems message.Problems
+		problems.Add(message.WholeBatch, "metadata", message.CodeTooLong,
+			"every message with metadata of its own repeats the batch's, which is %d bytes here and too much for so many messages", len(s.batch.Metadata))
+		s.refuse(problems)
+		return false
+	}
 	return true
 }
 
@@ -225,7 +273,7 @@ func (s *Stream) Close() {
 
 // Streamed is true for a request that is read bit by bit: Volley's JSON lines and
 // CSV, unless the header is longer than 1 MiB.
-func (s *Stream) Streamed() bool { return s.chunks != nil }
+func (s *Stream) Streamed() bool { return s.chunks != nil && !s.inMemory }
 
 // Count is how many messages Next has read.
 func (s *Stream) Count() int { return s.count }

@@ -26,16 +26,45 @@ func decodeVolley(body []byte, o Options) (*message.Batch, message.Problems) {
 
 // decodeText decodes what wholeText or OpenText gave.
 func decodeText(text []byte, encoding string, o Options) (*message.Batch, message.Problems) {
+	return streamText(text, encoding, o).all()
+}
+
+// HasMore reports whether a request in Volley's own format has more messages than so
+// many. A line end counts for one in JSON lines and CSV.
+func HasMore(body []byte, messages int) bool {
+	if bytes.Count(body, newline)+bytes.Count(body, []byte("\r"))+bytes.Count(body, []byte(",")) <= messages {
+		return false
+	}
+	text, encoding := wholeText(body)
+	f, problems := beginVolley(text, encoding, true, Options{})
+	if f != nil || len(problems) > 0 {
+		return f != nil && bytes.Count(text[f.used:], newline) > messages
+	}
+	root, problems := open(text)
+	if len(problems) > 0 {
+		return false
+	}
+	var r reader
+	doc, _ := r.object(root)
+	n, ok := doc.get("messages")
+	return ok && n.raw[0] == '[' && countItems(n.raw) > messages
+}
+
+// streamText reads message by message what wholeText or OpenText gave.
+func streamText(text []byte, encoding string, o Options) *Stream {
 	f, problems := beginVolley(text, encoding, true, o)
 	switch {
 	case len(problems) > 0:
-		return nil, problems
+		return refusedStream(problems)
 	case f != nil:
-		return f.whole(text, o)
+		rest := text[f.used:]
+		c := f.splitter(bytes.NewReader(rest))
+		c.size = min(c.size, len(rest)+1)
+		return f.stream(&sequentialReader{splitter: c, read: f.read}, o)
 	case !utf8.Valid(text):
-		return refused(message.CodeFormat, "the request is not in "+encoding)
+		return refusedStream(unreadable("the request is not in " + encoding))
 	}
-	return readVolleyJSON(text, o)
+	return streamVolleyJSON(text, o)
 }
 
 // beginVolley reads the header of a request in JSON lines or CSV. The answer is
@@ -80,19 +109,21 @@ func unreadable(detail string) message.Problems {
 	return problems
 }
 
-func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
+// streamVolleyJSON reads the header of a JSON document, and its messages one by one.
+func streamVolleyJSON(body []byte, o Options) *Stream {
 	root, problems := open(body)
 	if len(problems) > 0 {
-		return nil, problems
+		return refusedStream(problems)
 	}
 	b := newVolleyBatch(utf8Encoding, o)
 	doc, _ := b.whole.object(root)
 	b.whole.characters(root, "messages")
 	b.readHeader(doc, o)
-	count := 0
+	items := &jsonItems{batch: b, raw: []byte("[]"), at: 1}
 	n, ok := b.whole.required(doc, "messages")
-	if ok = ok && b.whole.isArray(n); ok {
-		if count = items(n.raw); count == 0 {
+	if ok && b.whole.isArray(n) {
+		items.raw = n.raw
+		if n.raw[1] == ']' {
 			b.tooFew()
 		}
 	}
@@ -101,25 +132,44 @@ func readVolleyJSON(body []byte, o Options) (*message.Batch, message.Problems) {
 			`this looks like a message: it stands in "messages", or in JSON lines below the first line, which is the batch's header ({} will do)`)
 	}
 	b.whole.refuseUnknown(doc)
-	if b.full(count, o) {
-		return nil, b.whole.problems
+	if o.MaxMessages > 0 && b.full(countItems(items.raw), o) {
+		return refusedStream(b.whole.problems)
 	}
-	b.Messages = make([]message.Message, 0, count)
-	var notes textNotes
-	row := volleyRow{notes: &notes}
-	room := budget(maxProblems)
-	for i := 1; len(b.Messages) < count; {
-		end := message.EndOfValue(n.raw, i)
-		row.reset(len(b.Messages), 0)
-		row.readItem(node{raw: n.raw[i:end:end]})
-		m := b.message(&row)
-		m.Problems = room.spend(m.Problems)
-		b.Messages = append(b.Messages, m)
-		i = nextElement(n.raw, end)
-	}
-	b.Warnings = b.allWarnings(&notes)
-	return b.Batch, b.whole.problems
+	s := (&volleyFile{batch: b}).stream(items, o)
+	s.isDocument = true
+	return s
 }
+
+// jsonItems decodes the messages of a JSON document, some at a time.
+type jsonItems struct {
+	batch *volleyBatch
+	raw   []byte // the array
+	at    int    // where in it the next message begins
+	chunk chunk
+}
+
+// itemsAtOnce is how many messages are decoded at a time.
+const itemsAtOnce = 100
+
+func (j *jsonItems) next() (*chunk, error) {
+	if j.raw[j.at] == ']' {
+		return nil, nil //nolint:nilnil // the end, as chunks has it
+	}
+	k := &j.chunk
+	k.messages = k.messages[:0]
+	k.notes.reset()
+	k.row.notes = &k.notes
+	for len(k.messages) < itemsAtOnce && j.raw[j.at] != ']' {
+		end := message.EndOfValue(j.raw, j.at)
+		k.row.reset(len(k.messages), 0)
+		k.row.readItem(node{raw: j.raw[j.at:end:end]})
+		k.messages = append(k.messages, j.batch.message(&k.row))
+		j.at = nextElement(j.raw, end)
+	}
+	return k, nil
+}
+
+func (j *jsonItems) close() {}
 
 // readHeader reads what concerns the whole batch. The options beat the account
 // and the times of the header, and stand in for its text and channel.
@@ -165,7 +215,7 @@ func (b *volleyBatch) setRegion(code string) {
 	}
 	region, err := phone.Region(code)
 	if err != nil {
-		b.whole.add("defaultRegion", message.CodeEnum, "%s, got %q", err, code)
+		b.whole.add("defaultRegion", message.CodeEnum, "%s, got %q", err, message.Excerpt(code))
 		return
 	}
 	b.Region = region
@@ -181,7 +231,7 @@ func (b *volleyBatch) readAwaitReports(doc *object) {
 	}
 	d, err := message.ParseDuration(wait.value)
 	if err != nil {
-		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", wait.value)
+		b.whole.add(b.whole.place(wait.key), message.CodeFormat, "%q is no duration, as 0s or 10m", message.Excerpt(wait.value))
 		return
 	}
 	b.setAwaitReports(b.whole.place(wait.key), d, wait.value)
@@ -244,16 +294,28 @@ func (b *volleyBatch) checkOption(path, value string) {
 }
 
 func (b *volleyBatch) setChannel(channel string) {
-	if channel != "" {
+	switch {
+	case len(channel) > maxChannel:
+		b.whole.add("channel", message.CodeTooLong, tooLongChannel, maxChannel, len(channel))
+	case channel != "":
 		b.channels = []string{channel}
 	}
 }
+
+// maxChannel is the longest name of a channel, which every message has.
+const maxChannel = 100
+
+const tooLongChannel = "a channel has at most %d bytes, got %d"
 
 func (b *volleyBatch) setText(text string) {
 	b.text = text
 	if text != "" {
 		b.Template.Body = textBody(text)
 		b.needs, b.bare = placeholders(text), bareText(text)
+	}
+	if len(b.needs) > maxNames {
+		b.whole.add("text", message.CodeTooMany, tooManyNames, maxNames)
+		b.needs, b.bare = nil, false
 	}
 	if b.bare && len(b.needs) == 0 {
 		b.whole.add("text", message.CodeTooShort, blankText)

@@ -52,7 +52,10 @@ func beginVolleyCSV(body []byte, encoding string, whole bool, o Options) (*volle
 	columns := layoutOf(head.cells, b.needs, o)
 	b.whole.problems = append(b.whole.problems, columns.problems...)
 	b.warnings, b.columns = columns.warnings, &columns
-	rows := csvRows{batch: b, separator: head.separator, again: newSecondHead(head.cells, columns.fields[fieldTo]), columns: &columns}
+	rows := csvRows{
+		batch: b, separator: head.separator, again: newSecondHead(head.cells, columns.fields[fieldTo]), columns: &columns,
+		escaped: message.IsResultColumns(columns.names),
+	}
 	return &volleyFile{
 		batch: b, read: rows.read, quoted: true, separator: head.separator,
 		used: head.used, line: 1 + bytes.Count(body[:head.used], newline),
@@ -73,6 +76,8 @@ type csvRows struct {
 	separator byte
 	again     secondHead
 	columns   *csvLayout
+	// escaped means that the file is one of results, whose cells message.EscapeCell wrote.
+	escaped bool
 }
 
 func (c csvRows) read(k *chunk) {
@@ -90,6 +95,11 @@ func (c csvRows) read(k *chunk) {
 		}
 		if isBlankRow(cells) {
 			continue
+		}
+		if c.escaped {
+			for i, cell := range cells {
+				cells[i] = message.UnescapeCell(cell)
+			}
 		}
 		line, _ := r.FieldPos(0)
 		k.row.reset(len(k.messages), k.line+line-1)

@@ -1,11 +1,6 @@
 package dialect
 
-import (
-	"bytes"
-	"io"
-
-	"volley/internal/message"
-)
+import "io"
 
 // volleyFile is a request in JSON lines or CSV whose header has been read.
 type volleyFile struct {
@@ -20,25 +15,6 @@ type volleyFile struct {
 	// used is how many bytes the header has, and line the number of the first line
 	// behind it.
 	used, line int
-}
-
-// whole decodes a file whose bytes are all in body.
-func (f *volleyFile) whole(body []byte, o Options) (*message.Batch, message.Problems) {
-	rest := body[f.used:]
-	c := f.splitter(bytes.NewReader(rest))
-	c.size = min(c.size, len(rest)+1)
-	s := f.stream(&sequentialReader{splitter: c, read: f.read}, o)
-	var m message.Message
-	room := budget(maxProblems)
-	for s.Next(&m) {
-		m.Problems = room.spend(m.Problems)
-		f.batch.Messages = append(f.batch.Messages, m)
-	}
-	if s.refused {
-		return nil, s.problems
-	}
-	f.batch.Warnings = s.Warnings()
-	return f.batch.Batch, s.problems
 }
 
 func (f *volleyFile) splitter(rest io.Reader) *splitter {

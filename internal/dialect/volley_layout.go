@@ -214,9 +214,14 @@ func (l *csvLayout) lookForNeeds(needs []string) {
 // warnUnused names the columns that nothing uses. One whose name says that it
 // decides when or whether to send is more than a remark.
 func (l *csvLayout) warnUnused(used []bool, needs []string, o Options) {
-	var rest []string
+	var rest, results []string
+	ofResults := slices.Equal(l.names, message.RowColumns())
 	for i, name := range l.names {
 		if used[i] || o.Columns.IgnoreRest {
+			continue
+		}
+		if ofResults {
+			results = append(results, name)
 			continue
 		}
 		why := ""
@@ -242,6 +247,10 @@ func (l *csvLayout) warnUnused(used []bool, needs []string, o Options) {
 		} else {
 			l.warnings.Add(message.WholeBatch, path, message.CodeUnknownField, "%s", why)
 		}
+	}
+	if len(results) > 0 {
+		l.warnings.Add(message.WholeBatch, "columns", message.CodeUnused,
+			"the file has the results of a batch, of which these columns are not read: %s", listed(results))
 	}
 	odd := oddText(o.Text, rest)
 	if len(rest) > 0 {

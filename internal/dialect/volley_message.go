@@ -60,6 +60,8 @@ type volleyRow struct {
 	// line is where the message stands in the file, in formats in which the path
 	// alone does not say it; otherwise 0.
 	line int
+	// size is how many bytes of the request the message is.
+	size int
 }
 
 // reset makes the row ready for the message at index.
@@ -102,6 +104,7 @@ func (r *volleyRow) readLine(line []byte, encoding string) {
 		return
 	}
 	r.reset(r.index, r.line)
+	r.size = len(line)
 	if !utf8.Valid(line) {
 		r.refuse(message.CodeFormat, "the line is not in %s", encoding)
 		return
@@ -126,6 +129,7 @@ func (r *volleyRow) readItem(n node) {
 		return
 	}
 	r.reset(r.index, r.line)
+	r.size = len(n.raw)
 	r.readAny(n)
 }
 
@@ -190,7 +194,10 @@ func (r *volleyRow) settled() message.Problems {
 }
 
 func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
-	if m.Channels = b.channels; r.channel.value != "" {
+	switch m.Channels = b.channels; {
+	case len(r.channel.value) > maxChannel:
+		r.add(r.place("channel"), message.CodeTooLong, tooLongChannel, maxChannel, len(r.channel.value))
+	case r.channel.value != "":
 		m.Channels = []string{r.channel.value}
 	}
 	if len(r.addresses) > 0 {
@@ -205,6 +212,10 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 	case r.text.ok:
 		m.Body = textBody(r.text.value)
 		needs, bare = placeholders(r.text.value), bareText(r.text.value)
+		if len(needs) > maxNames {
+			r.add(r.place("text"), message.CodeTooMany, tooManyNames, maxNames)
+			needs, bare = nil, false
+		}
 		if r.notes != nil {
 			r.notes.ownText(r.index, r.text.value)
 		}
@@ -218,29 +229,56 @@ func (b *volleyBatch) fill(m *message.Message, r *volleyRow) {
 	if r.notes != nil {
 		r.notes.add(&r.params, needs)
 	}
-	if r.metadata != nil {
+	if r.metadata != nil && r.mayRepeat(len(b.Metadata)) {
 		m.Metadata = merge(b.metadata, r.metadata)
 	}
 }
 
+// maxMissing is how many parameters are reported that a message lacks: each costs more
+// than a whole message may have bytes.
+const maxMissing = 10
+
+const (
+	// A message with metadata of its own repeats the batch's. That costs nothing up to
+	// repeatFactor times the bytes of the message; beyond it all messages together may
+	// repeat maxRepeated bytes.
+	repeatFactor = 8
+	maxRepeated  = 8 << 20
+)
+
+// mayRepeat reports whether the message may repeat bytes of the batch's metadata. Where
+// it may not, the whole request is refused.
+func (r *volleyRow) mayRepeat(bytes int) bool {
+	if r.notes == nil {
+		return true
+	}
+	r.notes.repeated += max(bytes-repeatFactor*r.size, 0)
+	return r.notes.repeated <= maxRepeated
+}
+
 // used keeps the parameters that a text needs and reports those without a value.
 // The others are dropped: they would make two messages with the same text look
-// different.
+// different. It ends where enough are missing, since the message is rejected then.
 func (r *volleyRow) used(needs []string) map[string]string {
 	var used map[string]string
+	missing := 0
 	for _, name := range needs {
+		if missing == maxMissing {
+			break
+		}
 		v, ok := r.params.get(name)
 		switch {
 		case ok && used == nil:
-			used = make(map[string]string, len(needs))
+			used = make(map[string]string, min(len(needs), r.params.count()))
 			used[name] = v
 		case ok:
 			used[name] = v
 		case !r.badParams && !slices.Contains(r.params.requested, name):
 			why := r.params.lacking[name]
 			if why == "" {
-				why = "the text has ${" + name + "}, for which the message gives no value"
+				why = "the text has ${" + message.Excerpt(name) + "}, for which the message gives no value"
 			}
+			missing++
 			r.add(child(r.place("params"), name), message.CodeParameter, "%s", why)
 		}
 	}

@@ -24,6 +24,9 @@ type textNotes struct {
 	oddAt int
 	odds  int
 	skips skipNotes
+	// repeated is how many bytes of the batch's metadata messages repeat beyond what
+	// costs nothing.
+	repeated int
 }
 
 // paramNote is a parameter that messages bring.
@@ -84,6 +87,7 @@ func (n *textNotes) merge(of *textNotes, first int) {
 		n.odd, n.oddAt = of.odd, first+of.oddAt
 	}
 	n.odds += of.odds
+	n.repeated += of.repeated
 	n.skips.merge(of.skips)
 }
 
@@ -141,6 +145,7 @@ func (n *textNotes) unusedIn(path string) (out message.Problems) {
 // unused names, which may stand in the text in another program's syntax.
 func oddText(text string, others []string) (out message.Problems) {
 	odd := oddPlaceholder(text)
+	text = message.Clip(text, maxSearched)
 	for i := 0; odd == "" && i < len(others); i++ {
 		odd = otherPlaceholder(text, others[i])
 	}
@@ -153,6 +158,10 @@ func oddText(text string, others []string) (out message.Problems) {
 func oddDetail(odd string) string {
 	return fmt.Sprintf("%q is sent as it stands, a placeholder is written ${name}", odd)
 }
+
+// maxSearched is how many bytes of a text are searched for names in another program's
+// syntax.
+const maxSearched = 64 << 10
 
 // maxOdd is how many bytes of what looks like a placeholder are shown.
 const maxOdd = 40

@@ -26,6 +26,9 @@ type params struct {
 
 type pair struct{ name, value string }
 
+// count is at least how many parameters the message has.
+func (p *params) count() int { return len(p.pairs) + len(p.cells) + len(p.named) }
+
 func (p *params) get(name string) (string, bool) {
 	for i := range p.pairs {
 		if p.pairs[i].name == name {

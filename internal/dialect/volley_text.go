@@ -8,8 +8,14 @@ import (
 	"volley/internal/message"
 )
 
+// maxNames is the most different parameters of a text: every message is looked at for
+// each.
+const maxNames = 1000
+
+const tooManyNames = "at most %d different parameters are possible in a text"
+
 // placeholders lists the names in a text, each once, in the order of their first
-// use: ${name} as message.Template fills it in.
+// use: ${name} as message.Template fills it in. Of more than maxNames it lists one more.
 func placeholders(text string) []string {
 	var names []string
 	var seen map[string]bool
@@ -30,7 +36,9 @@ func placeholders(text string) []string {
 				seen = map[string]bool{}
 			}
 			seen[name] = true
-			names = append(names, name)
+			if names = append(names, name); len(names) > maxNames {
+				return names
+			}
 		}
 	}
 }

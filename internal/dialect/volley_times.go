@@ -19,10 +19,10 @@ func (r *reader) readTime(g optionalField, now time.Time) int64 {
 	at, err := message.ParseTime(g.value, now)
 	if err != nil {
 		if _, derr := message.ParseDuration(g.value); derr == nil {
-			r.add(r.place(g.key), message.CodeRange, "a duration from now is not below zero, got %s", g.value)
+			r.add(r.place(g.key), message.CodeRange, "a duration from now is not below zero, got %s", message.Excerpt(g.value))
 			return 0
 		}
-		r.add(r.place(g.key), message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m or 3d", g.value)
+		r.add(r.place(g.key), message.CodeFormat, "%q is neither a time, as 2026-12-24T18:00:00Z, nor a duration from now, as 10m or 3d", message.Excerpt(g.value))
 		return 0
 	}
 	if r.tooFar(g.key, at, now) {
@@ -58,11 +58,11 @@ func (r *reader) span(g optionalField) int64 {
 	}
 	d, err := message.ParseDuration(g.value)
 	if err != nil {
-		r.add(r.place(g.key), message.CodeFormat, "%q is no duration, as 90s, 30m or 3d", g.value)
+		r.add(r.place(g.key), message.CodeFormat, "%q is no duration, as 90s, 30m or 3d", message.Excerpt(g.value))
 		return 0
 	}
 	if d <= 0 {
-		r.add(r.place(g.key), message.CodeRange, "a duration above zero is needed, got %s", g.value)
+		r.add(r.place(g.key), message.CodeRange, "a duration above zero is needed, got %s", message.Excerpt(g.value))
 		return 0
 	}
 	return spanMillis(d)

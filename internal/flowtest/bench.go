@@ -222,6 +222,13 @@ func (b *Bench) At(d time.Duration, do func()) { b.Env.RegisterDelayedCallback(d
 // Update sends an update and gives its answer to got, once there is one.
 func Update[A any](b *Bench, name string, arg any, got func(A, error)) {
 	b.T.Helper()
+	b.updates++
+	UpdateAs(b, name, fmt.Sprintf("update-%d", b.updates), arg, got)
+}
+
+// UpdateAs is Update with an id.
+func UpdateAs[A any](b *Bench, name, id string, arg any, got func(A, error)) {
+	b.T.Helper()
 	cb := &testsuite.TestUpdateCallback{
 		OnReject: func(err error) { var a A; got(a, err) },
 		OnAccept: func() {},
@@ -230,8 +237,6 @@ func Update[A any](b *Bench, name string, arg any, got func(A, error)) {
 			got(a, err)
 		},
 	}
-	b.updates++
-	id := fmt.Sprintf("update-%d", b.updates)
 	if arg == nil {
 		b.Env.UpdateWorkflow(name, id, cb)
 		return

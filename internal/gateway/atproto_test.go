@@ -75,7 +75,7 @@ func blueskyClient(t *testing.T, run func(script string, args ...string) []byte)
 	replaced := atomic.Bool{}
 	another := newEnv(t, func(o *gateway.Options) {
 		bsky(o)
-		o.Tenants[0].Keys = [][32]byte{intake.HashKey("acme-key-2")}
+		o.Tenants[0].Keys = []intake.Key{{Name: "key-1", Hash: intake.HashKey("acme-key-2")}}
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d, err := time.ParseDuration(r.Header.Get("X-Later")); err == nil {

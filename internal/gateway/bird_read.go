@@ -236,6 +236,9 @@ func (g *Gateway) birdListAll(w http.ResponseWriter, r tenantRequest, q *birdQue
 	if _, err := g.birdAccount(r.tenant, birdPlace(r)); err != nil {
 		return err
 	}
+	if err := g.admitBatches(r.tenant, birdListed); err != nil { // each batch is asked
+		return err
+	}
 	var all []json.RawMessage
 	next := &q.at
 	if next.Began == 0 {
@@ -281,6 +284,10 @@ func (g *Gateway) birdListSome(r tenantRequest, q *birdQuery, at birdToken, room
 		b, err := g.birdRead(r, starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID})
 		if errors.Is(err, starter.ErrNotFound) {
 			continue // it has just been deleted
+		}
+		if g.leavesOut(r, st.ID, err) {
+			at.finish(st.ID)
+			continue
 		}
 		if err != nil {
 			return nil, nil, false, err

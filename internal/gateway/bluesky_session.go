@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"time"
-
-	"volley/internal/intake"
 )
 
 // The calls of a login (AT Protocol, com.atproto.server).
@@ -96,13 +94,15 @@ func (g *Gateway) blueskyLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	tenant := g.tenants.of(password)
 	if tenant == nil {
+		g.wrongKey(r)
 		writeXRPC(w, http.StatusUnauthorized, "AuthenticationRequired", "Invalid identifier or password")
 		return
 	}
 	s := g.session(tenant)
+	knownAs(r, tenant, "bluesky")
 	now := g.o.Now()
-	s.Access = issue(intake.HashKey(password), scopeAccess, s.DID, now, accessLife)
-	s.Refresh = issue(intake.HashKey(password), scopeRefresh, s.DID, now, refreshLife)
+	s.Access = issue(tenant.key.Hash, scopeAccess, s.DID, now, accessLife)
+	s.Refresh = issue(tenant.key.Hash, scopeRefresh, s.DID, now, refreshLife)
 	writeJSON(w, http.StatusOK, s)
 }
 
@@ -140,14 +140,19 @@ func (g *Gateway) blueskyRefresh(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, fail(http.StatusUnauthorized, codeTokenMissing, ""))
 		return
 	}
-	tenant, hash, err := g.tenants.token(given, scopeRefresh, g.o.Now())
+	tenant, err := g.tenants.token(given, scopeRefresh, g.o.Now())
 	if err != nil {
-		f.answer(w, g.failureOf(r, err))
+		failed := g.failureOf(r, err)
+		if failed.guessed {
+			g.wrongKey(r)
+		}
+		f.answer(w, failed)
 		return
 	}
 	s := g.session(tenant)
+	knownAs(r, tenant, "bluesky")
 	now := g.o.Now()
-	s.Access = issue(hash, scopeAccess, s.DID, now, accessLife)
-	s.Refresh = issue(hash, scopeRefresh, s.DID, now, refreshLife)
+	s.Access = issue(tenant.key.Hash, scopeAccess, s.DID, now, accessLife)
+	s.Refresh = issue(tenant.key.Hash, scopeRefresh, s.DID, now, refreshLife)
 	writeJSON(w, http.StatusOK, s)
 }

@@ -16,7 +16,7 @@ func TestSessionsEndWithTheKeyTheyStandFor(t *testing.T) {
 	before := newEnv(t, bsky)
 	after := newEnv(t, func(o *gateway.Options) {
 		bsky(o)
-		o.Tenants[0].Keys = [][32]byte{intake.HashKey("acme-key-2")}
+		o.Tenants[0].Keys = []intake.Key{{Name: "key-1", Hash: intake.HashKey("acme-key-2")}}
 	})
 	s := before.call("POST", "/xrpc/com.atproto.server.createSession", `{"identifier":"x","password":"`+acmeKey+`"}`, asJSON).json(http.StatusOK)
 	access, refresh := "Authorization: Bearer "+fmt.Sprint(s["accessJwt"]), "Authorization: Bearer "+fmt.Sprint(s["refreshJwt"])

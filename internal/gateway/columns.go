@@ -51,6 +51,8 @@ type acceptedDocument struct {
 	starter.Started
 	// Excluded is how many of the rejected messages are left out as asked.
 	Excluded int `json:"excluded"`
+	// Suppressed is how many of these are left out since their recipients want no messages.
+	Suppressed int `json:"suppressed"`
 	// Warnings are the first hundred things that should be known and stop nothing.
 	Warnings message.Problems `json:"warnings"`
 }
@@ -59,5 +61,5 @@ type acceptedDocument struct {
 func accepted(s *submitted) acceptedDocument {
 	s.Problems = s.Problems[:min(len(s.Problems), maxShown)]
 	warnings := append(message.Problems{}, s.warnings...) // [] in JSON
-	return acceptedDocument{Started: s.Started, Excluded: s.excluded, Warnings: warnings[:min(len(warnings), maxShown)]}
+	return acceptedDocument{Started: s.Started, Excluded: s.excluded, Suppressed: s.suppressed, Warnings: warnings[:min(len(warnings), maxShown)]}
 }

@@ -56,6 +56,7 @@ type fake struct {
 	page     func(starter.Ref) error // what a page is refused with
 	holds    []any                   // what was asked to be held or released
 	list     func(starter.ListQuery) (starter.Batches, error)
+	accepted func(starter.Ref) error // what reading a batch as it was accepted fails with
 }
 
 func newFake() *fake {
@@ -88,10 +89,10 @@ func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.Acc
 	defer f.mu.Unlock()
 	f.holds = append(f.holds, q)
 	rate := "10/s"
-	list := starter.AccountList{Accounts: []starter.AccountHealth{}}
+	list := starter.AccountList{Accounts: []starter.AccountHealth{}, Holds: []starter.HoldDocument{{Selector: starter.Selector{Meta: "a=b"}, By: "tenant", Since: now}}}
 	for _, a := range q.Accounts {
 		list.Accounts = append(list.Accounts, starter.AccountHealth{
-			Name: a.Name, Provider: a.Provider, Rate: &rate, Held: &message.HoldView{By: "account", Reason: "why", Since: now}, Workers: 2, Errors: []struct{}{},
+			Name: a.Name, Provider: a.Provider, Rate: &rate, Held: &message.HoldView{By: "account", Reason: "why", Since: now}, Workers: 2,
 		})
 	}
 	return list, f.change
@@ -298,6 +299,11 @@ func (f *fake) Find(_ context.Context, tenant, messageID string) (starter.Ref, e
 }
 
 func (f *fake) Accepted(_ context.Context, ref starter.Ref) (*message.Batch, error) {
+	if f.accepted != nil {
+		if err := f.accepted(ref); err != nil {
+			return nil, err
+		}
+	}
 	return f.there(ref)
 }
 
@@ -364,6 +370,14 @@ func (f *fake) Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQu
 	if err != nil {
 		return starter.Started{}, err
 	}
+	if q.Allow != nil {
+		header := *b
+		if err := q.Allow(&header); err != nil {
+			return starter.Started{}, err
+		}
+		b = &header
+		q.Allow = nil
+	}
 	f.redrives = append(f.redrives, q)
 	s, err := f.Start(ctx, starter.Request{Ref: starter.Ref{Tenant: ref.Tenant, ID: q.ID}, Batch: b})
 	s.RedriveOf = ref.ID
@@ -397,7 +411,7 @@ func newEnv(t *testing.T, change func(*gateway.Options)) *testEnv {
 	t.Helper()
 	router := hook()
 	tenant := func(name, key string) intake.Caller {
-		return intake.Caller{Tenant: name, Router: &router, Keys: [][32]byte{intake.HashKey(key)}}
+		return intake.Caller{Tenant: name, Router: &router, Keys: []intake.Key{{Name: name + "-main", Hash: intake.HashKey(key)}}}
 	}
 	b := &testEnv{fake: newFake(), t: t}
 	o := gateway.Options{

@@ -64,7 +64,7 @@ func (g *Gateway) v1Events(w http.ResponseWriter, r tenantRequest) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	e := &events{g: g, w: w, ctl: http.NewResponseController(w), ref: r.ref(), rows: rows, since: since}
+	e := &events{g: g, w: w, ctl: http.NewResponseController(w), r: r, ref: r.ref(), rows: rows, since: since}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -108,6 +108,7 @@ type events struct {
 	g          *Gateway
 	w          http.ResponseWriter
 	ctl        *http.ResponseController
+	r          tenantRequest
 	ref        starter.Ref
 	rows       string // the client's choice: true, false, or empty
 	since      int64
@@ -136,7 +137,7 @@ func (e *events) follow(ctx context.Context, st message.Status, known bool) erro
 			known = err == nil
 		}
 		if known && st.State.Closed() {
-			return e.send("end", 0, st)
+			return e.send("end", 0, e.r.masked(st))
 		}
 		if err := wait(ctx, e, tick.C); err != nil {
 			return err
@@ -181,7 +182,7 @@ func (e *events) sendChanges(ctx context.Context, st message.Status) error {
 		}
 	}
 	e.since, e.sentStatus = max(st.Rev, e.since), true
-	return e.send("status", e.since, st)
+	return e.send("status", e.since, e.r.masked(st))
 }
 
 func (e *events) sendRows(ctx context.Context, st message.Status) error {
@@ -201,7 +202,7 @@ func (e *events) sendRows(ctx context.Context, st message.Status) error {
 			held = append(held, page.Messages...)
 		} else {
 			for i := range page.Messages {
-				if err := e.send("message", 0, page.Messages[i]); err != nil {
+				if err := e.send("message", 0, e.r.maskedRow(page.Messages[i])); err != nil {
 					return err
 				}
 			}
@@ -217,7 +218,7 @@ func (e *events) sendRows(ctx context.Context, st message.Status) error {
 		if held[i].Rev > st.Rev {
 			break
 		}
-		if err := e.send("message", held[i].Rev, held[i]); err != nil {
+		if err := e.send("message", held[i].Rev, e.r.maskedRow(held[i])); err != nil {
 			return err
 		}
 	}

@@ -30,8 +30,12 @@ type failure struct {
 	warnings message.Problems
 	// retryAfter is when to come again; 0 is not told.
 	retryAfter time.Duration
+	// unread means that the rest of the request's body is not to be read.
+	unread bool
 	// batch is the one that the failure is about, if there is one.
 	batch string
+	// guessed means that a credential was given that nobody has.
+	guessed bool
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.detail }
@@ -58,6 +62,8 @@ const (
 	codeMayHaveStarted = "may_have_started"
 	codeMayHaveChanged = "may_have_changed"
 	codeInternal       = "internal"
+	// The gateway has no index.
+	codeNoIndex = "no_index"
 )
 
 func fail(status int, code, detail string) *failure {
@@ -65,7 +71,14 @@ func fail(status int, code, detail string) *failure {
 }
 
 func unauthorized() *failure {
-	return fail(http.StatusUnauthorized, codeUnauthorized, "the key is missing or not known")
+	return guessed(http.StatusUnauthorized, codeUnauthorized, "the key is missing or not known")
+}
+
+// guessed is the failure of a credential that nobody has.
+func guessed(status int, code, detail string) *failure {
+	f := fail(status, code, detail)
+	f.guessed = true
+	return f
 }
 
 func notFound(what string) *failure { return fail(http.StatusNotFound, codeNotFound, what) }
@@ -90,6 +103,16 @@ const (
 	// waitForOperator is for what somebody has to set right first.
 	waitForOperator = time.Minute
 )
+
+// closed is the failure of every request while nothing is taken on; nil is that it is.
+func (g *Gateway) closed() *failure {
+	if g.o.Closed() == nil {
+		return nil
+	}
+	f := fail(http.StatusServiceUnavailable, codeUnavailable, "the gateway waits: its keyset is not right")
+	f.retryAfter = waitForServer
+	return f
+}
 
 // failureOf says what an error means to a caller. What is our own trouble is logged,
 // and only named.
@@ -148,6 +171,12 @@ func (g *Gateway) failureOf(r *http.Request, err error) *failure {
 		return unavailable(codeNoWorker, "no worker answers", waitForWorker)
 	case errors.Is(err, starter.ErrBusy):
 		return unavailable(codeUnavailable, "Temporal has too much to do", waitForServer)
+	case errors.Is(err, starter.ErrStoreAway):
+		return unavailable(codeUnavailable, "the store of large batches is away: it has to be mounted again", waitForOperator)
+	case errors.Is(err, starter.ErrStoreSealed):
+		return unavailable(codeUnavailable, "the store of large batches cannot be opened: the gateway lacks a key", waitForOperator)
+	case errors.Is(err, starter.ErrSealed):
+		return unavailable(codeUnavailable, "the batch cannot be opened: the gateway lacks a key", waitForOperator)
 	case errors.Is(err, starter.ErrStore):
 		return unavailable(codeUnavailable, "the store of large batches does not answer", waitForServer)
 	case errors.Is(err, starter.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
@@ -188,4 +217,23 @@ func (g *Gateway) repeatable(r *http.Request, err error) error {
 	f := g.failureOf(r, err)
 	f.retryAfter = waitForServer
 	return f
+}
+
+// leavesOut reports whether an error is of one batch alone, such as one that is damaged:
+// lists leave that out, and the log has it. An error of all, or of the request, is not, and
+// a change tells of each.
+func (g *Gateway) leavesOut(r tenantRequest, batch string, err error) bool {
+	if err == nil || r.Method != http.MethodGet || r.Context().Err() != nil {
+		return false
+	}
+	var f *failure
+	for _, all := range []error{
+		starter.ErrUnreachable, starter.ErrBusy, starter.ErrNoWorker, starter.ErrStore, starter.ErrInvalid, context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, all) || errors.As(err, &f) {
+			return false
+		}
+	}
+	g.o.Log.Error("a batch cannot be read, and is left out of a list", zap.String("route", r.Pattern), zap.String("batch", batch), zap.Error(err))
+	return true
 }

@@ -2,12 +2,18 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
+	"volley/internal/gateway"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -35,6 +41,9 @@ func TestWhatIsAwayIsToldWithWhenToComeAgain(t *testing.T) {
 		"a busy Temporal":   {starter.ErrBusy, "unavailable", "5", "too much to do"},
 		"Temporal, in time": {context.DeadlineExceeded, "unavailable", "5", "Temporal"},
 		"the store":         {fmt.Errorf("%w: acme/manifest: %w", starter.ErrStore, context.DeadlineExceeded), "unavailable", "5", "the store of large batches does not answer"},
+		"a batch is sealed": {fmt.Errorf("batch b: %w: sealed with key 7", starter.ErrSealed), "unavailable", "60", "the batch cannot be opened: the gateway lacks a key"},
+		"a key is missing":  {fmt.Errorf("batch b: %w: sealed with key 7", starter.ErrStoreSealed), "unavailable", "60", "the store of large batches cannot be opened: the gateway lacks a key"},
+		"the store is away": {fmt.Errorf("batch b: %w: batch other-tenants runs out of it", starter.ErrStoreAway), "unavailable", "60", "the store of large batches is away: it has to be mounted again"},
 		"a shared store":    {starter.ErrStoreNotShared, "unavailable", "60", "not shared"},
 		"an attribute":      {&starter.MissingAttributesError{Names: []string{"VolleyKey"}}, "unavailable", "60", "VolleyKey"},
 	} {
@@ -85,4 +94,56 @@ func TestAFormIsRefusedAlsoBySinch(t *testing.T) {
 	b := newEnv(t, nil)
 	doc := b.acme("POST", sinchMessages, sinchBody(""), "Content-Type: multipart/form-data; boundary=x").json(http.StatusUnsupportedMediaType)
 	require.Equal(t, "INVALID_ARGUMENT", doc["status"])
+}
+
+// The lists of Sinch and Bird have no place for a batch that is damaged: it keeps nobody
+// from the others. What is away keeps them from all, and a cancel tells of each.
+func TestAListLeavesOutOneBatchThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.ErrorLevel)
+	b := newBirdEnv(t, func(o *gateway.Options) { o.Log = zap.New(core) })
+	var bird, sinch []string
+	for _, to := range []string{"+15550001111", "+15550002222"} {
+		bird = append(bird, b.bird("POST", birdSubmit, birdText(to)).json(http.StatusAccepted)["id"].(string))
+		id := b.acme("POST", sinchMessages, sinchBody("")).json(http.StatusOK)["batch_id"].(string)
+		sinch = append(sinch, id)
+		b.batches[starter.Ref{Tenant: "acme", ID: id}].Metadata = json.RawMessage(`{"k":"v"}`)
+	}
+	var fault error
+	b.fake.accepted = func(ref starter.Ref) error {
+		if ref.ID == bird[0] || ref.ID == sinch[0] {
+			return fault
+		}
+		return nil
+	}
+	b.status = func(ref starter.Ref) (message.Status, error) { // the list has no metadata of Sinch's
+		batch := b.fake.batches[ref]
+		st := message.Status{ID: ref.ID, Dialect: batch.Dialect, State: message.BatchScheduled, CreatedAt: batch.CreatedAt}
+		if st.Dialect == "bird" {
+			st.Metadata = batch.Metadata
+		}
+		return st, nil
+	}
+	b.list = func(q starter.ListQuery) (out starter.Batches, err error) {
+		for ref, batch := range b.fake.batches {
+			if st, err := b.status(ref); err == nil && batch.Dialect == q.Dialect {
+				out.Batches = append(out.Batches, st)
+			}
+		}
+		return out, nil
+	}
+	count := func() (messages, batches int) {
+		page := b.bird("GET", birdChannel+"/messages", "").json(http.StatusOK)
+		return len(idsOf(page, "results")), len(b.acme("GET", sinchMessages+"?metadataKey=k&metadataValue=v", "").ids())
+	}
+	messages, batches := count()
+	require.Equal(t, []int{2, 2}, []int{messages, batches})
+	fault = errors.New("a segment of it is damaged")
+	messages, batches = count()
+	require.Equal(t, []int{1, 1}, []int{messages, batches})
+	require.Equal(t, 2, logs.FilterMessage("a batch cannot be read, and is left out of a list").Len())
+	require.Equal(t, http.StatusInternalServerError, b.acme("DELETE", sinchMessages, `{"metadata_key":"k","metadata_value":"v"}`).Code)
+	fault = starter.ErrUnreachable
+	require.Equal(t, http.StatusServiceUnavailable, b.bird("GET", birdChannel+"/messages", "").Code)
+	require.Equal(t, http.StatusServiceUnavailable, b.acme("GET", sinchMessages+"?metadataKey=k&metadataValue=v", "").Code)
 }

@@ -4,21 +4,22 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"runtime"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
+	"volley/internal/access"
+	"volley/internal/audit"
 	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/starter"
 )
 
-// Batches starts, reads and controls batches; *starter.Starter does.
-type Batches interface {
-	Start(ctx context.Context, r starter.Request) (starter.Started, error)
-	StartLarge(ctx context.Context, r starter.Request, in starter.Incoming) (starter.Started, error)
+// Reads reads batches and finds messages of them.
+type Reads interface {
 	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
 	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
 	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
@@ -27,16 +28,20 @@ type Batches interface {
 	Find(ctx context.Context, tenant, messageID string) (starter.Ref, error)
 	Accepted(ctx context.Context, ref starter.Ref) (*message.Batch, error)
 	Wait(ctx context.Context, ref starter.Ref) (message.Status, error)
-	Select(ctx context.Context, ref starter.Ref, q starter.ResultQuery) ([]string, error)
-	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
-	Pause(ctx context.Context, ref starter.Ref) (message.PauseResult, error)
-	Resume(ctx context.Context, ref starter.Ref) (message.ResumeResult, error)
-	Reschedule(ctx context.Context, ref starter.Ref, q message.RescheduleRequest) (message.RescheduleResult, error)
-	Redrive(ctx context.Context, ref starter.Ref, q starter.RedriveQuery) (starter.Started, error)
-	Hold(ctx context.Context, q starter.HoldRequest) (starter.HoldResult, error)
-	Release(ctx context.Context, q starter.ReleaseRequest) (starter.ReleaseResult, error)
 	Accounts(ctx context.Context, q starter.AccountsQuery) (starter.AccountList, error)
 	ExpectRepeat(started starter.Started)
+}
+
+// Batches starts, reads and controls batches; *starter.Starter does.
+type Batches interface {
+	Reads
+	audit.Changes
+}
+
+// watched is Batches whose changes are noted for the audit log.
+type watched struct {
+	Reads
+	audit.Changes
 }
 
 var _ Batches = (*starter.Starter)(nil)
@@ -45,11 +50,16 @@ var _ Batches = (*starter.Starter)(nil)
 // needed.
 type Options struct {
 	Batches Batches
+	// Tenants are all of them; one without a key is for people.
 	Tenants []intake.Caller
+	// People may use Volley's own API as their roles let them; nil is nobody.
+	People *access.Book
 	// Accounts are those of the configuration: which workspace, channel, project and
 	// app is which account's. Their credentials are not used.
 	Accounts []provider.Account
 	Limits   intake.Limits
+	// Estimates are what the estimate of a request that is checked follows from.
+	Estimates intake.Estimates
 	// BlueskyWait is how long a Bluesky call waits for its batch; 0 is 25 s.
 	BlueskyWait time.Duration
 	// Readers and Reporter take delivery reports in; without both none are taken.
@@ -60,19 +70,38 @@ type Options struct {
 	PublicURL string
 	// Ready says whether the gateway can serve; nil is always.
 	Ready func(context.Context) error
+	// Closed is why the keyset is not right just now; tenants and providers are answered 503
+	// then. Nil is that it always is.
+	Closed func() error
 	// Metrics serves GET /metrics; nil is not found.
 	Metrics http.Handler
 	// Observe is called for every answer with its route pattern, status and duration.
 	// The status is 499 for a server error that the client did not wait for. Nil is no
 	// call.
 	Observe func(route string, status int, took time.Duration)
+	// CountFailedLogin is called with the route pattern for every wrong key, password or
+	// token. Nil is no call.
+	CountFailedLogin func(route string)
 	// CountReports is called with how many delivery reports of an account had no
-	// effect, and why: "ignored" or "unreadable". Nil is no call.
+	// effect, and why: "ignored", "unreadable" or "foreign". Nil is no call.
 	CountReports func(account, outcome string, n int)
+	// ObserveReport is called when reports of an account have been taken.
+	ObserveReport func(account string)
+	// Suppressions are changed and listed by callers; nil is none.
+	Suppressions Suppressions
+	// Suppressed reports at acceptance whether a tenant's messages to one of the addresses
+	// are not sent, with phone numbers as those of a region; nil is nobody.
+	Suppressed func(tenant, region string, addresses []string) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is where odd things are noted; nil is nowhere.
 	Log *zap.Logger
+	// Audit gets a line for every action and login; nil is one that writes to Log.
+	Audit *audit.Log
+	// Index answers what is asked across batches; nil is that there is none.
+	Index Index
+	// Connections is how many are open at once; 0 is 4,096.
+	Connections int
 }
 
 // Gateway answers HTTP requests. It is safe for concurrent use.
@@ -86,11 +115,22 @@ type Gateway struct {
 	mux    *http.ServeMux
 	// patterns are those that were registered, in their order.
 	patterns []string
-	// reading limits the delivery report bodies being read at once; waiting limits the
+	// bodies bounds the bytes of tenants' requests, and callbacks those of delivery
+	// reports that are being read.
+	bodies, callbacks *bodyBudget
+	// checking limits the callbacks that are looked through at once; waiting limits the
 	// reports that were read and are not durable yet.
-	reading, waiting *semaphore.Weighted
+	checking, waiting *semaphore.Weighted
+	logins            logins
+	// giveUpAfter is leftWait, but for tests.
+	giveUpAfter time.Duration
 	// controls bounds the changes of one batch that are under way.
 	controls keyedSemaphore[starter.Ref]
+	// decoding bounds the large requests of one tenant that are decoded at once, so that it
+	// leaves processors to others.
+	decoding keyedSemaphore[string]
+	// counting bounds the lists with counts of one tenant that are read at once.
+	counting keyedSemaphore[string]
 	// leaving is closed when the gateway is to end, so that streams do.
 	leaving chan struct{}
 }
@@ -112,13 +152,28 @@ func New(o Options) *Gateway {
 	if o.Observe == nil {
 		o.Observe = func(string, int, time.Duration) {}
 	}
+	if o.Closed == nil {
+		o.Closed = func() error { return nil }
+	}
+	if o.CountFailedLogin == nil {
+		o.CountFailedLogin = func(string) {}
+	}
+	if o.ObserveReport == nil {
+		o.ObserveReport = func(string) {}
+	}
+	if o.Audit == nil {
+		o.Audit = audit.New(audit.Options{Log: o.Log, Now: o.Now})
+	}
+	o.Batches = watched{o.Batches, audit.Watch(o.Batches)}
 	if o.CountReports == nil {
 		o.CountReports = func(string, string, int) {}
 	}
 	g := &Gateway{
-		o: o, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{}),
-		reading: semaphore.NewWeighted(maxReading), waiting: semaphore.NewWeighted(maxWaiting),
+		o: o, giveUpAfter: leftWait, tenants: newTenants(o.Tenants), mux: http.NewServeMux(), leaving: make(chan struct{}),
+		bodies: newBodyBudget(max(bodyBytes, 4*o.Limits.BodyBytes)), callbacks: newBodyBudget(callbackBytes),
+		checking: semaphore.NewWeighted(maxChecking), waiting: semaphore.NewWeighted(maxWaiting),
 	}
+	g.decoding.most = max(1, runtime.GOMAXPROCS(0)/2)
 	g.status = newCoalescingCache(o.Batches.Status)
 	g.status.fresh = freshStatus
 	g.pages = newCoalescingCache(func(ctx context.Context, k pageKey) (message.Page, error) {
@@ -171,6 +226,8 @@ type recorder struct {
 	http.ResponseWriter
 	ctl    *http.ResponseController
 	status int
+	// code is that of a failure; empty is none.
+	code string
 }
 
 func (r *recorder) began() bool { return r.status != 0 }

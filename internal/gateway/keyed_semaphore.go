@@ -1,16 +1,20 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
 
-// maxControls is how many changes of one batch are under way at once. Temporal takes
-// ten; those of other gateways count too.
+// maxControls is how many changes of one batch are under way at once, and how many lists
+// with counts of one tenant. Temporal takes ten changes; those of other gateways count too.
 const maxControls = 4
 
-// keyedSemaphore lets maxControls in at once for each key; others wait. The zero value is empty.
+// keyedSemaphore lets so many in at once for each key; others wait. The zero value is empty.
 type keyedSemaphore[K comparable] struct {
+	// most is how many; 0 is maxControls.
+	most int
+
 	mu    sync.Mutex
 	slots map[K]*keySlots
 }
@@ -28,7 +32,7 @@ func (k *keyedSemaphore[K]) enter(ctx context.Context, key K) (done func(), err 
 	}
 	g := k.slots[key]
 	if g == nil {
-		g = &keySlots{slots: make(chan struct{}, maxControls)}
+		g = &keySlots{slots: make(chan struct{}, cmp.Or(k.most, maxControls))}
 		k.slots[key] = g
 	}
 	g.users++

@@ -39,7 +39,10 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 	doc := document(t)
 	router, err := gorillamux.NewRouter(doc)
 	require.NoError(t, err)
-	b := newEnv(t, nil)
+	b := newEnv(t, func(o *gateway.Options) {
+		withList(&listed{})(o)
+		o.Index = &fakeIndex{}
+	})
 	b.acme("POST", "/v1/batches?id=b1", `{"text":"hi ${n}","metadata":{"k":"v"},"messages":[{"to":"+15550001111","params":{"n":"1"}},{"to":"+15550002222"}]}`)
 	b.states[starter.Ref{Tenant: "acme", ID: "open"}] = message.BatchRunning
 	called := map[string]bool{}
@@ -55,7 +58,21 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 		{call: "POST /v1/batches?dialect=smtp", body: one, status: 400, wrong: true},
 		{call: "POST /v1/batches", body: `{"messages":[]}`, status: 422},
 		{call: "POST /v1/batches", body: one, status: 202, headers: []string{"Idempotency-Key: k"}},
+		{call: "POST /v1/batches:validate?preview=5&id=b9", body: one, status: 200},
+		{call: "POST /v1/batches:validate", body: `{"text":"hi","messages":[{"to":"+15550001111"},{}]}`, status: 200},
+		{call: "POST /v1/batches:validate?preview=21", body: one, status: 400, wrong: true},
+		{call: "POST /v1/batches:test?to=%2B15550009999&sample=1", body: one, status: 202},
+		{call: "POST /v1/batches:test?to=%2B15550009999", body: one, status: 202, headers: []string{"Idempotency-Key: k"}},
+		{call: "POST /v1/batches:test?to=%2B15550009999", body: one, status: 200, headers: []string{"Idempotency-Key: k"}},
+		{call: "POST /v1/batches:test?to=%2B15550009999", body: `{"messages":[]}`, status: 422},
+		{call: "POST /v1/batches:test", body: one, status: 400, wrong: true},
 		{call: "GET /v1/batches", status: 200},
+		{call: "POST /v1/suppressions", body: `{"recipients":["+15550009999"],"reason":"asked","until":"90d"}`, status: 200},
+		{call: "POST /v1/suppressions", body: `{"recipient":"+15550009999","everybody":true}`, status: 403},
+		{call: "POST /v1/suppressions", body: `{}`, status: 422},
+		{call: "GET /v1/suppressions?limit=5", status: 200},
+		{call: "GET /v1/suppressions?recipient=%2B15550009999", status: 200},
+		{call: "DELETE /v1/suppressions?recipient=%2B15550009999", status: 200},
 		{call: "GET /v1/batches?state=running&limit=5&counts=true", status: 200},
 		{call: "GET /v1/batches/b1", status: 200},
 		{call: "POST /v1/batches?id=b3&text=Hi&map=to%3Dphone&ignoreColumns=a&skipIf=c%3D1", status: 202, body: "phone,c,send_at\n+15550001111,1,x\n+15550002222,2,y\n"},
@@ -73,6 +90,10 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 		{call: "POST /v1/batches/b1:resume", status: 200},
 		{call: "POST /v1/batches/b1:reschedule", status: 200, body: `{"sendAfter":"10m"}`},
 		{call: "POST /v1/batches/b1:reschedule", status: 422, wrong: true, body: `{"sendAfter":""}`},
+		{call: "GET /v1/messages?q=c-1&state=sent&limit=5", status: 200},
+		{call: "GET /v1/messages", status: 400},
+		{call: "GET /v1/stats?by=day&since=3d", status: 200},
+		{call: "GET /v1/audit?since=12h", status: 200},
 		{call: "GET /v1/accounts", status: 200},
 		{call: "POST /v1/accounts/hook:hold", status: 200, body: `{"for":"1h","reason":"rotation"}`},
 		{call: "POST /v1/accounts/hook:release", status: 200},
@@ -167,7 +188,7 @@ func TestEveryRouteOfTheOwnAPIIsInTheDocument(t *testing.T) {
 	served := map[string]bool{}
 	for _, pattern := range gateway.New(gateway.Options{Batches: newFake()}).Patterns() {
 		method, path, ok := strings.Cut(pattern, " ")
-		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds", "/v1/messages", "/v1/stats", "/v1/audit", "/v1/suppressions"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
 			continue
 		}
 		if path == "/v1/accounts/{action}" {

@@ -21,6 +21,9 @@ type query struct {
 func queryOf(r tenantRequest) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	q := &query{values: values, known: map[string]bool{}}
+	if r.person != nil {
+		q.known[tenantParameter] = true
+	}
 	if err != nil {
 		q.err = fail(http.StatusBadRequest, codeInvalid, "the query string cannot be read")
 	}
@@ -83,6 +86,11 @@ func (q *query) end() error {
 // selector reads the parameters that choose messages beside state and code.
 func (q *query) selector() message.Selector {
 	s := message.Selector{To: q.text("to"), Reference: q.text("reference"), Meta: q.text("meta"), Account: q.text("account")}
+	for _, name := range []string{"to", "reference", "meta", "account", "state", "code"} {
+		if q.values.Has(name) && q.values.Get(name) == "" {
+			q.fail(name, "is empty") // as by a script with an empty variable: it would choose everything
+		}
+	}
 	if err := s.Check(); err != nil {
 		q.fail("meta", "is not key=value")
 	}

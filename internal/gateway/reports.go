@@ -32,10 +32,10 @@ const (
 	maxReport = 2 << 20
 	// reportWait is how long the body may take: nobody knows yet who sends it.
 	reportWait = 15 * time.Second
-	// maxReading is how many of these bodies are read at once; others wait for their
+	// maxChecking is how many callbacks are looked through at once; others wait for their
 	// turn, but no longer than turnWait.
-	maxReading = 32
-	turnWait   = 5 * time.Second
+	maxChecking = 32
+	turnWait    = 5 * time.Second
 	// maxWaiting is how many reports wait at once until they are durable, which takes
 	// a second. A callback counts as one report at least, and for each keptBytes of its
 	// body, since that is kept as long.
@@ -50,6 +50,11 @@ func (g *Gateway) reports() {
 		return
 	}
 	g.plain("POST /reports/{account}", func(w http.ResponseWriter, r *http.Request) {
+		if failed := g.closed(); failed != nil {
+			hangUp(w, r)
+			protocol{fail: writeProblem}.answer(w, failed)
+			return
+		}
 		said, err := g.report(w, r)
 		if err != nil {
 			hangUp(w, r)
@@ -93,6 +98,7 @@ func (g *Gateway) report(w http.ResponseWriter, r *http.Request) (provider.Repor
 			return reports, err
 		}
 	}
+	g.o.ObserveReport(account)
 	if reports.Ignored > 0 {
 		g.o.CountReports(account, "ignored", reports.Ignored)
 	}
@@ -125,39 +131,41 @@ func (g *Gateway) keepReports(ctx context.Context, account string, reader provid
 		}
 		return err
 	}
-	if out.Unknown > 0 {
-		g.o.Log.Info("delivery reports of no batch that Temporal knows", zap.String("account", account), zap.Int("reports", out.Unknown))
+	if out.Foreign > 0 {
+		g.o.CountReports(account, "foreign", out.Foreign)
+		g.o.Log.Info("delivery reports of no batch that Temporal knows", zap.String("account", account), zap.Int("reports", out.Foreign))
 	}
 	return nil
 }
 
-// readReports reads a callback of which it is not known who sent it. Only so many are
-// read at once.
+// readReports reads a callback of which it is not known who sent it. One whose body does
+// not come takes nothing from others.
 func (g *Gateway) readReports(w http.ResponseWriter, r *http.Request, reader provider.ReportReader) (provider.Callback, provider.Reports, error) {
 	var none provider.Callback
 	if r.ContentLength > maxReport {
 		return none, provider.Reports{}, &http.MaxBytesError{Limit: maxReport}
 	}
-	// That a client has gone is not seen while its body is unread.
-	ctx, cancel := context.WithTimeout(r.Context(), turnWait)
-	defer cancel()
-	if g.reading.Acquire(ctx, 1) != nil {
-		return none, provider.Reports{}, busy("too many callbacks wait to be read")
-	}
-	defer g.reading.Release(1)
+	held := g.callbacks.hold(addressOf(r).String(), r.Body)
+	defer held.release()
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetReadDeadline(time.Now().Add(reportWait)) // a test's recorder knows none
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	body, err := io.ReadAll(http.MaxBytesReader(w, held, maxReport))
 	if err != nil {
 		return none, provider.Reports{}, readFault(err)
 	}
 	_ = ctl.SetReadDeadline(time.Time{}) // an answer may take longer
+	ctx, cancel := context.WithTimeout(r.Context(), turnWait)
+	defer cancel()
+	if g.checking.Acquire(ctx, 1) != nil {
+		return none, provider.Reports{}, busy("too many callbacks wait to be looked through")
+	}
+	defer g.checking.Release(1)
 	q := provider.Callback{URL: g.publicURL(r), Header: r.Header, Body: body}
 	reports, err := reader.ReadReports(q)
 	return q, reports, err
 }
 
-// busy is the failure of a callback that is to come again in a while.
+// busy is the failure of a request that is to come again in a while.
 func busy(why string) *failure {
 	f := fail(http.StatusServiceUnavailable, codeUnavailable, why)
 	f.retryAfter = waitForServer

@@ -5,12 +5,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,8 +30,12 @@ const reportKey = "report-secret"
 // reporter keeps what it is given. With gather set it answers that long after the first
 // of them came, to all who have come meanwhile, as a signal does.
 type reporter struct {
-	err    error
+	err error
+	// closed is why the gateway takes nothing.
+	closed error
 	gather time.Duration
+	// foreign is how many of the reports are of no batch that is known.
+	foreign int
 	// counted are the reports that came to nothing, by account and outcome.
 	counted map[string]int
 
@@ -46,7 +52,7 @@ func (r *reporter) Add(_ context.Context, reports []message.Report) (starter.Rep
 	if left := r.take(reports); left != nil {
 		<-left
 	}
-	return starter.ReportOutcome{Accepted: len(reports)}, nil
+	return starter.ReportOutcome{Accepted: len(reports) - r.foreign, Foreign: r.foreign}, nil
 }
 
 func (r *reporter) take(reports []message.Report) chan struct{} {
@@ -87,6 +93,7 @@ func reportEnv(t *testing.T, public string) (*testEnv, *reporter) {
 	rep := &reporter{counted: map[string]int{}}
 	return newEnv(t, func(o *gateway.Options) {
 		o.Readers, o.Reporter, o.PublicURL = readers, rep, public
+		o.Closed = func() error { return rep.closed }
 		o.CountReports = func(account, outcome string, n int) {
 			rep.mu.Lock()
 			defer rep.mu.Unlock()
@@ -130,6 +137,17 @@ func TestADeliveryReportIsTakenOnceItIsDurable(t *testing.T) {
 	require.Equal(t, message.Delivered, rep.got[0].State)
 	require.Equal(t, "sinch-eu", rep.got[0].Account)
 	require.Equal(t, http.StatusUnauthorized, b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "n1")...).Code, "a nonce is good once")
+}
+
+func TestAReportThatCannotBeKeptIsToBeRepeated(t *testing.T) {
+	t.Parallel()
+	b, rep := reportEnv(t, "")
+	rep.closed = errors.New("key 42 is missing")
+	body := delivered(message.KeyOf("batch-a").MessageID(1))
+	r := b.call("POST", "/reports/sinch-eu", body, sinchSigned(body, "1")...)
+	require.Equal(t, http.StatusServiceUnavailable, r.Code)
+	require.Equal(t, "5", r.Header().Get("Retry-After"))
+	require.Empty(t, rep.got)
 }
 
 func TestAReportThatNobodySignedIsRefused(t *testing.T) {
@@ -211,14 +229,13 @@ func TestReportsThatComeAtOnceAreGathered(t *testing.T) {
 	})
 }
 
-// A callback whose body does not come keeps others waiting only so long.
-func TestACallbackThatHasNoTurnIsToBeRepeated(t *testing.T) {
+func TestCallbacksWhoseBodiesDoNotComeKeepNoOtherWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, rep := reportEnv(t, "")
 		var slow sync.WaitGroup
 		body, rest := io.Pipe()
-		for range 32 {
+		for range 200 {
 			slow.Go(func() {
 				b.g.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST", "/reports/sinch-eu", body))
 			})
@@ -226,13 +243,45 @@ func TestACallbackThatHasNoTurnIsToBeRepeated(t *testing.T) {
 		synctest.Wait()
 		report := delivered(message.KeyOf("batch-a").MessageID(3))
 		began := time.Now()
-		r := b.call("POST", "/reports/sinch-eu", report, sinchSigned(report, "n1")...)
-		r.json(http.StatusServiceUnavailable)
-		require.NotEmpty(t, r.Header().Get("Retry-After"))
-		require.Equal(t, 5*time.Second, time.Since(began))
+		require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", report, sinchSigned(report, "n1")...).Code)
+		require.Zero(t, time.Since(began))
 		require.NoError(t, rest.Close())
 		slow.Wait()
+		require.Len(t, rep.got, 1)
+	})
+}
+
+// Bytes of large callbacks are held only so many, and those of small ones always.
+func TestCallbacksOfOneAddressHoldOnlySoManyBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, rep := reportEnv(t, "")
+		var slow sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		var refused atomic.Int32
+		for range 40 {
+			body, rest := io.Pipe()
+			slow.Go(func() {
+				_, _ = rest.Write(make([]byte, 1<<20)) // it may not be read to its end
+				<-ctx.Done()
+				_ = rest.Close()
+			})
+			slow.Go(func() {
+				w := httptest.NewRecorder()
+				b.g.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/reports/sinch-eu", body))
+				_ = body.Close()
+				if w.Code == http.StatusServiceUnavailable {
+					refused.Add(1)
+					require.NotEmpty(t, w.Header().Get("Retry-After"))
+				}
+			})
+			synctest.Wait()
+		}
+		require.EqualValues(t, 6, refused.Load())
+		report := delivered(message.KeyOf("batch-a").MessageID(3))
 		require.Equal(t, http.StatusOK, b.call("POST", "/reports/sinch-eu", report, sinchSigned(report, "n1")...).Code)
+		cancel()
+		slow.Wait()
 		require.Len(t, rep.got, 1)
 	})
 }
@@ -274,6 +323,21 @@ func webhookSigned(t *testing.T, body string) []string {
 	return all
 }
 
+func TestForeignReportsAreTakenAndCounted(t *testing.T) {
+	t.Parallel()
+	b, rep := reportEnv(t, "")
+	body := `{"type":"report","data":[{"id":12345,"state":"undelivered","code":30008},{"id":"x","state":"delivered"}]}`
+	rep.foreign = 2
+	r := b.call("POST", "/reports/hook", body, webhookSigned(t, body)...)
+	require.Equal(t, http.StatusOK, r.Code)
+	require.Empty(t, r.Body.String())
+	require.Equal(t, map[string]int{"hook foreign": 2}, rep.counted)
+
+	rep.err = fmt.Errorf("not listed: %w", starter.ErrReportAgain)
+	b.call("POST", "/reports/hook", body, webhookSigned(t, body)...).json(http.StatusServiceUnavailable)
+	require.Equal(t, map[string]int{"hook foreign": 2}, rep.counted, "it comes again")
+}
+
 func TestAReportThatMakesNoSenseKeepsNoOtherFromCounting(t *testing.T) {
 	t.Parallel()
 	b, rep := reportEnv(t, "")
@@ -285,6 +349,8 @@ func TestAReportThatMakesNoSenseKeepsNoOtherFromCounting(t *testing.T) {
 	require.Len(t, rep.got, 2)
 	require.Equal(t, message.Report{ID: key.MessageID(2), State: message.Undelivered, Account: "hook", Code: "30008"}, rep.got[1])
 	require.Equal(t, map[string]int{"hook ignored": 1, "hook unreadable": 1}, rep.counted)
+
+	require.Equal(t, message.Report{ID: key.MessageID(0), State: message.Delivered, Account: "hook"}, rep.got[0])
 
 	body = `{"type":"report","data":{"id":"x","state":"read"}}`
 	r = b.call("POST", "/reports/hook", body, webhookSigned(t, body)...)

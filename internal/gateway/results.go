@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 
@@ -18,14 +19,17 @@ const resultsBuffer = 32 << 10
 // its end, so that no client takes it for whole.
 func (g *Gateway) v1Results(w http.ResponseWriter, r tenantRequest) error {
 	q := queryOf(r)
-	format := q.text("format")
+	format, raw := q.text("format"), q.truth("raw")
 	selects := starter.ResultQuery{State: q.text("state"), Code: q.text("code"), Selector: q.selector()}
 	switch format {
 	case "", "jsonl", "csv":
 	default:
 		q.fail("format", "is neither jsonl nor csv")
 	}
-	if err := q.end(); err != nil {
+	if raw && format != "csv" {
+		q.fail("raw", "is for format=csv")
+	}
+	if err := errors.Join(q.end(), r.mayFind(selects.Selector)); err != nil {
 		return err
 	}
 	next, stop := iter.Pull2(g.o.Batches.Results(r.Context(), r.ref(), selects))
@@ -34,12 +38,13 @@ func (g *Gateway) v1Results(w http.ResponseWriter, r tenantRequest) error {
 	if err != nil {
 		return err
 	}
-	rows := newRows(w, format)
+	rows := newRows(w, format, raw)
 	if !ok {
 		w.WriteHeader(http.StatusOK) // there may be nothing to write
 	}
 	for ; ok; row, err, ok = next() {
 		if err == nil {
+			row = r.maskedRow(row)
 			err = rows.write(&row)
 		}
 		if err != nil {
@@ -57,11 +62,13 @@ type rows struct {
 	out  *bufio.Writer
 	json *json.Encoder
 	csv  *csv.Writer // nil is JSON lines
+	// raw leaves the cells of CSV as they are.
+	raw bool
 }
 
-func newRows(w http.ResponseWriter, format string) *rows {
+func newRows(w http.ResponseWriter, format string, raw bool) *rows {
 	out := bufio.NewWriterSize(w, resultsBuffer)
-	r := &rows{out: out}
+	r := &rows{out: out, raw: raw}
 	if format == "csv" {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 		r.csv = csv.NewWriter(out)
@@ -75,8 +82,11 @@ func newRows(w http.ResponseWriter, format string) *rows {
 }
 
 func (r *rows) write(row *message.Row) error {
-	if r.csv != nil {
+	switch {
+	case r.csv != nil && r.raw:
 		return r.csv.Write(row.Columns())
+	case r.csv != nil:
+		return r.csv.Write(row.Cells())
 	}
 	return r.json.Encode(row)
 }

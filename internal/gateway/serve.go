@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -31,7 +32,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	s.RegisterOnShutdown(func() { close(g.leaving) })
 	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
+	go func() { failed <- s.Serve(limitConnections(l, cmp.Or(g.o.Connections, maxConnections))) }()
 	g.o.Log.Info("gateway serves", zap.String("address", l.Addr().String()))
 	select {
 	case err := <-failed:

@@ -2,13 +2,18 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"volley/internal/gateway"
 )
 
 // listen serves the gateway of a testEnv until leave is called or the test ends, and returns
@@ -69,4 +74,45 @@ func TestABodyThatIsFramedWronglyIsTheClientsFault(t *testing.T) {
 		require.NoError(t, conn.Close())
 	}
 	require.Len(t, b.batches, 1)
+}
+
+// A client that writes all of its request before it reads sees why it is refused.
+func TestARefusalIsSeenByAClientThatFirstWritesAll(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.g.HoldAtMost(1 << 20)
+	address, _ := listen(t, b)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(address, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	body := bytes.Repeat([]byte(" "), 12<<20)
+	_, err = fmt.Fprintf(conn, "POST /v1/batches HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", acmeKey, len(body))
+	require.NoError(t, err)
+	_, err = conn.Write(body)
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	require.True(t, res.Close)
+}
+
+func TestAGatewayHasAsManyConnectionsAsTheConfigSays(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, func(o *gateway.Options) { o.Connections = 16 })
+	address, _ := listen(t, b)
+	open := 0
+	for range 12 { // one address leaves half of them to others
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(address, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			continue // it was closed already
+		}
+		if answer, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+			require.Equal(t, "HTTP/1.1 200 OK\r\n", answer)
+			open++
+		}
+	}
+	require.Equal(t, 8, open)
 }

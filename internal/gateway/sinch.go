@@ -64,8 +64,10 @@ type sinchRetryInfo struct {
 }
 
 const (
-	// maxViolations is how many violations an answer lists, ten a recipient.
-	maxViolations = 10_000
+	// maxViolations is how many violations an answer lists, ten a recipient, and
+	// maxViolationBytes how many bytes they have about.
+	maxViolations     = 10_000
+	maxViolationBytes = 1 << 20
 	// maxEcho is how many bytes of a caller's value an answer repeats.
 	maxEcho = 100
 )
@@ -109,7 +111,11 @@ func failSinch(w http.ResponseWriter, f *failure) {
 	s := sinchStatus{Code: status, Message: f.detail, Status: sinchName(status), Details: []any{}}
 	if len(f.problems) > 0 {
 		bad := sinchBadRequest{Type: "type.googleapis.com/google.rpc.BadRequest"}
+		room := maxViolationBytes
 		for _, p := range f.problems[:min(len(f.problems), maxViolations)] {
+			if room -= len(p.Path) + len(p.Detail); room < 0 {
+				break
+			}
 			bad.Violations = append(bad.Violations, sinchViolation{Field: p.Path, Description: p.Detail})
 		}
 		s.Details = append(s.Details, bad)

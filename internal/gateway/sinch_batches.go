@@ -133,7 +133,7 @@ func (g *Gateway) sinchMatches(r tenantRequest, s sinchSelector, st message.Stat
 	value, ok := member(st.Metadata, s.MetadataKey)
 	if !ok {
 		b, err := g.o.Batches.Accepted(r.Context(), starter.Ref{Tenant: r.tenant.Tenant, ID: st.ID})
-		if errors.Is(err, starter.ErrNotFound) {
+		if errors.Is(err, starter.ErrNotFound) || g.leavesOut(r, st.ID, err) {
 			return false, nil
 		}
 		if err != nil {
@@ -277,6 +277,9 @@ func readSinchSelector(w http.ResponseWriter, r tenantRequest) (s sinchSelector,
 		var fields map[string]json.RawMessage
 		if err := json.Unmarshal(body, &fields); err != nil {
 			return s, fail(http.StatusBadRequest, codeInvalid, "the body is not a JSON object")
+		}
+		if err := message.CheckControl(body); err != nil {
+			return s, controlRefused(err)
 		}
 		for key, raw := range fields {
 			var text string

@@ -117,7 +117,10 @@ func TestSinchACancelIsAlwaysTaken(t *testing.T) {
 		return message.CancelResult{}, starter.ErrUnreachable
 	}
 	b.acme("DELETE", sinchMessages, `{"batch_id":"new-0"}`).sinch(http.StatusServiceUnavailable, "UNAVAILABLE")
-	for _, body := range []string{"", "{}", "[]", "{", `{"metadata_value":"v"}`, `{"metadata_key":"k"}`} {
+	for _, body := range []string{
+		"", "{}", "[]", "{", `{"metadata_value":"v"}`, `{"metadata_key":"k"}`,
+		`{"metadata_key":"k","metadata_value":null}`, `{"batch_id":"new-0","batch_id":"none"}`,
+	} {
 		b.acme("DELETE", sinchMessages, body).sinch(http.StatusBadRequest, "INVALID_ARGUMENT")
 	}
 	require.Equal(t, []string{"metadata_value"}, b.acme("DELETE", sinchMessages+"?metadataKey=k", "").sinch(http.StatusBadRequest, "INVALID_ARGUMENT"))

@@ -240,7 +240,9 @@ func TestSinchFailuresHaveItsShape(t *testing.T) {
 func TestASinchSecretIsTakenAsItIsAndEncoded(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"a+b", "a%2Bb", "100%", "a b", "a%zz+"} {
-		b := newEnv(t, func(o *gateway.Options) { o.Tenants[0].Keys[0] = intake.HashKey(secret) })
+		b := newEnv(t, func(o *gateway.Options) {
+			o.Tenants[0].Keys[0] = intake.Key{Name: "main", Hash: intake.HashKey(secret)}
+		})
 		for _, given := range []string{secret, url.QueryEscape(secret)} {
 			login := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("id:"+given))
 			doc := b.call("POST", "/oauth2/token", "grant_type=client_credentials", login).json(http.StatusOK)

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"volley/internal/intake"
 )
 
 // sinchTokenLife is how long a token lasts; Sinch's last an hour.
@@ -27,9 +25,11 @@ func (g *Gateway) sinchToken(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, "invalid_request")
 		return
 	}
-	secret, tenant := g.client(r, form)
+	tenant := g.client(r, form)
+	knownAs(r, tenant, "sinch")
 	switch grant := form.Get("grant_type"); {
 	case tenant == nil:
+		g.wrongKey(r)
 		w.Header().Set("WWW-Authenticate", `Basic realm="volley"`)
 		refuse(http.StatusUnauthorized, "invalid_client")
 	case grant == "":
@@ -42,18 +42,18 @@ func (g *Gateway) sinchToken(w http.ResponseWriter, r *http.Request) {
 			ExpiresIn   int    `json:"expires_in"`
 			Scope       string `json:"scope"`
 			TokenType   string `json:"token_type"`
-		}{issue(intake.HashKey(secret), scopeSinch, tenant.Tenant, g.o.Now(), sinchTokenLife), int(sinchTokenLife.Seconds()), "", "bearer"})
+		}{issue(tenant.key.Hash, scopeSinch, tenant.Tenant, g.o.Now(), sinchTokenLife), int(sinchTokenLife.Seconds()), "", "bearer"})
 	}
 }
 
-// client finds the tenant that logs in, and its secret; nil is none.
-func (g *Gateway) client(r *http.Request, form url.Values) (secret string, tenant *Tenant) {
+// client finds the tenant that logs in; nil is none.
+func (g *Gateway) client(r *http.Request, form url.Values) (tenant *Tenant) {
 	for _, s := range clientSecrets(r, form) {
 		if t := g.tenants.of(s); t != nil && tenant == nil {
-			secret, tenant = s, t
+			tenant = t
 		}
 	}
-	return secret, tenant
+	return tenant
 }
 
 // clientSecrets are what a client's secret may be, in the header or in the form (RFC

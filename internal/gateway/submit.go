@@ -13,6 +13,7 @@ import (
 	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
+	"volley/internal/tracing"
 	"volley/starter"
 )
 
@@ -25,6 +26,8 @@ const (
 	// startWait bounds the start of a batch once its request has been read, which goes
 	// on when the client has gone.
 	startWait = 30 * time.Second
+	// leftWait is for how long a request is decoded whose client has left.
+	leftWait = 2 * time.Second
 	// headerSame names the batch with the same content that went out before, in an
 	// answer to a submit of many messages. It is looked for beside the start, for at
 	// most sameWithin, and left out when it is not known by then.
@@ -59,10 +62,10 @@ type submitted struct {
 	ref starter.Ref
 	// batch is what was decoded; without messages where it was read bit by bit.
 	batch *message.Batch
-	// excluded is how many messages are left out as asked, and warnings are what stops
-	// nothing.
-	excluded int
-	warnings message.Problems
+	// excluded is how many messages are left out as asked, suppressed how many of these
+	// since their recipients want no messages, and warnings are what stops nothing.
+	excluded, suppressed int
+	warnings             message.Problems
 }
 
 // messageID is the id of the message at i.
@@ -85,6 +88,8 @@ func (g *Gateway) submit(w http.ResponseWriter, r tenantRequest, s submission) (
 	if err := g.admit(r); err != nil {
 		return nil, err
 	}
+	// Only who has a key may have something traced.
+	r.Request = r.WithContext(tracing.FromHeader(r.Context(), r.Header))
 	if s.before != nil {
 		if err := s.before(&s); err != nil {
 			return nil, err
@@ -94,13 +99,14 @@ func (g *Gateway) submit(w http.ResponseWriter, r tenantRequest, s submission) (
 	if err != nil {
 		return nil, err
 	}
-	ask := starter.Request{Ref: starter.Ref{Tenant: r.tenant.Tenant, ID: s.id}, IdempotencyKey: key, Flags: s.flags, SameWithin: sameWithin}
+	ask := starter.Request{Body: q.Body(), Ref: starter.Ref{Tenant: r.tenant.Tenant, ID: s.id}, IdempotencyKey: key, Flags: s.flags, SameWithin: sameWithin}
 	out := &submitted{}
 	if q.IsBuffered() {
-		err = g.startBuffered(r.Context(), q, ask, s, out)
+		err = g.startBuffered(r, q, ask, s, out)
 	} else {
-		err = g.startStreamed(r.Context(), q, ask, s, out)
+		err = g.startStreamed(r, q, ask, s, out)
 	}
+	r.held.release()
 	if out.ID != "" {
 		w.Header().Set(headerBatch, out.ID) // also that of a batch that another request has
 	}
@@ -120,6 +126,22 @@ func (g *Gateway) submit(w http.ResponseWriter, r tenantRequest, s submission) (
 	return out, nil
 }
 
+// givesUp returns what ends the decoding of a request whose client has left for long: a
+// request that has come whole is taken all the same where that takes no longer. A body that
+// breaks off ends the reading by itself, and says why.
+func (g *Gateway) givesUp(r tenantRequest) func() bool {
+	var left time.Time
+	return func() bool {
+		switch {
+		case r.Context().Err() == nil || !r.held.isWhole():
+			return false
+		case left.IsZero():
+			left = time.Now()
+		}
+		return time.Since(left) >= g.giveUpAfter
+	}
+}
+
 // idempotencyKey is the key of a request; empty is none. A header without a value is a
 // client that wants a safe repetition and has lost the key.
 func idempotencyKey(h http.Header) (string, error) {
@@ -135,28 +157,47 @@ func idempotencyKey(h http.Header) (string, error) {
 
 // admit counts a submit against the tenant's rate.
 func (g *Gateway) admit(r tenantRequest) error {
-	wait := r.tenant.admit(g.o.Now())
+	return tooMany(admit(r.tenant.submits, g.o.Now(), 1), "more submits than the tenant's rate allows")
+}
+
+// admitRead counts a read against the tenant's rate of reads.
+func (g *Gateway) admitRead(t *Tenant) error {
+	return tooMany(admit(t.reads, g.o.Now(), 1), tooManyReads)
+}
+
+// admitBatches counts a read that was admitted as one of so many batches. One of more than
+// the rate lets in at once takes all of that.
+func (g *Gateway) admitBatches(t *Tenant, batches int) error {
+	if t.reads == nil {
+		return nil
+	}
+	return tooMany(admit(t.reads, g.o.Now(), min(batches, t.reads.Burst())-1), tooManyReads)
+}
+
+const tooManyReads = "more reads than the tenant's read_rate allows"
+
+func tooMany(wait time.Duration, why string) error {
 	if wait == 0 {
 		return nil
 	}
-	f := fail(http.StatusTooManyRequests, codeTooMany, "more submits than the tenant's rate allows")
+	f := fail(http.StatusTooManyRequests, codeTooMany, why)
 	f.retryAfter = wait
 	return f
 }
 
 // open reads the first bytes of a request.
 func (g *Gateway) open(w http.ResponseWriter, r tenantRequest, s *submission) (*intake.Request, error) {
-	if r.Body == nil && s.body == nil {
-		r.Body = http.NoBody
-	}
 	d, err := dialect.Named(s.dialect)
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, codeInvalid, err.Error())
 	}
 	s.options.Dialect, s.options.Now, s.options.OverHTTP = d, g.o.Now(), true
+	s.options.Ended, s.options.Suppressed = g.givesUp(r), g.o.Suppressed
+	s.options.Streaming = r.held.stream
 	body := s.body
 	if body == nil {
 		body = pace(w, r.Request)
+		s.options.Size = max(r.ContentLength, 0)
 	}
 	q, err := intake.Open(body, r.tenant.Caller, g.o.Limits, s.options)
 	if err != nil {
@@ -169,8 +210,28 @@ func (g *Gateway) open(w http.ResponseWriter, r tenantRequest, s *submission) (*
 	return q, nil
 }
 
-func (g *Gateway) startBuffered(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
-	whole := q.Buffered()
+// decode decodes a request that is in memory. A large one waits for its turn among the
+// tenant's.
+func (g *Gateway) decode(r tenantRequest, q *intake.Request) (*intake.Buffered, error) {
+	if len(q.Body()) > freeBytes {
+		done, err := g.decoding.enter(r.Context(), r.tenant.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+	}
+	return q.Buffered(), nil
+}
+
+func (g *Gateway) startBuffered(r tenantRequest, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+	ctx := r.Context()
+	whole, err := g.decode(r, q)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); whole.None && err != nil {
+		return err
+	}
 	if len(s.problems) > 0 {
 		return refused(errRefused, append(s.problems, whole.Problems...))
 	}
@@ -181,18 +242,18 @@ func (g *Gateway) startBuffered(ctx context.Context, q *intake.Request, ask star
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startWait)
 	defer cancel()
-	ask.Body, ask.Batch = whole.Body, whole.Batch
-	var err error
+	ask.Batch = whole.Batch
+	ask.Batch.StartedBy = r.startedBy()
 	if out.Started, err = g.o.Batches.Start(ctx, ask); err != nil {
 		return err
 	}
-	out.batch, out.excluded, out.warnings = whole.Batch, whole.Excluded, whole.Warnings
+	out.batch, out.excluded, out.suppressed, out.warnings = whole.Batch, whole.Excluded, whole.Suppressed, whole.Warnings
 	out.Problems = slices.DeleteFunc(out.Problems, s.options.LeftOut)
 	return nil
 }
 
 // startStreamed starts a batch of which only a part is in memory.
-func (g *Gateway) startStreamed(ctx context.Context, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
+func (g *Gateway) startStreamed(r tenantRequest, q *intake.Request, ask starter.Request, s submission, out *submitted) error {
 	log := firstProblems{list: s.problems}
 	in, err := q.Streamed(&log)
 	if err != nil {
@@ -202,7 +263,8 @@ func (g *Gateway) startStreamed(ctx context.Context, q *intake.Request, ask star
 	if in.Header() == nil || len(s.problems) > 0 {
 		return g.refuseStreamed(in, &log)
 	}
-	ctx, read, cancel := untilRead(ctx, in)
+	in.Header().StartedBy = r.startedBy()
+	ctx, read, cancel := untilRead(r, in)
 	defer cancel()
 	out.Started, err = g.o.Batches.StartLarge(ctx, ask, read)
 	var none *starter.NoneValidError
@@ -212,20 +274,21 @@ func (g *Gateway) startStreamed(ctx context.Context, q *intake.Request, ask star
 	case err != nil:
 		return err
 	}
-	out.batch, out.excluded, out.warnings = in.Header(), in.Excluded(), in.Warnings()
+	out.batch, out.excluded, out.suppressed, out.warnings = in.Header(), in.Excluded(), in.Suppressed(), in.Warnings()
 	if out.Problems = slices.DeleteFunc(out.Problems, s.options.LeftOut); !out.Existing {
 		out.Problems = append(message.Problems{}, log.list...) // the first ones, not counting those
 	}
 	return nil
 }
 
-// untilRead returns a context that a client which leaves ends only while its request is
-// read: the start that follows goes on, as that of a request in memory does.
-func untilRead(ctx context.Context, in *intake.Streamed) (context.Context, *trackedRequest, context.CancelFunc) {
+// untilRead returns a context that a client which leaves ends only while its request
+// comes: what follows goes on, as it does for a request in memory.
+func untilRead(r tenantRequest, in *intake.Streamed) (context.Context, *trackedRequest, context.CancelFunc) {
+	ctx := r.Context()
 	read := &trackedRequest{Streamed: in}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if !read.ended.Load() {
+		if !read.ended.Load() && !r.held.isWhole() {
 			cancel()
 		}
 	})

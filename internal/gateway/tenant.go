@@ -12,26 +12,42 @@ import (
 	"volley/internal/intake"
 )
 
-// Tenant is a caller of this gateway.
+// Tenant is a caller of this gateway, as one of its keys.
 type Tenant struct {
 	intake.Caller
+	// key is the one that it is known by.
+	key intake.Key
 
-	limiter *rate.Limiter
+	// submits and reads are nil where there is no limit, and else those of all its keys.
+	submits, reads *rate.Limiter
 }
 
-// tenants finds callers by their keys.
-type tenants struct{ all []*Tenant }
+// tenants finds callers by their keys. There is one for each key.
+type tenants struct {
+	all []*Tenant
+	// named are those of people's requests, by name.
+	named map[string]*Tenant
+}
 
 func newTenants(list []intake.Caller) *tenants {
-	out := &tenants{}
+	out := &tenants{named: map[string]*Tenant{}}
 	for _, c := range list {
-		t := &Tenant{Caller: c}
-		if t.Rate > 0 {
-			t.limiter = rate.NewLimiter(rate.Limit(t.Rate), max(1, int(t.Rate)))
+		submits, reads := limiterOf(c.Rate), limiterOf(c.ReadRate)
+		// A tenant that reads too much must not keep people from looking at it.
+		out.named[c.Tenant] = &Tenant{Caller: c, submits: submits}
+		for _, key := range c.Keys {
+			out.all = append(out.all, &Tenant{Caller: c, key: key, submits: submits, reads: reads})
 		}
-		out.all = append(out.all, t)
 	}
 	return out
+}
+
+// limiterOf lets so much in a second, and as much at once; 0 is no limit.
+func limiterOf(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
 }
 
 // of finds the caller with a key. It takes the same time whichever key it is, and
@@ -43,18 +59,11 @@ func (ts *tenants) of(key string) *Tenant {
 	given := intake.HashKey(key)
 	var found *Tenant
 	for _, t := range ts.all {
-		for i := range t.Keys {
-			if subtle.ConstantTimeCompare(given[:], t.Keys[i][:]) == 1 {
-				found = t
-			}
+		if subtle.ConstantTimeCompare(given[:], t.key.Hash[:]) == 1 {
+			found = t
 		}
 	}
 	return found
-}
-
-// uses reports whether the tenant may use a dialect.
-func (t *Tenant) uses(dialect string) bool {
-	return t.Dialects == nil || slices.Contains(t.Dialects, dialect)
 }
 
 // has reports whether the tenant may use an account.
@@ -62,13 +71,13 @@ func (t *Tenant) has(account string) bool {
 	return t.Accounts == nil || slices.Contains(t.Accounts, account)
 }
 
-// admit counts a submit and returns how long to wait where there are too many; 0 is
-// that it may go on.
-func (t *Tenant) admit(now time.Time) time.Duration {
-	if t.limiter == nil {
+// admit counts n calls and returns how long to wait where there are too many; 0 is that
+// they may go on.
+func admit(l *rate.Limiter, now time.Time, n int) time.Duration {
+	if l == nil {
 		return 0
 	}
-	r := t.limiter.ReserveN(now, 1)
+	r := l.ReserveN(now, min(n, l.Burst()))
 	wait := r.DelayFrom(now)
 	if wait > 0 {
 		r.CancelAt(now)

@@ -58,40 +58,38 @@ func sign(hash [sha256.Size]byte, signed string) []byte {
 // isToken reports whether a credential has the form of a token.
 func isToken(s string) bool { return strings.HasPrefix(s, tokenHeader+".") }
 
-// token finds the caller with a token of a scope, and the hash of the key that the
-// token stands for.
-func (ts *tenants) token(s, scope string, now time.Time) (*Tenant, [sha256.Size]byte, error) {
-	var none, key [sha256.Size]byte
-	invalid := fail(http.StatusUnauthorized, codeTokenInvalid, "the token is not one of this server's")
+// token finds the caller with a token of a scope, as the key that the token stands for.
+func (ts *tenants) token(s, scope string, now time.Time) (*Tenant, error) {
+	invalid := guessed(http.StatusUnauthorized, codeTokenInvalid, "the token is not one of this server's")
 	at := strings.LastIndexByte(s, '.')
 	if !isToken(s) || at <= len(tokenHeader) {
-		return nil, none, invalid
+		return nil, invalid
 	}
 	given, err := base64.RawURLEncoding.DecodeString(s[at+1:])
 	if err != nil {
-		return nil, none, invalid
+		return nil, invalid
 	}
 	var found *Tenant
 	for _, t := range ts.all {
-		for i := range t.Keys {
-			if hmac.Equal(given, sign(t.Keys[i], s[:at])) {
-				found, key = t, t.Keys[i]
-			}
+		if hmac.Equal(given, sign(t.key.Hash, s[:at])) {
+			found = t
 		}
 	}
 	var c claims
 	raw, err := base64.RawURLEncoding.DecodeString(s[len(tokenHeader)+1 : at])
 	switch {
 	case err != nil || json.Unmarshal(raw, &c) != nil || c.Scope != scope:
-		return nil, none, invalid
+		return nil, invalid
 	case found == nil && scope == scopeRefresh:
-		return nil, none, invalid
+		return nil, invalid
 	case found == nil || now.Unix() >= c.Expires:
 		// A token ends with its key, too: told so, its client fetches another, and
 		// learns from the refusal that it is out.
-		return nil, none, fail(http.StatusUnauthorized, codeTokenExpired, "the token expired")
+		f := fail(http.StatusUnauthorized, codeTokenExpired, "the token expired")
+		f.guessed = found == nil
+		return nil, f
 	}
-	return found, key, nil
+	return found, nil
 }
 
 // byBearer finds the caller of a request with Authorization: Bearer and either a key or
@@ -100,8 +98,7 @@ func (g *Gateway) byBearer(scope string) func(*http.Request) (*Tenant, error) {
 	return func(r *http.Request) (*Tenant, error) {
 		given := bearer(r)
 		if isToken(given) {
-			t, _, err := g.tenants.token(given, scope, g.o.Now())
-			return t, err
+			return g.tenants.token(given, scope, g.o.Now())
 		}
 		if t := g.tenants.of(given); t != nil {
 			return t, nil

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -42,4 +43,24 @@ func TestAClientThatHangsUpIsNoErrorOfTheServers(t *testing.T) {
 		b.g.ServeHTTP(httptest.NewRecorder(), r)
 		require.Equal(t, []seen{{route, 499}}, observed)
 	}
+}
+
+// While the keyset is not right nothing is read or taken, in every dialect's own words, and
+// health checks answer.
+func TestAGatewayWithoutTheKeyTakesNothing(t *testing.T) {
+	t.Parallel()
+	closed := errors.New("key 42 is missing")
+	b := newEnv(t, func(o *gateway.Options) { o.Closed = func() error { return closed } })
+	for _, c := range []struct{ method, target, body string }{
+		{"POST", "/v1/batches?id=b1", one}, {"GET", "/v1/batches/b1", ""},
+	} {
+		r := b.acme(c.method, c.target, c.body)
+		require.Equal(t, http.StatusServiceUnavailable, r.Code, c.target)
+		require.Equal(t, "5", r.Header().Get("Retry-After"), c.target)
+		require.NotContains(t, r.Body.String(), "42", "the key is the operator's business")
+	}
+	require.Empty(t, b.requests)
+	require.Equal(t, http.StatusOK, b.acme("GET", "/healthz", "").Code)
+	closed = nil
+	require.Equal(t, http.StatusAccepted, b.acme("POST", "/v1/batches?id=b1", one).Code)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -10,13 +11,14 @@ import (
 	"strconv"
 	"strings"
 
+	"volley/internal/audit"
 	"volley/internal/dialect"
 	"volley/internal/message"
 	"volley/starter"
 )
 
 // v1Protocol is Volley's own API, in which a failure is a problem document (RFC 9457).
-func v1Protocol() protocol { return protocol{key: bearer, fail: failV1} }
+func v1Protocol() protocol { return protocol{key: bearer, people: true, fail: failV1} }
 
 // v1 registers Volley's own API, for batches of every dialect.
 func (g *Gateway) v1() {
@@ -29,7 +31,10 @@ func (g *Gateway) v1() {
 	g.handle("GET /v1/batches/{id}/results", f, g.v1Results)
 	g.handle("GET /v1/batches/{id}/events", f, g.v1Events)
 	g.handle("POST /v1/batches/{action}", f, g.v1Action)
+	g.v1Checks(f)
 	g.v1Holds(f)
+	g.v1Index(f)
+	g.v1Suppressions(f)
 	for path, methods := range map[string]string{
 		"/v1/batches": "GET, POST", "/v1/batches/{id}/messages": "GET", "/v1/batches/{id}/messages/{message}": "GET",
 		"/v1/batches/{id}/results": "GET", "/v1/batches/{id}/events": "GET",
@@ -94,7 +99,7 @@ func (g *Gateway) v1Submit(w http.ResponseWriter, r tenantRequest) error {
 	if _, err := dialect.Named(s.dialect); err != nil {
 		return fail(http.StatusBadRequest, codeInvalid, "the parameter dialect: "+err.Error())
 	}
-	if !r.tenant.uses(s.dialect) {
+	if !r.tenant.UsesDialect(s.dialect) {
 		return fail(http.StatusForbidden, codeForbidden, "the key may not use the dialect "+s.dialect)
 	}
 	started, err := g.submit(w, r, s)
@@ -124,16 +129,33 @@ func (g *Gateway) v1List(w http.ResponseWriter, r tenantRequest) error {
 			return fail(http.StatusBadRequest, codeInvalid, "the parameter dialect: "+err.Error())
 		}
 	}
+	if list.Counts { // each open batch is asked, and each closed one read
+		if err := g.admitBatches(r.tenant, cmp.Or(list.Limit, defaultList)); err != nil {
+			return err
+		}
+		done, err := g.counting.enter(r.Context(), r.tenant.Tenant)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
 	page, err := g.o.Batches.List(r.Context(), list)
 	if err != nil {
 		return err
+	}
+	for i := range page.Batches {
+		page.Batches[i] = r.masked(page.Batches[i])
 	}
 	writeJSON(w, http.StatusOK, page)
 	return nil
 }
 
-// maxList is the most batches of one page.
-const maxList = 500
+// maxList is the most batches of one page, and defaultList how many there are where nobody
+// says so.
+const (
+	maxList     = 500
+	defaultList = 20
+)
 
 func (g *Gateway) v1Status(w http.ResponseWriter, r tenantRequest) error {
 	if strings.Contains(r.PathValue("id"), ":") {
@@ -147,7 +169,7 @@ func (g *Gateway) v1Status(w http.ResponseWriter, r tenantRequest) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, st)
+	writeJSON(w, http.StatusOK, r.masked(st))
 	return nil
 }
 
@@ -158,12 +180,15 @@ func (g *Gateway) v1Messages(w http.ResponseWriter, r tenantRequest) error {
 		Limit: int(min(q.number("limit"), message.MaxPage)), Cursor: q.text("cursor"), Since: q.number("since"),
 		Selector: q.selector(),
 	}
-	if err := q.end(); err != nil {
+	if err := errors.Join(q.end(), r.mayFind(page.Selector)); err != nil {
 		return err
 	}
 	p, err := g.o.Batches.Messages(r.Context(), r.ref(), page)
 	if err != nil {
 		return err
+	}
+	for i := range p.Messages {
+		p.Messages[i] = r.maskedRow(p.Messages[i])
 	}
 	writeJSON(w, http.StatusOK, p)
 	return nil
@@ -177,7 +202,7 @@ func (g *Gateway) v1Message(w http.ResponseWriter, r tenantRequest) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, row)
+	writeJSON(w, http.StatusOK, r.maskedRow(row))
 	return nil
 }
 
@@ -196,6 +221,14 @@ func (g *Gateway) v1Action(w http.ResponseWriter, r tenantRequest) error {
 	r.SetPathValue("id", id)
 	if err := queryOf(r).end(); err != nil {
 		return err
+	}
+	if err := takeControl(w, r); err != nil { // one whose body does not come takes no turn
+		return err
+	}
+	if action != audit.ActionCancel && action != audit.ActionRedrive {
+		if err := g.mayControl(r); err != nil {
+			return err
+		}
 	}
 	ctx, ref := r.Context(), r.ref()
 	done, err := g.controls.enter(ctx, ref)
@@ -305,8 +338,20 @@ func controlFault(err error) string {
 	return where + ": expected " + want + ", got " + wrong.Value
 }
 
-// readControl reads the body of a control call, which may be empty. Unknown fields
-// are refused: one that is written wrong would cancel more than was meant.
+// takeControl takes the body of a control call into memory.
+func takeControl(w http.ResponseWriter, r tenantRequest) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r.Request)), maxControl))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return err
+}
+
+func controlRefused(err error) *failure {
+	return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+controlFault(err))
+}
+
+// readControl reads the body of a control call, which may be empty. Unknown fields, null
+// and keys that stand twice are refused: what is written wrong would cancel more than was
+// meant.
 func readControl(w http.ResponseWriter, r tenantRequest, into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(pace(w, r.Request)), maxControl))
 	if err != nil {
@@ -315,10 +360,13 @@ func readControl(w http.ResponseWriter, r tenantRequest, into any) error {
 	if len(strings.TrimSpace(string(body))) == 0 {
 		return nil
 	}
-	dec := json.NewDecoder(strings.NewReader(string(body)))
+	if err := message.CheckControl(body); err != nil {
+		return controlRefused(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return fail(http.StatusBadRequest, codeInvalid, "the body cannot be read: "+controlFault(err))
+		return controlRefused(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fail(http.StatusBadRequest, codeInvalid, "the body is not one JSON value")

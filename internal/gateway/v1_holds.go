@@ -23,12 +23,12 @@ func (g *Gateway) v1Holds(f protocol) {
 
 // holdRequest is the body of a hold or a release.
 type holdRequest struct {
-	Account string `json:"account"`
-	Tenant  string `json:"tenant"`
-	Meta    string `json:"meta"`
-	All     bool   `json:"all"`
+	Account *string `json:"account"`
+	Tenant  *string `json:"tenant"`
+	Meta    *string `json:"meta"`
+	All     bool    `json:"all"`
 	// Priority is as 3-5.
-	Priority string `json:"priority"`
+	Priority *string `json:"priority"`
 	// For and Reason are a hold's.
 	For    string `json:"for"`
 	Reason string `json:"reason"`
@@ -37,8 +37,14 @@ type holdRequest struct {
 // selector is what a request means, for whoever asks: a tenant that is no operator means
 // its own messages.
 func (q *holdRequest) selector(t *Tenant) (s starter.Selector, byTenant string, err error) {
-	s = starter.Selector{Account: q.Account, Tenant: q.Tenant, Meta: q.Meta, All: q.All}
-	if s.From, s.To, err = message.ParsePriorities(q.Priority); err != nil {
+	s.All = q.All
+	var priority string
+	if _, err := given([]textMember{
+		{"account", q.Account, &s.Account}, {"tenant", q.Tenant, &s.Tenant}, {"meta", q.Meta, &s.Meta}, {"priority", q.Priority, &priority},
+	}); err != nil {
+		return s, "", err
+	}
+	if s.From, s.To, err = message.ParsePriorities(priority); err != nil {
 		return s, "", fail(http.StatusUnprocessableEntity, codeInvalid, "priority "+err.Error())
 	}
 	if t.Operator {
@@ -47,11 +53,11 @@ func (q *holdRequest) selector(t *Tenant) (s starter.Selector, byTenant string, 
 	if q.All {
 		return s, "", fail(http.StatusForbidden, codeForbidden, "only an operator holds everything")
 	}
-	if q.Tenant != "" && q.Tenant != t.Tenant {
+	if s.Tenant != "" && s.Tenant != t.Tenant {
 		return s, "", fail(http.StatusForbidden, codeForbidden, "only an operator holds another tenant's messages")
 	}
-	if q.Account != "" && !t.has(q.Account) {
-		return s, "", notFound(fmt.Sprintf("there is no account %q", q.Account))
+	if s.Account != "" && !t.has(s.Account) {
+		return s, "", notFound(fmt.Sprintf("there is no account %q", s.Account))
 	}
 	return s, t.Tenant, nil
 }
@@ -62,13 +68,13 @@ func (g *Gateway) v1HoldAccount(w http.ResponseWriter, r tenantRequest) error {
 	if err := readControl(w, r, &q); err != nil {
 		return err
 	}
-	if q.Account != "" || q.Tenant != "" || q.Meta != "" || q.All {
+	if q.Account != nil || q.Tenant != nil || q.Meta != nil || q.All {
 		return fail(http.StatusUnprocessableEntity, codeInvalid, "what to hold is in the path; POST /v1/holds takes account, tenant, meta and all")
 	}
 	if !r.tenant.Operator && !r.tenant.has(name) {
 		return notFound(fmt.Sprintf("there is no account %q", name))
 	}
-	q.Account = name
+	q.Account = &name
 	switch action {
 	case "hold":
 		return g.hold(r.Context(), w, r.tenant, &q)
@@ -125,14 +131,18 @@ func (g *Gateway) release(ctx context.Context, w http.ResponseWriter, t *Tenant,
 // v1Accounts tells how the accounts stand that a tenant may use.
 func (g *Gateway) v1Accounts(w http.ResponseWriter, r tenantRequest) error {
 	var q starter.AccountsQuery
+	all := r.tenant.Operator || r.person != nil && r.person.Tenants == nil
 	for _, a := range g.o.Accounts {
-		if r.tenant.Operator || r.tenant.has(a.Name) {
+		if all || r.tenant.has(a.Name) {
 			q.Accounts = append(q.Accounts, starter.AccountOf{Name: a.Name, Provider: a.Provider, Rate: a.Rate})
 		}
 	}
-	if !r.tenant.Operator {
+	if !all {
 		q.ByTenant = r.tenant.Tenant
 	}
 	res, err := g.o.Batches.Accounts(r.Context(), q)
+	for i := range res.Holds {
+		res.Holds[i].Meta = r.maskedText(res.Holds[i].Meta)
+	}
 	return answerWith(w, res, err)
 }

@@ -7,13 +7,16 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"volley/internal/gateway"
+	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -205,6 +208,105 @@ func TestWhatIsWrongWithAControlIsNamed(t *testing.T) {
 	}
 }
 
+func TestABodyThatCouldMeanMoreThanItSaysIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, func(o *gateway.Options) {
+		for i := range o.Tenants {
+			o.Tenants[i].Operator = true
+		}
+	})
+	b.acme("POST", "/v1/batches?id=b1", one)
+	b.cancel = func(starter.Ref, message.CancelRequest) (message.CancelResult, error) {
+		t.Error("something was canceled")
+		return message.CancelResult{}, nil
+	}
+	for call, want := range map[string]string{
+		`batches/b1:cancel null`:                                     "all of it is null",
+		`batches/b1:cancel {"messages":null}`:                        "messages is null",
+		`batches/b1:cancel {"messages":["0",null]}`:                  "messages[1] is null",
+		`batches/b1:cancel {"messages":["0"],"messages":null}`:       "messages is given twice",
+		`batches/b1:cancel {"messages":["0"],"Messages":[]}`:         "Messages is given twice",
+		`batches/b1:cancel {"messages":["0"],"mess\u0061ges":["1"]}`: "messages is given twice",
+		`batches/b1:cancel {"to":null}`:                              "to is null",
+		`batches/b1:pause {"a":1,"a":2}`:                             "a is given twice",
+		`batches/b1:resume null`:                                     "all of it is null",
+		`batches/b1:reschedule {"sendAfter":"1h","sendAfter":"2h"}`:  "sendAfter is given twice",
+		`batches/b1:redrive {"states":null}`:                         "states is null",
+		`batches/b1:redrive {"code":"a","code":"b"}`:                 "code is given twice",
+		`accounts/hook:hold {"priority":null}`:                       "priority is null",
+		`accounts/hook:release {"priority":"1-2","priority":"1-5"}`:  "priority is given twice",
+		`holds {"account":"hook","priority":null}`:                   "priority is null",
+		`holds:release {"all":true,"priority":"3-5","priority":""}`:  "priority is given twice",
+	} {
+		path, body, _ := strings.Cut(call, " ")
+		detail := b.acme("POST", "/v1/"+path, body).json(http.StatusBadRequest)["detail"]
+		require.Contains(t, detail, "the body cannot be read: "+want, call)
+	}
+	for _, deep := range []string{"[", `{"a":`} {
+		detail := b.acme("POST", "/v1/batches/b1:cancel", strings.Repeat(deep, (4<<20)/len(deep))).json(http.StatusBadRequest)["detail"]
+		require.Contains(t, detail, "is nested more than 10 deep")
+	}
+	require.Empty(t, b.holds)
+	require.Empty(t, b.redrives)
+}
+
+func TestARedriveIsAskedForAsOfToday(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*intake.Caller)
+		body   string
+		status int
+	}{
+		"nothing changed":         {func(*intake.Caller) {}, "", http.StatusAccepted},
+		"another dialect":         {func(c *intake.Caller) { c.Dialects = []string{"bird"} }, "", http.StatusForbidden},
+		"another account":         {func(c *intake.Caller) { c.Router.Allowed = []string{"bird-main"} }, "", http.StatusForbidden},
+		"through another account": {func(c *intake.Caller) { c.Router.Allowed = []string{"bird-main"} }, `{"account":"bird-main"}`, http.StatusAccepted},
+		"a lower priority":        {func(c *intake.Caller) { c.MaxPriority = 4 }, "", http.StatusAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := newEnv(t, nil)
+			first.acme("POST", "/v1/batches?id=b1", `{"priority":1,"text":"hi","messages":[{"to":"+15550001111"}]}`).json(http.StatusAccepted)
+			b := newEnv(t, func(o *gateway.Options) {
+				for i := range o.Tenants {
+					tt.change(&o.Tenants[i])
+				}
+			})
+			b.batches = first.batches
+			doc := b.acme("POST", "/v1/batches/b1:redrive", tt.body).json(tt.status)
+			if tt.status != http.StatusAccepted {
+				require.Contains(t, doc["detail"], "may use")
+				require.Empty(t, b.requests)
+				return
+			}
+			want := 1
+			if name == "a lower priority" {
+				want = 4
+			}
+			require.Equal(t, want, b.requests[0].Batch.Priority)
+		})
+	}
+}
+
+func TestAMemberThatIsEmptyDoesNotMeanEverything(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one)
+	for call, want := range map[string]string{
+		`batches/b1:cancel {"state":""}`:             "state is empty",
+		`batches/b1:redrive {"states":[]}`:           "states is empty",
+		`batches/b1:redrive {"code":""}`:             "code is empty",
+		`batches/b1:redrive {"to":""}`:               "to is empty",
+		`holds {"account":"hook","priority":""}`:     "priority is empty",
+		`holds:release {"account":"hook","meta":""}`: "meta is empty",
+	} {
+		path, body, _ := strings.Cut(call, " ")
+		require.Equal(t, want, b.acme("POST", "/v1/"+path, body).json(http.StatusUnprocessableEntity)["detail"], call)
+	}
+	require.Empty(t, b.holds)
+	require.Empty(t, b.redrives)
+}
+
 func TestAnEmptyCSVFileIsToldSo(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t, nil)
@@ -273,6 +375,66 @@ func TestTooManySubmitsAreToldWhenToComeAgain(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, b.call("POST", "/v1/batches", one, "Authorization: Bearer "+otherKey).Code)
 }
 
+func TestReadsHaveARateInWhichListsWithCountsWeighMore(t *testing.T) {
+	t.Parallel()
+	clock := now
+	b := newEnv(t, func(o *gateway.Options) {
+		o.Tenants[0].ReadRate = 50
+		o.Now = func() time.Time { return clock }
+	})
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for range 50 {
+		require.Equal(t, http.StatusOK, b.acme("GET", "/v1/batches/b1", "").Code)
+	}
+	r := b.acme("GET", "/v1/batches/b1", "")
+	require.Equal(t, "too_many_requests", r.json(http.StatusTooManyRequests)["code"])
+	require.Equal(t, "1", r.Header().Get("Retry-After"))
+	require.Equal(t, http.StatusAccepted, b.acme("POST", "/v1/batches", one).Code, "submits have a rate of their own")
+	require.Equal(t, http.StatusOK, b.call("GET", "/v1/batches", "", "Authorization: Bearer "+otherKey).Code)
+	for target, weight := range map[string]int{
+		"/v1/batches": 1, "/v1/batches?limit=500": 1, "/v1/batches?counts=true": 20, "/v1/batches?counts=true&limit=40": 40,
+		"/v1/batches?counts=true&limit=500":                               50,
+		"/workspaces/" + workspace + "/channels/" + channel + "/messages": 20,
+	} {
+		clock = clock.Add(time.Minute)
+		calls := 0
+		scheme := "Bearer "
+		if strings.HasPrefix(target, "/workspaces") {
+			scheme = "AccessKey "
+		}
+		for b.call("GET", target, "", "Authorization: "+scheme+acmeKey).Code == http.StatusOK {
+			calls++
+		}
+		require.Equal(t, 50/weight, calls, target)
+	}
+}
+
+func TestATenantsListsWithCountsAreReadFewAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newEnv(t, nil)
+		inside, most := 0, 0
+		var mu sync.Mutex
+		b.list = func(starter.ListQuery) (starter.Batches, error) {
+			mu.Lock()
+			inside++
+			most = max(most, inside)
+			mu.Unlock()
+			time.Sleep(time.Second) // of the bubble's clock
+			mu.Lock()
+			inside--
+			mu.Unlock()
+			return starter.Batches{}, nil
+		}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { b.acme("GET", "/v1/batches?counts=true", "") })
+		}
+		wg.Wait()
+		require.Equal(t, 4, most)
+	})
+}
+
 func TestResultsAreStreamedInBothFormats(t *testing.T) {
 	t.Parallel()
 	b := newEnv(t, nil)
@@ -283,6 +445,12 @@ func TestResultsAreStreamedInBothFormats(t *testing.T) {
 	r = b.acme("GET", "/v1/batches/b1/results?format=csv", "")
 	require.True(t, strings.HasPrefix(r.Body.String(), "index,id,reference,"))
 	require.Contains(t, r.Body.String(), `"c,2"`)
+
+	b.acme("POST", "/v1/batches?id=b2", `{"text":"hi","messages":[{"to":"=1+1","reference":"@x"}]}`)
+	require.Contains(t, b.acme("GET", "/v1/batches/b2/results?format=csv", "").Body.String(), ",'@x,'=1+1,")
+	require.Contains(t, b.acme("GET", "/v1/batches/b2/results?format=csv&raw=true", "").Body.String(), ",@x,=1+1,")
+	require.Contains(t, b.acme("GET", "/v1/batches/b2/results", "").Body.String(), `"=1+1"`)
+	require.Equal(t, http.StatusBadRequest, b.acme("GET", "/v1/batches/b2/results?raw=true", "").Code)
 }
 
 func TestResultsWithoutARowAreAnAnswer(t *testing.T) {
@@ -388,6 +556,18 @@ func TestEventsAreResumedWhereTheyBrokeOff(t *testing.T) {
 	r = b.acme("GET", "/v1/batches/b1/events", "", "Last-Event-ID: 3")
 	require.Equal(t, []string{"message 4", "status 4", "end 4"}, eventsOf(r.Body.String()))
 	require.Equal(t, http.StatusNoContent, b.acme("GET", "/v1/batches/b1/events", "", "Last-Event-ID: 4").Code)
+}
+
+func TestAnEmptyParameterDoesNotChooseEverything(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, nil)
+	b.acme("POST", "/v1/batches?id=b1", one).json(http.StatusAccepted)
+	for _, name := range []string{"to", "reference", "meta", "account", "state", "code"} {
+		for _, route := range []string{"messages", "results"} {
+			doc := b.acme("GET", "/v1/batches/b1/"+route+"?"+name+"=", "").json(http.StatusBadRequest)
+			require.Contains(t, fmt.Sprint(doc), name+" is empty")
+		}
+	}
 }
 
 // eventsOf are the names of events with the last id that a client would know.

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"volley/internal/encryption"
 	"volley/internal/message"
 	"volley/workflows/contract"
 )
@@ -46,7 +47,10 @@ type Book struct {
 // New returns the book of a queue; empty is contract.TaskQueue. The converter is the
 // client's; nil is the SDK's default.
 func New(c client.Client, queue string, dc converter.DataConverter) *Book {
-	return &Book{client: c, queue: cmp.Or(queue, contract.TaskQueue), converter: cmp.Or(dc, converter.GetDefaultDataConverter())}
+	queue = cmp.Or(queue, contract.TaskQueue)
+	dc = converter.WithDataConverterSerializationContext(cmp.Or(dc, converter.GetDefaultDataConverter()),
+		converter.WorkflowSerializationContext{WorkflowID: contract.HoldsID(queue)})
+	return &Book{client: c, queue: queue, converter: dc}
 }
 
 // state is what a history says up to one of its events.
@@ -95,7 +99,9 @@ func (b *Book) readRun(ctx context.Context, run string, follow bool, told func(s
 		if err != nil {
 			return s, err
 		}
-		b.take(&s, e)
+		if err := b.take(&s, e); err != nil {
+			return s, err
+		}
 		if told != nil {
 			told(s)
 		}
@@ -103,21 +109,33 @@ func (b *Book) readRun(ctx context.Context, run string, follow bool, told func(s
 	return s, nil
 }
 
-// take adds an event.
-func (b *Book) take(s *state, e *historypb.HistoryEvent) {
+// take adds an event. It fails where one cannot be read for want of a key: what is held is
+// not known then.
+func (b *Book) take(s *state, e *historypb.HistoryEvent) error {
 	s.event = e.GetEventId()
 	switch e.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		a := e.GetWorkflowExecutionStartedEventAttributes()
 		s.run = a.GetOriginalExecutionRunId()
 		var in contract.HoldsInput
-		if b.decode(a.GetInput(), &in) {
+		ok, err := b.decode(a.GetInput(), &in)
+		if err != nil {
+			return err
+		}
+		if ok {
 			s.holds = in.Holds
 		}
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
 		a := e.GetWorkflowExecutionSignaledEventAttributes()
 		var c contract.HoldChange
-		if a.GetSignalName() == contract.SignalHolds && b.decode(a.GetInput(), &c) && c.V == message.Version {
+		if a.GetSignalName() != contract.SignalHolds {
+			break
+		}
+		ok, err := b.decode(a.GetInput(), &c)
+		if err != nil {
+			return err
+		}
+		if ok && c.V == message.Version {
 			s.holds = s.holds.Apply(c)
 			s.waiting++
 		}
@@ -129,10 +147,19 @@ func (b *Book) take(s *state, e *historypb.HistoryEvent) {
 		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
 		s.closed = true
 	}
+	return nil
 }
 
-func (b *Book) decode(p *commonpb.Payloads, into any) bool {
-	return len(p.GetPayloads()) > 0 && b.converter.FromPayloads(p, into) == nil
+// decode reports whether there is something that makes sense.
+func (b *Book) decode(p *commonpb.Payloads, into any) (bool, error) {
+	if len(p.GetPayloads()) == 0 {
+		return false, nil
+	}
+	err := b.converter.FromPayloads(p, into)
+	if errors.Is(err, encryption.ErrNoKey) || errors.Is(err, encryption.ErrDamaged) {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // Change makes a change, and returns when the server has it. Where the workflow was

@@ -13,17 +13,19 @@ type Buffered struct {
 	Problems message.Problems
 	// Warnings are what the caller should know and what stops nothing.
 	Warnings message.Problems
-	// Excluded is how many messages are left out as asked.
-	Excluded int
+	// Excluded is how many messages are left out as asked, and Suppressed how many of
+	// these since their recipients want no messages.
+	Excluded, Suppressed int
 	// None means that none of the request may run.
 	None bool
 
 	strict bool
 }
 
-// Buffered decodes a request that is in memory, see IsBuffered.
+// Buffered decodes a request that is in memory, see IsBuffered. Where Options.Ended ends
+// it, None is true and the rest has no meaning.
 func (q *Request) Buffered() *Buffered {
-	w := &Buffered{Body: q.source.head, strict: q.o.Strict}
+	w := &Buffered{Body: q.source.body, strict: q.o.Strict}
 	w.Batch, w.Problems = q.o.Dialect.Decode(w.Body, q.o.Options)
 	w.None = w.Problems.Whole() || w.Batch == nil
 	if w.Batch == nil {
@@ -36,6 +38,10 @@ func (q *Request) Buffered() *Buffered {
 		ways := q.caller.Router.Acceptance(w.Batch, q.o.Dialect.Recipient)
 		numbers := newRecipients(w.Batch, q.o.Dialect.Recipient)
 		for i := range w.Batch.Messages {
+			if q.givenUp(i) {
+				w.None = true
+				return w
+			}
 			m := &w.Batch.Messages[i]
 			ways.Accept(i, m)
 			numbers.accept(i, m)
@@ -44,18 +50,25 @@ func (q *Request) Buffered() *Buffered {
 	s := q.newFilter()
 	var own message.Problems
 	for i := range w.Batch.Messages {
+		if q.givenUp(i) {
+			w.None = true
+			return w
+		}
 		m := &w.Batch.Messages[i]
 		s.apply(i, m, w.Batch.Region)
 		if !q.o.leavesOut(m.Problems) {
 			own = append(own, m.Problems...)
 		}
 	}
-	w.Excluded = s.excluded
+	w.Excluded, w.Suppressed = s.excluded, s.suppressed
 	w.None = w.None || q.allOrNothing() && len(own) > 0 || q.o.refuses(own)
 	w.Problems = append(w.Problems, own...)
 	w.Warnings = append(w.Batch.Warnings, s.warnings()...)
 	return w
 }
+
+// givenUp reports at some of the messages whether nobody waits for the batch any more.
+func (q *Request) givenUp(i int) bool { return i%100 == 0 && q.o.Ended != nil && q.o.Ended() }
 
 // Total and Valid count messages; a request that cannot be read has none.
 func (w *Buffered) Total() int {
@@ -76,5 +89,5 @@ func (w *Buffered) Valid() int {
 // Refusal says why nothing of the request may start, as a *RefusalError; nil is
 // that it may.
 func (w *Buffered) Refusal() error {
-	return refusal(w.None, w.strict, w.Total(), w.Valid(), w.Excluded)
+	return refusal(w.None, w.strict, w.Total(), w.Valid(), w.Excluded, w.Suppressed)
 }

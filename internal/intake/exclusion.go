@@ -100,6 +100,9 @@ func (e *Exclusion) take(l *list, row []string) error {
 		return fmt.Errorf("line %d: there are %d cells, and the recipient is in column %d", line, len(row), l.at+1)
 	}
 	cell := row[l.at]
+	if l.escaped {
+		cell = message.UnescapeCell(cell)
+	}
 	if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
 		return fmt.Errorf("line %d: it is not in %s", line, l.encoding)
 	}

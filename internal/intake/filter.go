@@ -16,6 +16,8 @@ type filter struct {
 	// excluded is how many messages are left out as asked, those that the dialect left
 	// out among them.
 	excluded int
+	// suppressed are those of them whose recipients want no messages.
+	suppressed int
 	// timed counts the messages whose own due time overrides the one given beside the
 	// request; first is the earliest of those times, in Unix ms.
 	timed int
@@ -46,6 +48,10 @@ func (s *filter) apply(i int, m *message.Message, region string) {
 		m.Problems.Add(i, o.Dialect.Recipient(i), message.CodeExcluded, m.AtLine()+"the recipient is in the exclusion list")
 		m.Route = -1
 	}
+	if len(m.Problems) == 0 && o.Suppressed != nil && o.Suppressed(s.request.caller.Tenant, region, reachable(m)) {
+		m.Problems.Add(i, o.Dialect.Recipient(i), message.CodeSuppressed, m.AtLine()+"the recipient is on the suppression list")
+		s.suppressed++
+	}
 	if len(m.Problems) == 0 && key != "" {
 		s.repeats.check(i, m, key, o.Dialect.Recipient)
 	}
@@ -73,6 +79,15 @@ func (s *filter) isExcluded(m *message.Message, key, region string) bool {
 		excluded = e.has(recipientKey(a.Value, region)) || excluded
 	}
 	return excluded
+}
+
+// reachable lists the recipient's addresses, those in the message's own body too.
+func reachable(m *message.Message) []string {
+	values := message.Reachable(m.To, m.Phone, m.Addresses)
+	for _, n := range m.Numbers {
+		values = append(values, n.Value)
+	}
+	return values
 }
 
 func (s *filter) warnings() message.Problems {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"volley/internal/dialect"
+	"volley/internal/message"
 )
 
 // list is a list of recipients that is being read.
@@ -19,6 +20,8 @@ type list struct {
 	encoding string
 	// at is the column of the recipients.
 	at int
+	// escaped means that the list is of results, whose cells message.EscapeCell wrote.
+	escaped bool
 	// refused describes the first entries that could not be read, and wrong counts all
 	// of them.
 	refused []string
@@ -63,6 +66,7 @@ func (l *list) findColumn(first, columns []string) (named bool, err error) {
 	}
 	for _, column := range columns {
 		if l.at = slices.Index(names, column); l.at >= 0 {
+			l.escaped = message.IsResultColumns(names)
 			return true, nil
 		}
 	}

@@ -10,6 +10,8 @@ import (
 // source is the bytes of a request, of which the first are there already.
 type source struct {
 	head []byte
+	// body is all of the request, where whole is true.
+	body []byte
 	// whole means that head is all there is.
 	whole     bool
 	remaining io.Reader
@@ -33,7 +35,9 @@ func (s *source) begin(limit int64) error {
 		s.head = grown[:have+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			s.whole = int64(len(s.head)) <= limit
+			if s.whole = int64(len(s.head)) <= limit; s.whole {
+				s.body = s.head
+			}
 			return nil
 		case err != nil:
 			return err

@@ -81,7 +81,12 @@ func (in *Streamed) Next(m *message.Message) bool {
 }
 
 // End is the sum of the request's bytes, or why none of it may run.
-func (in *Streamed) End() ([]byte, error) { return in.request.source.sum.Sum(nil), in.err }
+func (in *Streamed) End() ([]byte, error) {
+	if in.err != nil {
+		return nil, in.err // the rest may still be read
+	}
+	return in.request.source.sum.Sum(nil), nil
+}
 
 // Read is Next without an end at the first problem of a strict request.
 func (in *Streamed) Read(m *message.Message) bool {
@@ -154,7 +159,7 @@ func (in *Streamed) Rest() error {
 
 // Refusal says why nothing of a request that has ended may start.
 func (in *Streamed) Refusal() error {
-	return refusal(in.none(), in.request.o.Strict, in.total, in.Valid(), in.filter.excluded)
+	return refusal(in.none(), in.request.o.Strict, in.total, in.Valid(), in.filter.excluded, in.filter.suppressed)
 }
 
 // none is true where none of the request may run.
@@ -175,6 +180,9 @@ func (in *Streamed) Valid() int {
 
 // Excluded is how many of those that have been read are left out as asked.
 func (in *Streamed) Excluded() int { return in.filter.excluded }
+
+// Suppressed is how many of these are left out since their recipients want no messages.
+func (in *Streamed) Suppressed() int { return in.filter.suppressed }
 
 // Warnings are what the caller should know and what stops nothing. Some are known
 // before the first message is read, and all of them after the last one.

@@ -51,6 +51,17 @@ func (m *Message) Reach(all []Address) {
 	}
 }
 
+// OtherAddresses are the values of the recipient's addresses beside To; nil where it has
+// one only.
+func (m *Message) OtherAddresses() (values []string) {
+	for _, a := range m.Addresses {
+		if a.Value != m.To && a.Value != m.Recipient() && !slices.Contains(values, a.Value) {
+			values = append(values, a.Value)
+		}
+	}
+	return values
+}
+
 // AddressesOf lists the ways to reach a recipient of the batch, the preferred one first.
 func (b *Batch) AddressesOf(m *Message) []AddressRow {
 	all := m.AddressesIn(b.Dialect)
@@ -79,6 +90,9 @@ func (b *Batch) HopAddress(m *Message, hop Hop) (Address, bool) {
 	all, provider := m.AddressesIn(b.Dialect), b.Policies[hop.Account].Provider
 	if provider == b.Dialect && (provider != "sinch" || all[0].Kind == KindContact) {
 		return all[0], true
+	}
+	if provider == "webhook" && len(hop.Channels) == 0 {
+		return all[0], true // as its sender has it
 	}
 	channels := hop.Channels
 	if len(channels) == 0 {
@@ -201,4 +215,21 @@ func (m *Message) AddressBytes() (n int) {
 		n += len(`{"k":"","c":"","v":""},`) + len(a.Kind) + len(a.Channel) + len(a.Value)
 	}
 	return n
+}
+
+// Reachable lists the values by which a recipient is reached, each once: a provider may
+// try any of them.
+func Reachable(to, phone string, addresses []Address) []string {
+	values := make([]string, 0, 2+len(addresses))
+	add := func(v string) {
+		if v != "" && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	add(phone)
+	add(to)
+	for _, a := range addresses {
+		add(a.Value)
+	}
+	return values
 }

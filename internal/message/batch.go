@@ -20,6 +20,9 @@ const DefaultTTL = 36 * time.Hour
 // messages: 600 s for a 2FA channel).
 const TwoFactorTTL = 10 * time.Minute
 
+// DefaultPriority is that of a batch that gives none, which is also Temporal's.
+const DefaultPriority = 3
+
 // Batch is one request: what a dialect decodes and what SendBatch runs. What all
 // messages share stands once in Template and in the batch's own fields.
 type Batch struct {
@@ -35,7 +38,7 @@ type Batch struct {
 	// Dispatch is "message" or, for large batches, "group". Before the batch starts it may be
 	// empty or "auto", see DispatchFor.
 	Dispatch string `json:"dispatch,omitempty"`
-	// Priority is 1 (first) to 5; 0 means Temporal's default, 3.
+	// Priority is 1 (first) to 5; 0 is DefaultPriority.
 	Priority int `json:"priority,omitempty"`
 	// SendAfter is the batch's own due time (Unix ms), the final one where the
 	// dialect rounds; 0 is none, due at once.
@@ -58,6 +61,9 @@ type Batch struct {
 	Sensitive bool `json:"sensitive,omitempty"`
 	// Metadata is the caller's own object, echoed in the status.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// StartedBy is the person who started it over HTTP; empty is a tenant's key, or a
+	// command. A redrive keeps it.
+	StartedBy string `json:"startedBy,omitempty"`
 	// RedriveOf is the batch that this one repeats a part of.
 	RedriveOf string `json:"redriveOf,omitempty"`
 	// InFlight is how many attempts may be under way at once; 0 is 48.
@@ -66,6 +72,9 @@ type Batch struct {
 	Summaries bool `json:"summaries,omitempty"`
 	// Guard lets the batch pause itself when too much of it is refused alike.
 	Guard bool `json:"guard,omitempty"`
+	// ShowFailed keeps the search attribute VolleyFailed current while the batch runs. A
+	// batch of an earlier version sets it at its end.
+	ShowFailed bool `json:"showFailed,omitempty"`
 
 	Template Template  `json:"template"`
 	Messages []Message `json:"messages"`

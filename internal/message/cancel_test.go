@@ -37,3 +37,21 @@ func TestACancelsAnswerListsMessagesByWhatBecameOfThem(t *testing.T) {
 		Batch: "a", Confirmed: true, Counts: message.CancelCounts{Canceled: 1, Sent: message.MaxListed - 3, InFlight: 1, Ended: 2},
 	}, res, "above a thousand there are no lists")
 }
+
+func TestACancelsCountsAddUp(t *testing.T) {
+	t.Parallel()
+	res := message.NewCancelResult("a")
+	for e, n := range map[message.CancelEffect]int{message.CancelCanceled: 1, message.CancelSent: 2, message.CancelInFlight: 3, message.CancelEnded: 4} {
+		res.Count(e, n)
+		res.Count(e, n)
+	}
+	one := message.CancelCounts{Canceled: 2, Sent: 4, InFlight: 6, Ended: 8}
+	require.Equal(t, one, res.Counts)
+	require.Empty(t, res.Canceled, "nothing is listed")
+	require.Equal(t, message.CancelCounts{Canceled: 12, Sent: 24, InFlight: 36, Ended: 48}, one.Plus(message.CancelCounts{Canceled: 10, Sent: 20, InFlight: 30, Ended: 40}))
+	res.Add("1", message.CancelCanceled)
+	res.Add("2", message.CancelSent)
+	for range res.All() {
+		break // whoever stops is asked no more
+	}
+}

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -39,7 +40,7 @@ func (c Content) Tag() string {
 }
 
 // ContentSum makes the Content of a batch out of its messages, which may come in any
-// order. Ids, references, metadata, times, channels and accounts do not count, nor do
+// order. A recipient is all of its addresses. Ids, references, metadata, times, channels and accounts do not count, nor do
 // rejected messages, the order of keys, and blanks and kinds of line ends in texts.
 // Its memory does not grow with the number of messages, and without the key nobody can
 // find out whether a guess at a batch is right.
@@ -84,7 +85,7 @@ func NewContentSum(key []byte, b *Batch) *ContentSum {
 	c := &ContentSum{key: key, inner: keyed(key, "message")[:16], scope: []string{b.Tenant, b.Dialect}, keys: contentKeys(b.Dialect)}
 	t := &b.Template
 	c.plain = t.Syntax == SyntaxBraces && slices.Equal(t.Scope, []string{"text"})
-	if text, ok := textOf(t.Body); ok && c.plain {
+	if text, ok := textOf(t.Body); ok && c.plain && strings.Count(text, "${") <= maxPieces {
 		c.pieces = piecesOf(text)
 	} else if len(t.Body) > 0 {
 		c.plain = false
@@ -111,6 +112,9 @@ func (c *ContentSum) Add(m *Message) {
 		return
 	}
 	c.row = appendPart(append(c.row[:0], c.inner...), m.recipient())
+	if c.keys == nil { // elsewhere the body has the addresses
+		c.row = appendAddresses(c.row, m.Addresses)
+	}
 	if c.fill(m) {
 		c.row = appendText(append(c.row, 't'), c.text)
 	} else {
@@ -138,10 +142,30 @@ func (c *ContentSum) Sum() Content {
 // recipient is whom a message is for, in the one form in which recipients are compared.
 func (m *Message) recipient() string { return strings.TrimSpace(m.Recipient()) }
 
+// appendAddresses writes the addresses behind the first one, which is the recipient, in
+// whatever order they stand. A recipient with one address has none.
+func appendAddresses(b []byte, all []Address) []byte {
+	if len(all) < 2 {
+		return b
+	}
+	more := slices.SortedFunc(slices.Values(all[1:]), func(x, y Address) int {
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Channel, y.Channel), cmp.Compare(x.Value, y.Value))
+	})
+	for _, a := range more {
+		for _, part := range []string{string(a.Kind), a.Channel, strings.TrimSpace(a.Value)} {
+			b = appendPart(append(b, 'a'), part)
+		}
+	}
+	return b
+}
+
 // maxFilled is the longest text that is hashed with its placeholders filled in. A
 // longer one is hashed by its parts, so that the time depends on the size of the
 // request and not on what it expands to.
 const maxFilled = 16 << 10
+
+// maxPieces is the most placeholders of a template that are filled in for it.
+const maxPieces = 4096
 
 // fill writes the message's text to c.text. It is false for a message that is not text
 // alone, for one that is too long, and for one that lacks a parameter.

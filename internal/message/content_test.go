@@ -92,6 +92,32 @@ func TestTheSameContentHoweverItIsWritten(t *testing.T) {
 	require.NotEqual(t, want, secret.Sum())
 }
 
+// The hashes are those of versions that knew one address only.
+func TestContentHasAllAddressesOfARecipient(t *testing.T) {
+	t.Parallel()
+	reached := func(all ...message.Address) string {
+		m := named("", "Ann")
+		m.Reach(all)
+		return contentOf(texts("Hi ${name}", m)).String()
+	}
+	phone := message.Address{Kind: message.KindPhone, Value: "+15550001111"}
+	mail := message.Address{Kind: message.KindEmail, Value: "ann@example.com"}
+	room := message.Address{Kind: message.KindRoom, Value: "r-1"}
+	require.Equal(t, "D3hyBKACM8NEeSCn7An71UAoAIw5CN-6aIv1HxcZKqI", reached(phone))
+	require.Equal(t, "R7LQ7qdk1_vBDIK6Nic4naegm_SPgp-GNqds_eu7FUg", reached(room), "one that stands in Addresses, too")
+	both := reached(phone, mail, room)
+	require.Equal(t, both, reached(phone, room, mail), "those behind the first in any order")
+	for name, other := range map[string]string{
+		"fewer":           reached(phone, mail),
+		"another value":   reached(phone, message.Address{Kind: message.KindEmail, Value: "bob@example.com"}, room),
+		"another kind":    reached(phone, message.Address{Kind: message.KindContact, Value: mail.Value}, room),
+		"another channel": reached(phone, message.Address{Kind: message.KindEmail, Channel: "EMAIL", Value: mail.Value}, room),
+		"one alone":       reached(phone),
+	} {
+		require.NotEqual(t, both, other, name)
+	}
+}
+
 func TestTheSameContentInAProvidersFormat(t *testing.T) {
 	t.Parallel()
 	bird := func(bodies ...string) *message.Batch {

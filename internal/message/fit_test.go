@@ -76,3 +76,169 @@ func TestOrdinaryTrailsAreKeptWhole(t *testing.T) {
 	trails = message.FitRows(new(message.Status), make(message.Rows, 1000), trails)
 	require.Len(t, trails[7], 20)
 }
+
+// kept is the most that may stand beside a record, or a row, so that its detail is still
+// kept whole.
+func kept(t *testing.T, fits func(used int) (detail string)) int {
+	t.Helper()
+	least, most := 1_898_500, 1_900_000
+	require.Len(t, fits(least), message.MaxDetail)
+	require.Less(t, len(fits(most)), message.MaxDetail)
+	for most-least > 1 {
+		if used := (least + most) / 2; len(fits(used)) == message.MaxDetail {
+			least = used
+		} else {
+			most = used
+		}
+	}
+	return least
+}
+
+func TestEveryTextOfARecordTakesFromTheRoomOfItsDetail(t *testing.T) {
+	t.Parallel()
+	room := func(change func(r *message.Record)) int {
+		r := message.Record{Detail: strings.Repeat("d", message.MaxDetail)}
+		change(&r)
+		return kept(t, func(used int) string {
+			cut, _ := message.FitRecords([]message.Record{r}, used)
+			return cut[0].Detail
+		})
+	}
+	none := room(func(*message.Record) {})
+	r := message.Record{Detail: strings.Repeat("d", message.MaxDetail)}
+	require.Equal(t, 1_900_000, none+r.Size()+32, "the record itself, and one step of its trail, are left room for")
+	early := room(func(r *message.Record) { r.Early = &message.EarlyReport{} })
+	require.Less(t, early, none)
+	for name, tt := range map[string]struct {
+		from   int
+		change func(r *message.Record)
+	}{
+		"code":                     {none, func(r *message.Record) { r.Code = "1234567" }},
+		"the provider's id":        {none, func(r *message.Record) { r.ProviderID = "1234567" }},
+		"a report's code":          {early, func(r *message.Record) { r.Early = &message.EarlyReport{Code: "1234567"} }},
+		"a report's provider's id": {early, func(r *message.Record) { r.Early = &message.EarlyReport{ProviderID: "1234567"} }},
+		"a report's detail":        {early, func(r *message.Record) { r.Early = &message.EarlyReport{Detail: "1234567"} }},
+	} {
+		require.Equal(t, tt.from-7, room(tt.change), name)
+	}
+}
+
+func TestEveryTextOfARowTakesFromTheRoomOfItsDetail(t *testing.T) {
+	t.Parallel()
+	// What else there is is another row here, as long as asked for.
+	fits := func(change func(r *message.Row), used int) string {
+		r := message.Row{Detail: strings.Repeat("d", message.MaxDetail)}
+		change(&r)
+		rows := message.Rows{r, {To: strings.Repeat("t", used)}}
+		message.FitRows(new(message.Status), rows, message.Trails{nil, nil})
+		return rows[0].Detail
+	}
+	none := kept(t, func(used int) string { return fits(func(*message.Row) {}, used) })
+	seven := "1234567"
+	for name, tt := range map[string]struct {
+		change func(r *message.Row)
+		takes  int
+	}{
+		"to":                {func(r *message.Row) { r.To = seven }, 7},
+		"given":             {func(r *message.Row) { r.Given = seven }, 7},
+		"channel":           {func(r *message.Row) { r.Channel = seven }, 7},
+		"account":           {func(r *message.Row) { r.Account = seven }, 7},
+		"the provider's id": {func(r *message.Row) { r.ProviderID = seven }, 7},
+		"code":              {func(r *message.Row) { r.Code = seven }, 7},
+		"reference, which other rows do not have": {func(r *message.Row) { r.Reference = &seven }, 9},
+	} {
+		require.Len(t, fits(tt.change, none-tt.takes), message.MaxDetail, name)
+		require.Len(t, fits(tt.change, none-tt.takes+1), 40, name)
+	}
+}
+
+// What is left of a trail when there is room for a number of its steps: up to five from
+// its beginning, at most half of them, and the rest from its end.
+func TestATrailIsCutInItsMiddle(t *testing.T) {
+	t.Parallel()
+	const size, noText = 32, 3 // of a step, and of the empty text
+	cut := func(room int, records ...message.Record) message.Trails {
+		used := 1_900_000 - room
+		for _, r := range records {
+			r.Trail = nil
+			used -= r.Size()
+		}
+		_, trails := message.FitRecords(records, used)
+		return trails
+	}
+	var whole message.Record
+	for i := range message.TrailHead + message.TrailTail {
+		whole.Note(message.Entry{At: int64(i), Event: message.EventThrottled})
+	}
+	times := func(trail []message.Entry) (at []int64) {
+		for _, e := range trail {
+			at = append(at, e.At)
+		}
+		return at
+	}
+	require.Len(t, cut(noText+20*size, whole)[0], 20)
+	for n, want := range map[int][]int64{
+		19: {0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}, 10: {0, 1, 2, 3, 4, 15, 16, 17, 18, 19}, 9: {0, 1, 2, 3, 15, 16, 17, 18, 19},
+		3: {0, 18, 19}, 2: {0, 19}, 1: {19}, 0: nil,
+	} {
+		require.Equal(t, want, times(cut(noText+n*size, whole)[0]), "%d steps", n)
+		require.Len(t, cut(noText+n*size+size-1, whole)[0], n, "%d steps and nearly one more", n)
+	}
+	require.Empty(t, cut(-5, whole)[0])
+	short := message.Record{Trail: whole.Trail[:3]}
+	two := cut(noText+10*size, whole, short)
+	require.Equal(t, []int64{0, 1, 17, 18, 19}, times(two[0]), "each has the same room")
+	require.Equal(t, times(short.Trail), times(two[1]))
+
+	// Texts stay while they take no more than half of the room.
+	said := message.Record{Trail: []message.Entry{{At: 1, Detail: strings.Repeat("x", 40)}, {At: 2, Detail: strings.Repeat("x", 40)}, {At: 3}}}
+	texts := noText + 43
+	for name, tt := range map[string]struct {
+		room int
+		want []message.Entry
+	}{
+		"all of it":         {texts + 3*size, said.Trail},
+		"one step less":     {2 * texts, []message.Entry{said.Trail[2]}},
+		"and no texts then": {2*texts - 1, []message.Entry{{At: 1}, {At: 3}}},
+	} {
+		require.Equal(t, tt.want, cut(tt.room, said)[0], name)
+	}
+}
+
+func TestTheSizeOfARecordIsThatOfItsJSON(t *testing.T) {
+	t.Parallel()
+	nothing := new(message.Record).Size()
+	for _, text := range []string{"", "abc", " ~!#%';=?A[]^_`{|}", `"\`, "<>&", "\x01\x1f", "é€😀", "\u2027\u2028\u2029\u202a", "\xff\xc3", "a\uFFFDb"} {
+		raw, err := json.Marshal(text)
+		require.NoError(t, err)
+		want := nothing + len(raw) - 2
+		require.Equal(t, want, (&message.Record{Detail: text}).Size(), "%q", text)
+		require.Equal(t, want, (&message.Record{Code: text}).Size(), "%q", text)
+		require.Equal(t, want, (&message.Record{ProviderID: text}).Size(), "%q", text)
+	}
+	early := (&message.Record{Early: &message.EarlyReport{}}).Size()
+	require.Equal(t, early+6, (&message.Record{Early: &message.EarlyReport{Code: "12", ProviderID: "3", Detail: "456"}}).Size())
+	step := (&message.Record{Trail: []message.Entry{{}}}).Size()
+	require.Equal(t, nothing+2*(step-nothing)+5, (&message.Record{Trail: []message.Entry{{Code: "12"}, {Detail: "345"}}}).Size())
+
+	var all message.Record
+	all.Note(message.Entry{At: 1e12, Hop: 7, Attempt: 1000, Event: message.EventUnavailable, Code: "c", Detail: "d"})
+	raw, err := json.Marshal(all)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, all.Size(), len(raw))
+}
+
+func TestAnObjectIsClippedToItsFirstMembers(t *testing.T) {
+	t.Parallel()
+	const object = `{"a":1,"b":[1,2],"c":"x"}`
+	for room, want := range map[int]string{
+		0: "", 6: "", 7: `{"a":1}`, 16: `{"a":1}`, 17: `{"a":1,"b":[1,2]}`, 24: `{"a":1,"b":[1,2]}`, 25: object, 100: object,
+	} {
+		require.Equal(t, want, string(message.ClipObject(json.RawMessage(object), room)), "%d bytes", room)
+	}
+	for _, raw := range []string{``, `[1]`, `7`, `{}`, `null`, `{"a"`} {
+		require.Nil(t, message.ClipObject(json.RawMessage(raw), 100), raw)
+	}
+	require.Equal(t, `{"a":"\u003c"}`, string(message.ClipObject(json.RawMessage(`{"a":"<"}`), 14)), "escapes count as they are stored")
+	require.Nil(t, message.ClipObject(json.RawMessage(`{"a":"<"}`), 13))
+}

@@ -12,6 +12,8 @@ const (
 	// HeldByPerson is an operator, HeldByTenant whoever has a tenant's key.
 	HeldByPerson = "person"
 	HeldByTenant = "tenant"
+	// HeldBySuppression is a suppression list that cannot be read.
+	HeldBySuppression = "suppression"
 	// HeldByGuard is a batch that paused itself, since too much of it was refused.
 	HeldByGuard = "guard"
 )

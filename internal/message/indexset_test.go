@@ -63,3 +63,24 @@ func TestADamagedIndexSetIsRefused(t *testing.T) {
 		require.Error(t, json.Unmarshal([]byte(raw), &s), raw)
 	}
 }
+
+func TestAnIndexSetHasWhatWasPutIn(t *testing.T) {
+	t.Parallel()
+	for _, i := range []int{0, 1, 63, 64, 127, 128, message.MaxIndex} {
+		s := setOf(i)
+		require.True(t, s.Has(i), i)
+		require.Equal(t, 1, s.Len(), i)
+		require.False(t, s.Has(i-1), i)
+		require.False(t, s.Has(i+1), i)
+	}
+	none := setOf(-1, message.MaxIndex+1)
+	require.Zero(t, none.Len())
+	for _, tt := range [][2]message.IndexSet{{setOf(1), setOf(640)}, {setOf(640), setOf(1)}, {{}, setOf(1, 640)}, {setOf(1, 640), {}}} {
+		tt[0].Union(tt[1])
+		require.True(t, tt[0].Equal(setOf(1, 640)))
+		require.Equal(t, 2, tt[0].Len())
+	}
+	left := setOf(1, 640)
+	left = left.Without(setOf(1, 2))
+	require.True(t, left.Equal(setOf(640)))
+}

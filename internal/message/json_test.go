@@ -85,3 +85,13 @@ func TestRenderTakesOutWhatTheWayAddedToTheContent(t *testing.T) {
 	require.Equal(t, `{"a":"`+plain+`","t":"`+plain+`","b":{"`+plain+`":["`+plain+`"]}}`, string(content))
 	require.Equal(t, plain, text)
 }
+
+func TestATextIsQuotedAsPeopleWriteIt(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": `""`, "a b~": `"a b~"`, `"\`: `"\"\\"`, "\b\f\n\r\t": `"\b\f\n\r\t"`, "\x00\x1f \x7f": `"\u0000\u001f ` + "\x7f\"",
+		"é€😀": `"é€😀"`, plain: `"` + plain + `"`, "a\xffb\xc3": `"a�b�"`, "a\ufffdb": `"a�b"`, "\xe2\x82": `"��"`,
+	} {
+		require.Equal(t, want, string(message.AppendJSON(nil, text)), "%q", text)
+	}
+}

@@ -38,6 +38,9 @@ type Manifest struct {
 	// id of the Temporal cluster. Empty is not known.
 	Namespace string `json:"namespace,omitempty"`
 	Cluster   string `json:"cluster,omitempty"`
+	// IndexSeal is how many bytes sealing added to each block of the object that says where
+	// the messages lie; 0 means that it is in clear.
+	IndexSeal int `json:"indexSeal,omitempty"`
 }
 
 // Segment is one segment of a large batch. Times are Unix ms. Rejected messages
@@ -52,6 +55,9 @@ type Segment struct {
 	// FirstExpires is the first end of a validity of the messages to be sent; 0 means
 	// that there are none.
 	FirstExpires int64 `json:"x0,omitempty"`
+	// Reasons are those of the rejected ones, without details; a writer of an earlier
+	// version left them out.
+	Reasons Reasons `json:"rr,omitempty"`
 }
 
 // Location is where a message of a large batch lies: its segment, from 1, and its

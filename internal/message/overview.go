@@ -18,6 +18,8 @@ type Large struct {
 	DueRev int64 `json:"dueRev,omitempty"`
 	// Ended counts the messages of the segments that have ended, all of them together.
 	Ended Counts `json:"ended,omitzero"`
+	// Reasons are those of the messages that Ended counts, as far as they are known.
+	Reasons Reasons `json:"reasons,omitempty"`
 }
 
 // SegmentState is the state of a segment, as Large.Segments has it.
@@ -36,24 +38,6 @@ const (
 	// SegmentNever will never run: Rest or RestOf says what became of it.
 	SegmentNever = 'x'
 )
-
-// String names the state.
-func (s SegmentState) String() string {
-	switch s {
-	case SegmentWaiting:
-		return "waiting"
-	case SegmentRunning:
-		return "running"
-	case SegmentRetrying:
-		return "retrying"
-	case SegmentEnded:
-		return "ended"
-	case SegmentNever:
-		return "never"
-	default:
-		return "unknown"
-	}
-}
 
 // UnrunOutcome is what became of messages that no workflow took up.
 type UnrunOutcome struct {
@@ -82,6 +66,8 @@ type Overview struct {
 	// add up to Status.
 	Counts  map[int]Counts `json:"counts,omitempty"`
 	Waiting Counts         `json:"waiting,omitzero"`
+	// Reasons are those that each running workflow reported with its counts.
+	Reasons map[int]Reasons `json:"reasons,omitempty"`
 	// Revs are the workflows' own revs at which they reported these; one that has not
 	// reported has none.
 	Revs map[int]int64 `json:"revs,omitempty"`

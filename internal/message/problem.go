@@ -26,6 +26,8 @@ const (
 	CodeRecipient = "recipient"
 	// CodeExcluded is that of a message which the caller asked to leave out.
 	CodeExcluded = "excluded"
+	// CodeSuppressed is that of a message whose recipient is on the suppression list.
+	CodeSuppressed = "suppressed"
 	// CodeDuplicate is that of a message which repeats an earlier one, and of the
 	// warning that there are such.
 	CodeDuplicate = "duplicate"
@@ -64,12 +66,34 @@ func (p Problem) String() string { return fmt.Sprintf("%s (%s)", p.Place(), p.Co
 // Problems are all problems of one request. A nil Problems is none.
 type Problems []Problem
 
-// Add appends a problem; detail is a format.
+// maxProblemText bounds the path and the detail of a problem, in bytes: what a caller
+// wrote once may be wrong in every message.
+const maxProblemText = 1000
+
+// Add appends a problem; detail is a format. Long paths, texts among the arguments, and
+// details are clipped.
 func (p *Problems) Add(index int, path, code, detail string, args ...any) {
 	if len(args) > 0 {
+		for i, a := range args {
+			if s, ok := a.(string); ok && len(s) > maxProblemText {
+				args[i] = Clip(s, maxProblemText)
+			}
+		}
 		detail = fmt.Sprintf(detail, args...)
 	}
-	*p = append(*p, Problem{Index: index, Path: path, Code: code, Detail: detail})
+	*p = append(*p, Problem{Index: index, Path: Clip(path, maxProblemText), Code: code, Detail: Clip(detail, maxProblemText)})
+}
+
+// maxExcerpt is how many bytes of a caller's value are shown.
+const maxExcerpt = 100
+
+// Excerpt is a caller's value as it is quoted in what is said of it: one of more than 100
+// bytes is clipped.
+func Excerpt(s string) string {
+	if len(s) <= maxExcerpt {
+		return s
+	}
+	return Clip(s, maxExcerpt) + "…"
 }
 
 // Whole reports whether one of the problems concerns the whole batch, so that

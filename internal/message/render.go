@@ -100,10 +100,10 @@ func (t *Template) Render(m *Message) (content json.RawMessage, text string, err
 }
 
 // Parameters lists the names of the ${name} placeholders in the template's own
-// body, each once, in the order in which they stand there. A message without a
-// body of its own renders if and only if it has a value for each. A template of
-// another syntax needs none.
-func (t *Template) Parameters() ([]string, error) {
+// body, each once, in the order in which they stand there, and at most so many of them.
+// A message without a body of its own renders if and only if it has a value for each. A
+// template of another syntax needs none.
+func (t *Template) Parameters(most int) ([]string, error) {
 	if t.Syntax != SyntaxBraces {
 		return nil, nil
 	}
@@ -115,11 +115,11 @@ func (t *Template) Parameters() ([]string, error) {
 	seen := map[string]bool{}
 	for _, s := range all {
 		fillBraces(s, func(name string) (string, bool) {
-			if !seen[name] {
+			if !seen[name] && len(names) < most {
 				seen[name] = true
 				names = append(names, name)
 			}
-			return "", true
+			return "", len(names) < most
 		})
 	}
 	return names, nil

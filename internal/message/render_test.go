@@ -217,7 +217,7 @@ func TestParameters(t *testing.T) {
 			Body:   json.RawMessage(`{"out":"${o}","message":{"z":"${b} ${a}","k":["${b}","\u0024{c}"],"${no}":1}}`),
 			Syntax: message.SyntaxBraces, Scope: []string{"message"},
 		}
-		names, err := tpl.Parameters()
+		names, err := tpl.Parameters(1000)
 		require.NoError(t, err)
 		require.Equal(t, []string{"b", "a", "c"}, names)
 	})
@@ -226,7 +226,7 @@ func TestParameters(t *testing.T) {
 		t.Parallel()
 		for _, syntax := range []message.Syntax{message.SyntaxNone, message.SyntaxKeys} {
 			tpl := message.Template{Body: json.RawMessage(`{"a":"${b} $c$"}`), Syntax: syntax}
-			names, err := tpl.Parameters()
+			names, err := tpl.Parameters(1000)
 			require.NoError(t, err)
 			require.Empty(t, names)
 		}
@@ -235,7 +235,7 @@ func TestParameters(t *testing.T) {
 	t.Run("fails on what is no object", func(t *testing.T) {
 		t.Parallel()
 		tpl := message.Template{Body: json.RawMessage(`[]`), Syntax: message.SyntaxBraces}
-		_, err := tpl.Parameters()
+		_, err := tpl.Parameters(1000)
 		require.Error(t, err)
 	})
 }
@@ -260,7 +260,7 @@ func FuzzRender(f *testing.F) {
 	f.Add("{\"a\":\"\xff${x}\\ud800\"}", "\xff")
 	f.Fuzz(func(t *testing.T, body, value string) {
 		tpl := message.Template{Body: json.RawMessage(body), Syntax: message.SyntaxBraces, TextPaths: [][]string{{"a", "b"}, {"a"}}}
-		names, err := tpl.Parameters()
+		names, err := tpl.Parameters(1000)
 		if err != nil {
 			require.False(t, json.Valid([]byte(body)) && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{"))
 			return

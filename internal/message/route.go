@@ -45,7 +45,7 @@ func (r Router) Accept(b *Batch, path func(i int) string) {
 // hops and policies to b.
 func (r Router) Acceptance(b *Batch, path func(i int) string) *Acceptance {
 	b.Hops, b.Policies = nil, map[string]Policy{}
-	return &Acceptance{router: r, batch: b, path: path, hopIndex: map[string]int{}, uses: b.Template.uses()}
+	return &Acceptance{router: r, batch: b, path: path, hopIndex: map[string]int{}, ways: map[string]int{}, uses: b.Template.uses()}
 }
 
 // Acceptance finds the ways of the messages of one batch.
@@ -53,7 +53,8 @@ type Acceptance struct {
 	router   Router
 	batch    *Batch
 	path     func(i int) string
-	hopIndex map[string]int
+	hopIndex map[string]int // of an order of channels, in batch.Hops
+	ways     map[string]int // of hops as text, in batch.Hops
 	uses     map[string]int // of each parameter in the template
 }
 
@@ -77,9 +78,15 @@ func (a *Acceptance) Accept(i int, m *Message) {
 		m.Problems.Add(i, a.path(i), CodeUnroutable, m.AtLine()+err.Error())
 		return
 	}
-	at := slices.IndexFunc(a.batch.Hops, func(h []Hop) bool { return fmt.Sprint(h) == fmt.Sprint(way) })
-	if at < 0 {
-		at = len(a.batch.Hops)
+	same := fmt.Sprint(way)
+	at, ok := a.ways[same]
+	if !ok {
+		if at = len(a.batch.Hops); at == maxWays {
+			m.Route = -1
+			m.Problems.Add(i, a.path(i), CodeTooMany, m.AtLine()+"the messages of a batch go at most %d different ways, by their channels", maxWays)
+			return
+		}
+		a.ways[same] = at
 		a.batch.Hops = append(a.batch.Hops, way)
 		for _, h := range way {
 			a.batch.Policies[h.Account] = a.router.Accounts[h.Account]
@@ -95,16 +102,20 @@ func (a *Acceptance) Accept(i int, m *Message) {
 // What its own body makes of them is seen when it is rendered.
 func (a *Acceptance) tooLarge(m *Message) bool {
 	n := 0
-	for name, times := range a.uses {
-		if n += times * len(m.Params[name]); n > MaxContent {
+	for name, value := range m.Params {
+		if n += a.uses[name] * len(value); n > MaxContent {
 			return true
 		}
 	}
 	return false
 }
 
-// maxHopLists bounds how many orders of channels are remembered.
-const maxHopLists = 10_000
+const (
+	// maxHopLists bounds how many orders of channels are remembered.
+	maxHopLists = 10_000
+	// maxWays bounds Batch.Hops, which every run of the batch is given.
+	maxWays = 1000
+)
 
 func (r Router) hops(dialect, account string, channels []string) ([]Hop, error) {
 	if account != "" {
@@ -134,7 +145,7 @@ func (r Router) hops(dialect, account string, channels []string) ([]Hop, error) 
 	}
 	if len(way) == 0 {
 		if len(channels) > 0 {
-			return nil, fmt.Errorf("no account was named and no route matches dialect %s, channel %s", dialect, strings.Join(channels, ", "))
+			return nil, fmt.Errorf("no account was named and no route matches dialect %s, channel %s", dialect, Excerpt(strings.Join(channels, ", ")))
 		}
 		return nil, fmt.Errorf("no account was named and no route matches dialect %s", dialect)
 	}
@@ -170,10 +181,10 @@ func (r Router) extend(way []Hop, account, channel string) []Hop {
 // Known says why an account cannot be used; nil is that it can.
 func (r Router) Known(account string) error {
 	if _, ok := r.Accounts[account]; !ok {
-		return fmt.Errorf("account %q is not in the configuration", account)
+		return fmt.Errorf("account %q is not in the configuration", Excerpt(account))
 	}
 	if r.Allowed != nil && !slices.Contains(r.Allowed, account) {
-		return fmt.Errorf("account %q is not one that this tenant may use", account)
+		return fmt.Errorf("account %q is not one that this tenant may use", Excerpt(account))
 	}
 	return nil
 }

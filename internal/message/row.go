@@ -38,21 +38,27 @@ type Status struct {
 	StartedAt  *time.Time `json:"startedAt"`
 	FinishedAt *time.Time `json:"finishedAt"`
 	NextDueAt  *time.Time `json:"nextDueAt"`
-	// LastDueAt is when the last message that waits is due, or is tried again. It is left
-	// out where none waits, or where that is not known.
-	LastDueAt *time.Time      `json:"lastDueAt,omitempty"`
-	Total     int             `json:"total"`
-	Counts    *Counts         `json:"counts"` // null only in lists of open batches
+	Remaining
+	Total  int     `json:"total"`
+	Counts *Counts `json:"counts"` // null only in lists of open batches
+	// Reasons say why messages failed, were rejected, expired, did not arrive, are tried
+	// again, or are unknown: at most MaxReasons, which add up to their counts. They are null
+	// where Counts are.
+	Reasons   Reasons         `json:"reasons"`
 	Metadata  json.RawMessage `json:"metadata"`
 	RedriveOf *string         `json:"redriveOf"`
 	AsOf      time.Time       `json:"asOf"`
 	Rev       int64           `json:"rev"`
-	// Rate is how many messages end in a second, and EstimatedEnd when the last one
-	// will; both only while the batch runs and as far as they are known.
+	// Rate is how many messages a second have had their last attempt lately, and
+	// EstimatedEnd when the last one will; both only while the batch runs and as far as
+	// they are known.
 	Rate         float64    `json:"rate,omitempty"`
 	EstimatedEnd *time.Time `json:"estimatedEnd,omitempty"`
 	// Held is why messages wait that could be sent; nil where nothing holds them.
 	Held *HoldView `json:"held"`
+	// Fault is what keeps a large batch from going on, or from being counted: its store is
+	// away, or cannot be read or written. Empty is nothing.
+	Fault string `json:"fault,omitempty"`
 }
 
 // Row is what is known of one message.
@@ -121,6 +127,24 @@ type PageQuery struct {
 type CancelRequest struct {
 	Reason   string   `json:"reason,omitempty"`
 	Messages []string `json:"messages,omitzero"`
+	// Unclear is what CheckControl said of the JSON that the request was read from; empty
+	// is nothing. Such a request must not be obeyed.
+	Unclear string `json:"-"`
+}
+
+// UnmarshalJSON reads a request and sets Unclear. null is a request without members.
+func (q *CancelRequest) UnmarshalJSON(raw []byte) error {
+	type plain CancelRequest
+	if string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, (*plain)(q)); err != nil {
+		return err
+	}
+	if err := CheckControl(raw); err != nil {
+		q.Unclear = err.Error()
+	}
+	return nil
 }
 
 // PauseResult names the messages whose attempt had left when the batch paused.
@@ -263,11 +287,11 @@ func At(ms int64) *time.Time {
 
 // Status is what is known of the batch at a time, apart from when it started and ended.
 // accounts are the names in Policies.
-func (b *Batch) Status(state BatchState, accounts []string, counts Counts, now time.Time, rev int64) Status {
+func (b *Batch) Status(state BatchState, accounts []string, counts Counts, reasons Reasons, now time.Time, rev int64) Status {
 	s := Status{
 		ID: b.ID, Dialect: b.Dialect, Tenant: b.Tenant, Account: b.Account,
 		State: state, Dispatch: cmp.Or(b.Dispatch, DispatchMessage), CreatedAt: b.CreatedAt, SendAfter: At(b.SendAfter),
-		Total: counts.Total(), Counts: &counts, Metadata: b.Metadata, AsOf: now.UTC(), Rev: rev,
+		Total: counts.Total(), Counts: &counts, Reasons: reasons.Of(counts), Metadata: b.Metadata, AsOf: now.UTC(), Rev: rev,
 	}
 	if s.Account == "" && len(accounts) == 1 {
 		s.Account = accounts[0]

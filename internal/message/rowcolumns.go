@@ -26,6 +26,16 @@ func (r *Row) Columns() []string {
 	}
 }
 
+// Cells are Columns as the cells of a CSV file that a spreadsheet may open, as EscapeCell
+// writes them.
+func (r *Row) Cells() []string {
+	cells := r.Columns()
+	for i := range cells {
+		cells[i] = EscapeCell(cells[i])
+	}
+	return cells
+}
+
 func stamp(t *time.Time) string {
 	if t == nil {
 		return ""

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ func (q Selector) Matches(b *Batch, row *Row, m *Message, key func(string) strin
 	if len(metadata) == 0 {
 		metadata = b.Metadata
 	}
-	return hasPair(metadata, q.Meta)
+	return HasPair(metadata, q.Meta)
 }
 
 // IsTo reports whether the message is for a recipient, in a form in which all spellings
@@ -56,18 +57,31 @@ func (m *Message) IsTo(recipient string, key func(string) string) bool {
 		slices.ContainsFunc(m.Addresses, func(a Address) bool { return key(a.Value) == recipient })
 }
 
-// hasPair reports whether a JSON object has a member as key=value. A value that is no
-// string stands as its JSON.
-func hasPair(object json.RawMessage, pair string) bool {
+// HasPair reports whether a JSON object has a member as in key=value; the key ends at the
+// first "=". A member that is no string has to be the value's JSON, blanks aside; numbers
+// are the same only if they are written in the same way. What is no object has none.
+func HasPair(object json.RawMessage, pair string) bool {
 	key, want, _ := strings.Cut(pair, "=")
 	var members map[string]json.RawMessage
 	if json.Unmarshal(object, &members) != nil {
 		return false
 	}
 	raw, ok := members[key]
-	var text string
-	if ok && json.Unmarshal(raw, &text) != nil {
-		text = string(raw)
+	if !ok {
+		return false
 	}
-	return ok && text == want
+	if raw[0] != '"' {
+		return compact([]byte(want)) == compact(raw)
+	}
+	var text string
+	return json.Unmarshal(raw, &text) == nil && text == want
+}
+
+// compact is JSON without blanks; what is no JSON stays as it is.
+func compact(raw []byte) string {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return string(raw)
+	}
+	return out.String()
 }

@@ -92,7 +92,9 @@ func (s State) Final() bool { return s >= Sent && s < numStates }
 func (s State) Taken() bool { return s == Sent || s == Delivered || s == Undelivered }
 
 // untaken reports whether the state says of a message that was tried that no provider took it.
-func (s State) untaken() bool { return s == Failed || s == Expired || s == Canceled }
+func (s State) untaken() bool {
+	return s == Failed || s == Expired || s == Canceled || s == Rejected
+}
 
 // Waiting reports whether the message waits without an attempt under way.
 func (s State) Waiting() bool { return s == Scheduled || s == Accepted || s == Retrying }

@@ -65,6 +65,12 @@ func (t Transition) Answered(o Outcome) {
 	case EventThrottled, EventUnavailable:
 		t.Step(e, o.At, o.Code, o.Detail)
 		t.Again(o.RetryAfter, o.Code, o.Detail)
+	case EventRejected:
+		if o.Suppressed() {
+			t.Suppress(o)
+			return
+		}
+		fallthrough
 	default: // permanent on this account
 		t.Step(e, o.At, o.Code, o.Detail)
 		if o.Held.By != "" {
@@ -73,6 +79,26 @@ func (t Transition) Answered(o Outcome) {
 			return
 		}
 		t.NextHop(o.Code, o.Detail)
+	}
+}
+
+// Suppressed reports whether no request was made because the recipient wants no messages.
+func (o Outcome) Suppressed() bool {
+	return o.Kind == string(EventRejected) && o.Code == CodeSuppressed
+}
+
+// Suppress ends a message whose recipient wants no messages: no request was made, and none
+// is through another account. One of which an earlier attempt may have arrived stays in
+// doubt, as End says.
+func (t Transition) Suppress(o Outcome) {
+	t.takeBack()
+	switch {
+	case t.delivered():
+	case t.Stop:
+		t.Cancel(t.Now, t.Detail)
+	default:
+		t.Step(EventRejected, o.At, o.Code, o.Detail)
+		t.End(Rejected, t.Now, o.Code, o.Detail)
 	}
 }
 
@@ -213,8 +239,15 @@ func (t Transition) Expire() {
 	if t.delivered() {
 		return
 	}
+	why := "its validity ran out before a provider took it"
+	switch {
+	case t.Code == CodeHeld:
+		why = "its validity ran out while it was held: " + t.Detail
+	case t.Code != "":
+		why += ", after " + t.Code + ": " + t.Detail
+	}
 	t.Step(EventExpired, t.Now, "", "")
-	t.End(Expired, t.Now, "expired", "its validity ran out before a provider took it")
+	t.End(Expired, t.Now, "expired", Clip(why, MaxDetail))
 }
 
 // delivered ends a message of which a kept report says that it was delivered, whatever is

@@ -179,3 +179,53 @@ func TestAMessageThatItsProviderDoesNotHaveMayGoElsewhere(t *testing.T) {
 	spent.Absent(100, 30)
 	require.Equal(t, message.Failed, spent.State)
 }
+
+func TestAnUndeliveredMessageWhoseReportWasAwaitedGoesOnWhileItMay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*message.Batch, *message.Record)
+		want   message.State
+	}{
+		"another account may try":    {func(*message.Batch, *message.Record) {}, message.Retrying},
+		"its validity is just over":  {func(_ *message.Batch, r *message.Record) { r.Expires = 100 }, message.Undelivered},
+		"there is no other account":  {func(b *message.Batch, r *message.Record) { b.Policies["two"], r.Hop = message.Policy{}, 1 }, message.Undelivered},
+		"it was canceled":            {func(_ *message.Batch, r *message.Record) { r.Stop = true }, message.Undelivered},
+		"its account has no reports": {func(b *message.Batch, _ *message.Record) { b.Policies["one"] = message.Policy{NoReports: true} }, message.Undelivered},
+		"no report was awaited":      {func(b *message.Batch, _ *message.Record) { b.AwaitReports = 0 }, message.Undelivered},
+	} {
+		m := underWay(func(b *message.Batch, r *message.Record) {
+			b.AwaitReports, r.Await, r.Sent, r.ProviderID = 500, 300, 80, "p"
+			r.Early = &message.EarlyReport{State: message.Undelivered, At: 95, Code: "gone"}
+			tt.change(b, r)
+		})
+		m.Report()
+		require.Equal(t, tt.want, m.State, name)
+		require.Equal(t, "gone", m.Code, name)
+		require.Equal(t, tt.want == message.Retrying, m.Sent == 0 && m.ProviderID == "", name)
+		require.Zero(t, m.Await, name)
+	}
+}
+
+func TestAnAccountWithoutALimitMakesAsManyAttemptsAsItTakes(t *testing.T) {
+	t.Parallel()
+	m := underWay(func(b *message.Batch, r *message.Record) { b.Policies["one"], r.HopAttempts = message.Policy{}, 1000 })
+	m.Answered(message.Outcome{Kind: "unavailable", At: 90})
+	require.Equal(t, message.Retrying, m.State)
+	require.Zero(t, m.Hop)
+	m.Hop = 2
+	require.Zero(t, m.Policy(), "there is no such hop")
+}
+
+func TestWhatExpiredSaysWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	for want, rec := range map[string]message.Record{
+		"its validity ran out before a provider took it":                                  {State: message.Scheduled},
+		"its validity ran out before a provider took it, after http_503: no room":         {State: message.Retrying, Code: "http_503", Detail: "no room"},
+		"its validity ran out while it was held: the credentials were refused (http_401)": {State: message.Accepted, Code: message.CodeHeld, Detail: "the credentials were refused (http_401)"},
+	} {
+		message.Transition{Record: &rec, Batch: &message.Batch{}, Now: 7}.Expire()
+		require.Equal(t, message.Expired, rec.State)
+		require.Equal(t, "expired", rec.Code)
+		require.Equal(t, want, rec.Detail)
+	}
+}

@@ -15,9 +15,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"volley/internal/message"
+	"volley/internal/tracing"
 )
 
 // RequestTimeout bounds one request whose context has no earlier deadline.
@@ -60,6 +62,9 @@ type call struct {
 	secrets []string
 	// limit is the most bytes of a 2xx body; 0 is 1 MiB.
 	limit int64
+	// traced tells whoever gets the request which span it is a part of. Providers' APIs
+	// are told nothing that they have not asked for.
+	traced bool
 }
 
 // reader takes an answer apart: the receipt of a 2xx, or the fault of any
@@ -98,11 +103,17 @@ func (c *client) classify(r Reply, f Fault, secrets []string) error {
 // status. Its error is an *Error: Unavailable when no byte of the request can
 // have left, Ambiguous otherwise.
 func (c *client) roundTrip(ctx context.Context, q call) (Reply, error) {
+	ctx, span := tracing.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindClient))
+	defer tracing.End(span)
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	var left atomic.Bool
+	until, _ := ctx.Deadline()
 	req, err := newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:          func(httptrace.GotConnInfo) { left.Store(left.Load() || len(q.url) > maxBuffered) },
+		GotConn: func(i httptrace.GotConnInfo) {
+			leaveBy(i.Conn, until)
+			left.Store(left.Load() || len(q.url) > maxBuffered)
+		},
 		WroteHeaderField: func(string, []string) { left.Store(true) },
 		WroteHeaders:     func() { left.Store(true) },
 	}), q)
@@ -112,11 +123,18 @@ func (c *client) roundTrip(ctx context.Context, q call) (Reply, error) {
 	started := c.now()
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
+		tracing.Fail(span)
 		e := c.clean(lost(ctx, err, left.Load()), q.secrets)
 		c.log.Debug("no answer", zap.String("kind", string(e.Kind)), zap.String("code", e.Code), zap.Duration("after", c.now().Sub(started)))
+		if span.IsRecording() {
+			span.SetAttributes(tracing.Method.String(q.method), tracing.Failure.String(e.Code))
+		}
 		return Reply{}, e
 	}
 	defer resp.Body.Close()
+	if span.IsRecording() {
+		span.SetAttributes(tracing.Method.String(q.method), tracing.Status.Int(resp.StatusCode))
+	}
 	c.log.Debug("answer", zap.Int("status", resp.StatusCode), zap.Duration("after", c.now().Sub(started)))
 	return read(resp, q.limit), nil
 }
@@ -156,6 +174,9 @@ func newRequest(ctx context.Context, q call) (*http.Request, error) {
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "volley")
+	if q.traced {
+		tracing.ToHeader(ctx, req.Header)
+	}
 	return req, nil
 }
 
@@ -190,7 +211,7 @@ func lost(ctx context.Context, err error, left bool) *Error {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	e := &Error{Kind: Unavailable, Code: codeOf(err, CodeConnection), Detail: "not sent: " + err.Error()}
-	if left {
+	if left && !errors.Is(err, errLate) {
 		e.Kind, e.Detail = Ambiguous, "sent, but no answer: "+err.Error()
 	}
 	return e

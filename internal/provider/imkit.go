@@ -189,7 +189,8 @@ type imkitMessage struct {
 
 // Reconcile looks for our id among the messages of all rooms in the query's
 // window, a minute wider at both ends. It says absent only when it has seen all
-// of them, whatever IMKIT means by the total and however short its pages are; it cannot tell of a message whose extra had no place for our id.
+// of them, whatever IMKIT means by the total and however short its pages are. It cannot
+// tell of a message whose extra had no place for our id.
 func (k *imkit) Reconcile(ctx context.Context, q Query) (Answer, error) {
 	if q.Message.Dialect == "imkit" {
 		content, err := contentOf(q.Message)

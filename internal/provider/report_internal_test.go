@@ -111,6 +111,9 @@ func TestWhatAWebhookSays(t *testing.T) {
 		`{"type":"report","data":[7,` + good + `,{"id":"x"},{"id":"y","state":"sent"}]}`: {
 			Ended: []message.Report{read}, Ignored: 1, Unreadable: 2, First: "data[0] must be an object",
 		},
+		`{"type":"report","data":[` + good + `,{"providerId":"p","state":"delivered"},{"id":null,"state":"undelivered"}]}`: {
+			Ended: []message.Report{read}, Unreadable: 2, First: "data[1].id is missing",
+		},
 		`{"type":"report","data":[` + good + `,{"id":"x","state":"delivered","at":"yesterday"}]}`: {
 			Ended: []message.Report{read}, Unreadable: 1, First: "data[1].at must be a time like 2026-11-20T12:00:00Z",
 		},

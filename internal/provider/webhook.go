@@ -186,7 +186,7 @@ func (w *webhook) signed(method, url, id string, at time.Time, body []byte) (cal
 	if err != nil {
 		return call{}, w.clean(&Error{Kind: Invalid, Code: "request", Detail: "sign: " + err.Error()}, nil)
 	}
-	return call{method: method, url: url, header: h, body: body}, nil
+	return call{method: method, url: url, header: h, body: body, traced: true}, nil
 }
 
 // webhookReceipt reads the id of an answer, a string or a number.

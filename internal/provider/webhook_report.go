@@ -119,5 +119,8 @@ func readWebhookReport(row []byte) (p message.Report, wrong string) {
 	case "undelivered":
 		p.State = message.Undelivered
 	}
+	if p.State.Final() && p.ID == "" {
+		return p, ".id is missing"
+	}
 	return p, ""
 }

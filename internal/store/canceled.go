@@ -85,8 +85,8 @@ func (s *Store) Canceled(ctx context.Context, dir string) (message.Cancellations
 	var keys []string
 	err := allOf(ctx, 2, func(i int) (err error) {
 		if i == 0 {
-			there, err = s.bucket.Exists(ctx, dir+"/"+manifestName)
-			return named(dir+"/"+manifestName, err)
+			there, err = s.exists(ctx, dir+"/"+manifestName)
+			return err
 		}
 		keys, err = s.canceledKeys(ctx, dir)
 		return err
@@ -161,7 +161,7 @@ const cancellationSize = 40
 
 // canceledKeys lists the objects of the set.
 func (s *Store) canceledKeys(ctx context.Context, dir string) (keys []string, err error) {
-	err = s.list(ctx, dir+"/"+canceledName+"/", true, func(o *blob.ListObject) error {
+	err = s.list(ctx, dir+"/"+canceledName+"/", func(o *blob.ListObject) error {
 		if canceledObject.MatchString(o.Key) {
 			keys = append(keys, o.Key)
 		}

@@ -47,6 +47,7 @@ func (c *chunk) count(r *row) {
 	c.info.Count++
 	if r.line.Code != "" {
 		c.info.Rejected++
+		c.info.Reasons.Count(message.Rejected, r.line.Code, "", 1)
 		if sure > 0 {
 			return
 		}
@@ -73,8 +74,9 @@ func (c *chunk) raw(i int) []byte {
 	return c.body[from:c.ends[i]]
 }
 
-// pack appends the segment's file, under its number, to dst.
-func (c *chunk) pack(dst []byte, number int) ([]byte, error) {
+// pack appends the segment's file, under its number, to dst, which is empty. The lines end
+// at lines.
+func (c *chunk) pack(dst []byte, number int) (data []byte, lines int, err error) {
 	return packSegment(dst, number, c.lines, c.ends, c.body)
 }
 

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -13,64 +11,7 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
 )
-
-// Page sizes of lists. Files are walked anew for every page, so that few pages are best;
-// each takes memory for as many objects as it may have.
-const (
-	listPage = 1000
-	filePage = 1 << 14
-)
-
-// listTries is how often a directory is walked in which files go away meanwhile.
-const listTries = 100
-
-// list calls each with what lies under a prefix: objects and, down to the next
-// slash, directories, or with deep all objects.
-func (s *Store) list(ctx context.Context, prefix string, deep bool, each func(*blob.ListObject) error) error {
-	o := &blob.ListOptions{Prefix: prefix, Delimiter: "/"}
-	if deep {
-		o.Delimiter = ""
-	}
-	size := listPage
-	if s.scheme == "file" {
-		size = filePage
-	}
-	for token, try := blob.FirstPageToken, 1; len(token) > 0; {
-		page, next, err := s.bucket.ListPage(ctx, token, size, o)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if gcerrors.Code(err) == gcerrors.NotFound && s.scheme == "file" && try < listTries && ctx.Err() == nil {
-			try++ // a file went away between its name and its size
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("list %s: %w", prefix, err)
-		}
-		for _, object := range page {
-			if err := each(object); err != nil {
-				return err
-			}
-		}
-		token = next
-	}
-	return ctx.Err()
-}
-
-// dirs lists the names of directories right under a prefix that keep says yes to.
-func (s *Store) dirs(ctx context.Context, prefix, begin string, keep func(name string) bool) (names []string, err error) {
-	err = s.list(ctx, prefix+begin, false, func(o *blob.ListObject) error {
-		name := strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), "/")
-		if o.IsDir && keep(name) {
-			names = append(names, name)
-		}
-		return nil
-	})
-	slices.Sort(names)
-	return names, err
-}
 
 // Find lists the folders of a batch that have a manifest, those with a result
 // first, and the newest first among each. None is no error.
@@ -127,7 +68,7 @@ func before(a bool) int {
 
 // measure lists a folder.
 func (s *Store) measure(ctx context.Context, f *Folder) error {
-	return s.list(ctx, f.Dir+"/", true, func(o *blob.ListObject) error {
+	return s.list(ctx, f.Dir+"/", func(o *blob.ListObject) error {
 		name := strings.TrimPrefix(o.Key, f.Dir+"/")
 		f.Reports = onlyReports(name) && (f.Reports || f.Objects == 0)
 		f.Objects++
@@ -179,8 +120,8 @@ func (s *Store) walk(ctx context.Context, yield func(Folder) bool) error {
 	return nil
 }
 
-// day lists the folders right under parent whose names begin so, in order, until
-// yield says no.
+// day lists the folders right under parent whose names begin so and that hold
+// something, in order, until yield says no.
 func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder) bool) error {
 	names, err := s.dirs(ctx, parent, begin, func(name string) bool {
 		_, err := folderOf(parent + name)
@@ -196,7 +137,7 @@ func (s *Store) day(ctx context.Context, parent, begin string, yield func(Folder
 		}
 		return f, err
 	}, func(_ int, f Folder, err error) error {
-		if err == nil && !yield(f) {
+		if err == nil && f.Objects > 0 && !yield(f) {
 			err = errEnough
 		}
 		return err
@@ -224,7 +165,7 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 	}
 	last := dir + "/" + resultName
 	var keys []string
-	err := s.list(ctx, dir+"/", true, func(o *blob.ListObject) error {
+	err := s.list(ctx, dir+"/", func(o *blob.ListObject) error {
 		if o.Key != last {
 			keys = append(keys, o.Key)
 		}
@@ -244,7 +185,10 @@ func (s *Store) Delete(ctx context.Context, dir string) error {
 }
 
 func (s *Store) remove(ctx context.Context, key string) error {
-	err := named(key, s.bucket.Delete(ctx, key))
+	b, err := s.bucket(ctx)
+	if err == nil {
+		err = named(key, b.Delete(ctx, key))
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -257,7 +201,7 @@ func (s *Store) prune(dir string) {
 	if s.root == "" {
 		return
 	}
-	own := filepath.Join(s.root, filepath.FromSlash(dir))
+	own := s.path(dir)
 	empty := []string{filepath.Join(own, segmentsName), filepath.Join(own, ledgersName), filepath.Join(own, lateName), filepath.Join(own, canceledName), filepath.Join(own, redrivenName), own}
 	day := filepath.Dir(own)
 	if t, err := time.Parse(time.DateOnly, filepath.Base(day)); err == nil && time.Since(t) > 72*time.Hour {

@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -124,6 +126,8 @@ func TestPathsThatAreNoneOfOursAreRefused(t *testing.T) {
 	secret := filepath.Join(filepath.Dir(root), "manifest")
 	require.NoError(t, os.WriteFile(secret, []byte("{}"), 0o600))
 	good := "acme/2026-11-20/b1~0123abcd"
+	_, err := s.Mark(t.Context(), nil)
+	require.NoError(t, err)
 	require.NoError(t, s.KeepResult(t.Context(), good, &message.Result{V: 1}))
 	for _, dir := range []string{
 		"", "..", "../..", "acme/../b1~0123abcd", "acme/2026-11-20/..~0123abcd", "acme/2026-11-20/b1", "acme/2026-11-20/b1~0123ABCD",
@@ -165,7 +169,7 @@ func second[T any](_ T, err error) error { return err }
 func TestOpenNamesTheStoreAndKeepsItsKeys(t *testing.T) {
 	t.Parallel()
 	_, err := store.Open(t.Context(), "nowhere://user:secret@x", store.Options{})
-	require.ErrorContains(t, err, "nowhere://user:xxxxx@x")
+	require.ErrorContains(t, err, "open the store at nowhere://x: ")
 	require.NotContains(t, err.Error(), "secret")
 	_, err = store.Open(t.Context(), "file://\x00", store.Options{})
 	require.Error(t, err)
@@ -174,9 +178,18 @@ func TestOpenNamesTheStoreAndKeepsItsKeys(t *testing.T) {
 	_, err = store.Open(t.Context(), "file://"+file, store.Options{})
 	require.EqualError(t, err, "open the store at file://"+file+": "+file+" is not a directory")
 	_, err = store.Open(t.Context(), "file://"+file+"?bogus=1", store.Options{})
-	require.EqualError(t, err, "open the store at file://"+file+"?bogus=1: open bucket file://"+file+"?bogus=1: invalid query parameter \"bogus\"")
+	require.EqualError(t, err, "open the store at file://"+file+"?bogus=…: open bucket file://"+file+"?bogus=…: invalid query parameter \"bogus\"")
 	_, err = store.Open(t.Context(), "s3://key:secret@b?region=x&bogus=1", store.Options{})
-	require.EqualError(t, err, "open the store at s3://key:xxxxx@b?region=x&bogus=1: open bucket s3://key:xxxxx@b?region=x&bogus=1: unknown query parameter \"bogus\"")
+	require.EqualError(t, err, "open the store at s3://b?bogus=…&region=…: open bucket s3://b?bogus=…&region=…: unknown query parameter \"bogus\"")
+	for _, address := range []string{
+		"s3://KEY4:SECRETV9@bucket?x=SECRETV9", "s3://bucket?region=SECRET%2FV9&x=SECRETV9", "s3://bucket?use_path_style=SECRETV9", "azblob://bucket?x=SECRETV9",
+		"file:///srv?x=SECRETV9", "mem://?x=SECRETV9", "file://h/p?x=SECRETV9", "://SECRETV9",
+	} {
+		_, err := store.Open(t.Context(), address, store.Options{})
+		require.Error(t, err, address)
+		require.NotContains(t, err.Error(), "SECRET", address)
+		require.NotContains(t, err.Error(), "KEY4", address)
+	}
 	for _, relative := range []string{"file://volley/store", "file:store", "file://"} {
 		_, err = store.Open(t.Context(), relative, store.Options{})
 		require.ErrorContains(t, err, "expected an absolute path behind file://")
@@ -198,4 +211,45 @@ func TestAManifestOfAnotherVersionIsNamed(t *testing.T) {
 		require.ErrorContains(t, err, dir+"/manifest: ")
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestALookForABatchThatIsNotThereTakesLittleMemory(t *testing.T) {
+	// Not parallel: it measures what is allocated.
+	s, root := open(t)
+	for day := range 20 {
+		for i := range 150 {
+			dir := filepath.Join(root, "acme", fmt.Sprintf("2026-11-%02d", 1+day), fmt.Sprintf("b%d~%08x", i, i), "segments")
+			require.NoError(t, os.MkdirAll(dir, 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "0001"), nil, 0o600))
+		}
+	}
+	_, err := s.Find(t.Context(), "acme", "unknown") // opens it
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	dirs, err := s.Find(t.Context(), "acme", "unknown")
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Empty(t, dirs)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
+}
+
+func TestAFolderOfManyObjectsIsListedOnce(t *testing.T) {
+	t.Parallel()
+	s, root := open(t)
+	dir := "acme/2026-11-20/big~00000001"
+	segments := filepath.Join(root, filepath.FromSlash(dir), "segments")
+	require.NoError(t, os.MkdirAll(segments, 0o700))
+	for i := range 2500 {
+		require.NoError(t, os.WriteFile(filepath.Join(segments, fmt.Sprintf("%04d", i)), []byte("x"), 0o600))
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "acme", "2026-11-20", "empty~00000001"), 0o700))
+	all, err := s.FindAll(t.Context(), "acme", "big")
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, 2500, all[0].Objects)
+	require.EqualValues(t, 2500, all[0].Bytes)
+	none, err := s.FindAll(t.Context(), "acme", "empty")
+	require.NoError(t, err)
+	require.Empty(t, none, "a folder with nothing in it may be one that is being made")
 }

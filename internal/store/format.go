@@ -40,11 +40,11 @@ func (h segmentHead) size() int64 {
 	return headSize + int64(h.lines) + 4*int64(h.count) + int64(h.bytes)
 }
 
-// packSegment appends the file of a segment to dst.
-func packSegment(dst []byte, number int, lines message.MessageMetas, ends []uint32, body []byte) ([]byte, error) {
+// packSegment appends the file of a segment to dst, in which its messages begin at rest.
+func packSegment(dst []byte, number int, lines message.MessageMetas, ends []uint32, body []byte) (data []byte, rest int, err error) {
 	packed, err := json.Marshal(lines)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	from := len(dst)
 	dst = slices.Grow(dst, headSize+len(packed)+4*len(ends)+len(body))
@@ -53,7 +53,7 @@ func packSegment(dst []byte, number int, lines message.MessageMetas, ends []uint
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
 	}
 	dst = append(dst, packed...)
-	rest := len(dst)
+	rest = len(dst)
 	for _, end := range ends {
 		dst = binary.LittleEndian.AppendUint32(dst, end)
 	}
@@ -61,7 +61,7 @@ func packSegment(dst []byte, number int, lines message.MessageMetas, ends []uint
 	head := dst[from:rest]
 	binary.LittleEndian.PutUint32(head[20:], crc32.Checksum(dst[rest:], castagnoli))
 	binary.LittleEndian.PutUint32(head[24:], headSum(head, number))
-	return dst, nil
+	return dst, rest, nil
 }
 
 // headSum is the checksum of a segment's number, of the head and of the lines, so that a

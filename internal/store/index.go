@@ -27,16 +27,34 @@ func unpackSpot(n uint32) message.Location {
 	return message.Location{Segment: int(n >> 16), Pos: int(n & 0xffff)}
 }
 
-func packIndex(spots []uint32) []byte {
-	var out []byte
+// packIndex packs the object; cuts are where its blocks end, the last one aside.
+func packIndex(spots []uint32) (out []byte, cuts []int) {
 	for number := 0; number*indexBlock < len(spots); number++ {
 		from := len(out)
+		if number > 0 {
+			cuts = append(cuts, from)
+		}
 		for _, spot := range spots[number*indexBlock : min((number+1)*indexBlock, len(spots))] {
 			out = binary.LittleEndian.AppendUint32(out, spot)
 		}
 		out = binary.LittleEndian.AppendUint32(out, indexSum(number, out[from:]))
 	}
-	return out
+	return out, cuts
+}
+
+// writeIndex writes the object, and tells how many bytes sealing added to each block.
+func (s *Store) writeIndex(ctx context.Context, dir string, spots []uint32) (more int, err error) {
+	key := dir + "/" + indexName
+	data, cuts := packIndex(spots)
+	sealed, err := s.seal(key, data, cuts...)
+	if err != nil {
+		return 0, err
+	}
+	if !s.keyset.IsOff() {
+		head := sealHead{namespace: s.namespace}
+		more = (len(sealed) - head.size() - len(data)) / (len(cuts) + 1)
+	}
+	return more, s.write(ctx, key, sealed, false)
 }
 
 func indexSum(number int, block []byte) uint32 {
@@ -112,7 +130,7 @@ func (s *Store) block(ctx context.Context, dir string, m *message.Manifest, numb
 	key := dir + "/" + indexName
 	return cached(ctx, s.cache, fmt.Sprintf("%s#%d", key, number), func(ctx context.Context) ([]byte, int64, error) {
 		n := min(m.Total-number*indexBlock, indexBlock)
-		data, _, err := s.read(ctx, key, int64(number)*indexBlockBytes, int64(4*n+4))
+		data, err := s.readBlock(ctx, key, m, number, 4*n+4)
 		if err != nil {
 			return nil, 0, s.missing(ctx, err)
 		}
@@ -121,4 +139,23 @@ func (s *Store) block(ctx context.Context, dir string, m *message.Manifest, numb
 		}
 		return data[:4*n], int64(len(data)), nil
 	})
+}
+
+// readBlock reads the n bytes of one block of the index object. Where it is sealed its place
+// follows from the namespace, which is that of the manifest.
+func (s *Store) readBlock(ctx context.Context, key string, m *message.Manifest, number, n int) ([]byte, error) {
+	if m.IndexSeal == 0 {
+		data, _, err := s.read(ctx, key, int64(number)*indexBlockBytes, int64(n))
+		return data, err
+	}
+	head := sealHead{namespace: s.namespace}
+	data, size, err := s.read(ctx, key, int64(head.size())+int64(number)*int64(indexBlockBytes+m.IndexSeal), int64(n+m.IndexSeal))
+	if err != nil {
+		return nil, err
+	}
+	block, behind, err := cutBlock(key, data)
+	if err != nil || len(behind) > 0 {
+		return nil, damaged(key, fmt.Sprintf("block %d is not where it should be, of %d bytes", number, size))
+	}
+	return s.openBlock(key, block, number, (number+1)*indexBlock >= m.Total)
 }

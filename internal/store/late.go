@@ -43,6 +43,8 @@ type Reported struct {
 	// Count is how many messages changed, and Moved how.
 	Count int                 `json:"count"`
 	Moved message.CountDeltas `json:"moved,omitempty"`
+	// Reasons are those of the messages that did not arrive.
+	Reasons message.Reasons `json:"reasons,omitempty"`
 	// Segments has the segments with late reports; that of a small batch is 0.
 	Segments map[int]ReportedSegment `json:"segments,omitempty"`
 }
@@ -51,10 +53,11 @@ type Reported struct {
 type ReportedSegment struct {
 	// Place is that of the object with the reports, 0 or 1.
 	Place int `json:"p,omitempty"`
-	// Rev, Count and Moved are as in Reported.
-	Rev   int64               `json:"r"`
-	Count int                 `json:"n"`
-	Moved message.CountDeltas `json:"m,omitempty"`
+	// Rev, Count, Moved and Reasons are as in Reported.
+	Rev     int64               `json:"r"`
+	Count   int                 `json:"n"`
+	Moved   message.CountDeltas `json:"m,omitempty"`
+	Reasons message.Reasons     `json:"w,omitempty"`
 }
 
 // ReportsDir is the folder that holds the late reports of a small batch. It follows
@@ -169,6 +172,9 @@ type KeepOptions struct {
 // be under way.
 func (s *Store) KeepLate(ctx context.Context, dir string, late message.LateReports, o KeepOptions) (r Reported, failed map[int]error, err error) {
 	before, err := s.Reported(ctx, dir)
+	if err == nil && len(late) > 0 {
+		_, err = s.bucket(ctx) // without a directory no segment can be kept
+	}
 	if err != nil || len(late) == 0 {
 		return before, nil, err
 	}
@@ -268,13 +274,15 @@ func (k *keeping) write(ctx context.Context) error {
 		for _, l := range g.late {
 			is.Rev = max(is.Rev, l.Rev)
 			is.Moved.Add(l.From, l.State, 1)
+			is.Reasons.Count(l.State, l.Code, l.Detail, 1)
 		}
 		k.r.Segments[g.number], k.changed = is, true
 		return nil
 	})
-	k.r.Count, k.r.Moved = 0, nil
+	k.r.Count, k.r.Moved, k.r.Reasons = 0, nil, nil
 	for _, g := range k.r.Segments {
 		k.r.Count += g.Count
+		k.r.Reasons.Add(g.Reasons)
 		for from, to := range g.Moved {
 			for state, n := range to {
 				k.r.Moved.Add(from, state, n)

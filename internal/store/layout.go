@@ -20,10 +20,6 @@ const (
 // startDigits is how many hexadecimal digits tell the starts of a batch apart.
 const startDigits = 8
 
-// maxName is how long a tenant's or a batch's name may be. What comes to a batch's
-// name still has to fit into the 255 bytes of a file's.
-const maxName = 200
-
 // folderOf takes a folder apart and refuses everything else, so that nothing that
 // somebody made up leads out of the store's layout.
 func folderOf(dir string) (Folder, error) {
@@ -44,21 +40,8 @@ func badDir(dir string) error {
 	return fmt.Errorf("%q is no folder of a batch, expected <tenant>/<yyyy-mm-dd>/<batch>~<%d hexadecimal digits>", dir, startDigits)
 }
 
-// isName reports whether s may be the name of a tenant or a batch. The drivers of
-// buckets take __0x for an escape of theirs.
-func isName(s string) bool {
-	if s == "" || len(s) > maxName || strings.Contains(s, "__0x") {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && (i == 0 || c != '_' && c != '.' && c != '-') {
-			return false
-		}
-	}
-	return true
-}
+// isName reports whether s may be the name of a tenant or a batch.
+func isName(s string) bool { return message.CheckName(s) == nil }
 
 func isDay(s string) bool {
 	_, err := time.Parse(time.DateOnly, s)
@@ -81,7 +64,7 @@ func tenantName(tenant string) (string, error) {
 }
 
 func badName(what, name string) error {
-	return fmt.Errorf("the %s %q cannot be part of a path, expected letters, digits and, behind the first, _ . -", what, name)
+	return fmt.Errorf("the %s %q cannot be part of a path, expected "+message.NameRule, what, name)
 }
 
 func segmentKey(dir string, number int) string {

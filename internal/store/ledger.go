@@ -17,12 +17,14 @@ const recordSize = 280
 // provider ids and reports that came early, all of them bounded, which takes less than
 // 6 KB for each message at the very most. So a ledger may be larger than one payload
 // of Temporal's, but never nearly as large as what is read at once.
+//
+// The error wraps ErrAway where a file:// store is away; so does that of KeepResult.
 func (s *Store) KeepLedger(ctx context.Context, dir string, number int, l *message.Ledger) error {
 	key, err := ledgerPath(dir, number)
 	if err != nil {
 		return err
 	}
-	return s.writeJSON(ctx, key, l)
+	return s.keepJSON(ctx, key, l)
 }
 
 // Ledger reads the ledger with a number. It is shared: callers change nothing in
@@ -33,7 +35,11 @@ func (s *Store) Ledger(ctx context.Context, dir string, number int) (*message.Le
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.bucket.Attributes(ctx, key)
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return nil, s.missing(ctx, named(key, err))
+	}
+	a, err := b.Attributes(ctx, key)
 	if err != nil {
 		return nil, s.missing(ctx, named(key, err))
 	}
@@ -81,7 +87,8 @@ func (s *Store) KeepResult(ctx context.Context, dir string, r *message.Result) e
 	if _, err := folderOf(dir); err != nil {
 		return err
 	}
-	return s.writeJSON(ctx, dir+"/"+resultName, r)
+	key := dir + "/" + resultName
+	return s.keepJSON(ctx, key, r)
 }
 
 // Result reads the end of a batch. The error wraps ErrNotFound when there is none.

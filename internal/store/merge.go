@@ -96,7 +96,7 @@ func (w *Writer) readSome(ctx context.Context, number int) ([]*Segment, error) {
 	for i := range out {
 		group.Go(func() error {
 			key := segmentKey(w.dir, number+i)
-			data, _, err := w.store.read(ctx, key, 0, -1)
+			data, err := w.store.readObject(ctx, key)
 			if err != nil {
 				return err
 			}
@@ -139,7 +139,7 @@ func (s *spill) sources() []source {
 	}}
 	size := min(max(8*spillBlock/max(len(s.runs), 1), 4<<10), spillBlock)
 	for _, run := range s.runs {
-		in := bufio.NewReaderSize(io.NewSectionReader(s.file, run.from, run.to-run.from), size)
+		in := bufio.NewReaderSize(io.NewSectionReader(s.at, run.from, run.to-run.from), size)
 		var buf []byte
 		out = append(out, func() (row, error) {
 			n, err := binary.ReadUvarint(in)

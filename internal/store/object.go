@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"go.uber.org/zap"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
@@ -24,6 +26,8 @@ func named(key string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrAway):
+		return fmt.Errorf("%s: %w", key, err)
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		return fmt.Errorf("%s: %w", key, ErrNotFound)
 	}
@@ -43,13 +47,21 @@ func damaged(key, how string) error { return fmt.Errorf("%s: %w: %s", key, ErrDa
 // Lost reports whether an error of reading means that the object will not come back
 // by itself: it is damaged, or not there although the store is.
 func Lost(err error) bool {
-	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) && !errors.Is(err, ErrAway)
+	return errors.Is(err, ErrDamaged) || Missing(err)
 }
+
+// Missing reports whether an error of reading means that the object is not there although
+// the store is.
+func Missing(err error) bool { return errors.Is(err, ErrNotFound) && !errors.Is(err, ErrAway) }
 
 // read reads a part of an object, and tells how large it is. A length below 0 is
 // all of it; a part that reaches beyond the end is cut there.
 func (s *Store) read(ctx context.Context, key string, from, length int64) (data []byte, size int64, err error) {
-	r, err := s.bucket.NewRangeReader(ctx, key, from, length, nil)
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return nil, 0, named(key, err)
+	}
+	r, err := b.NewRangeReader(ctx, key, from, length, nil)
 	if err != nil {
 		return nil, 0, named(key, err)
 	}
@@ -65,11 +77,12 @@ func (s *Store) read(ctx context.Context, key string, from, length int64) (data 
 	if _, err := io.ReadFull(r, data); err != nil {
 		return nil, 0, named(key, err)
 	}
+	s.noteAway(false)
 	return data, r.Size(), nil
 }
 
 func (s *Store) readJSON(ctx context.Context, key string, v any) (size int64, err error) {
-	data, _, err := s.read(ctx, key, 0, -1)
+	data, err := s.readObject(ctx, key)
 	if err != nil {
 		return 0, err
 	}
@@ -84,6 +97,9 @@ func (s *Store) writeJSON(ctx context.Context, key string, v any) error {
 	if err != nil {
 		return named(key, err)
 	}
+	if data, err = s.seal(key, data); err != nil {
+		return err
+	}
 	return s.write(ctx, key, data, true)
 }
 
@@ -94,6 +110,14 @@ const minPart = 5 << 20
 // are private, and on the disk when write returns; their names are only with
 // settle, which settles those of all files written before, too.
 func (s *Store) write(ctx context.Context, key string, data []byte, settle bool) error {
+	err := s.writeObject(ctx, key, data, settle)
+	if err == nil || isFull(err) {
+		s.noteFull(err != nil)
+	}
+	return err
+}
+
+func (s *Store) writeObject(ctx context.Context, key string, data []byte, settle bool) error {
 	o := &blob.WriterOptions{ContentType: "application/octet-stream", BufferSize: len(data) + 1}
 	if s.scheme == "file" {
 		return named(key, s.writeFile(ctx, key, data, settle, o))
@@ -101,7 +125,11 @@ func (s *Store) write(ctx context.Context, key string, data []byte, settle bool)
 	if s.scheme == "s3" {
 		o.BufferSize = max(o.BufferSize, minPart)
 	}
-	return named(key, s.bucket.Upload(ctx, key, bytes.NewReader(data), o))
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return named(key, err)
+	}
+	return named(key, b.Upload(ctx, key, bytes.NewReader(data), o))
 }
 
 func (s *Store) writeFile(ctx context.Context, key string, data []byte, settle bool, o *blob.WriterOptions) error {
@@ -114,7 +142,11 @@ func (s *Store) writeFile(ctx context.Context, key string, data []byte, settle b
 		}
 		return nil
 	}
-	w, err := s.bucket.NewWriter(ctx, key, o)
+	b, err := s.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := b.NewWriter(ctx, key, o)
 	if err != nil {
 		return err
 	}
@@ -134,6 +166,30 @@ func (s *Store) writeFile(ctx context.Context, key string, data []byte, settle b
 		return syncDir(filepath.Dir(file.Name()))
 	}
 	return nil
+}
+
+// isFull reports whether nothing was written because the disk is full, or the quota.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// noteFull tells Options.Full that there is no room, and the log when that begins and ends.
+func (s *Store) noteFull(full bool) {
+	if s.onFull == nil {
+		return
+	}
+	if full {
+		s.onFull()
+	}
+	if s.full.Load() == full || !s.full.CompareAndSwap(!full, full) {
+		return
+	}
+	where := zap.String("store", shown(s.address))
+	if full {
+		s.log.Error("the store is full; large batches wait until there is room", where)
+	} else {
+		s.log.Info("the store has room again", where)
+	}
 }
 
 // syncDir makes the names in a directory last. Systems that cannot do it for a

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/encryption"
 	"volley/internal/message"
 	"volley/internal/store"
 )
@@ -271,12 +272,21 @@ func TestMemoryDoesNotGrowWithTheBatch(t *testing.T) {
 
 func BenchmarkWriter(b *testing.B) {
 	now := accepted.UnixMilli()
-	for name, due := range map[string]func(i int) int64{
-		"in order": func(int) int64 { return 0 },
-		"random":   func(i int) int64 { return now + int64(uint32(i)*2654435761>>8) },
+	inOrder := func(int) int64 { return 0 }
+	atRandom := func(i int) int64 { return now + int64(uint32(i)*2654435761>>8) }
+	for _, bb := range []struct {
+		name   string
+		due    func(i int) int64
+		keyset *encryption.Keyset
+	}{
+		{"in order", inOrder, nil},
+		{"in order, sealed", inOrder, newKeyset(b)},
+		{"random", atRandom, nil},
+		{"random, sealed", atRandom, newKeyset(b)},
 	} {
-		b.Run(name, func(b *testing.B) {
-			s, _ := open(b)
+		due := bb.due
+		b.Run(bb.name, func(b *testing.B) {
+			s := sealed(b, filepath.Join(b.TempDir(), "store"), bb.keyset)
 			all := samples(10_000)
 			w, err := s.Create(b.Context(), header(), store.WriteOptions{TempDir: b.TempDir()})
 			require.NoError(b, err)
@@ -302,6 +312,39 @@ func BenchmarkWriter(b *testing.B) {
 			}
 			finish()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+func BenchmarkSegment(b *testing.B) {
+	for _, bb := range []struct {
+		name   string
+		keyset *encryption.Keyset
+	}{{"in clear", nil}, {"sealed", newKeyset(b)}} {
+		root := filepath.Join(b.TempDir(), "store")
+		dir, _ := written(b, sealed(b, root, bb.keyset), header(), samples(1000))
+		s := opened(b, root, store.Options{CacheBytes: -1, Keyset: bb.keyset, Namespace: "prod"})
+		b.Run("whole, "+bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				g, err := s.Segment(b.Context(), dir, 1)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for pos := range g.Len() {
+					if _, _, err := g.Message(pos); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+		b.Run("lines, "+bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Lines(b.Context(), dir, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -27,7 +26,7 @@ func (s *Store) Redriven(ctx context.Context, dir string, n int, redrive any) (o
 		return false, err
 	}
 	_, err = s.readJSON(ctx, redrivenKey(dir, n), redrive)
-	if err = s.missing(ctx, err); errors.Is(err, ErrNotFound) && !errors.Is(err, ErrAway) {
+	if err = s.missing(ctx, err); Missing(err) {
 		return false, nil
 	}
 	return err == nil, err

@@ -76,7 +76,7 @@ func (s *Store) Segment(ctx context.Context, dir string, number int) (*Segment, 
 		return nil, fmt.Errorf("%s: %w: the batch has %d segments", key, ErrNotFound, len(m.Segments))
 	}
 	return cached(ctx, s.cache, key, func(ctx context.Context) (*Segment, int64, error) {
-		data, _, err := s.read(ctx, key, 0, -1)
+		data, err := s.readObject(ctx, key)
 		if err != nil {
 			return nil, 0, s.missing(ctx, err)
 		}
@@ -105,18 +105,63 @@ func (s *Store) Lines(ctx context.Context, dir string, number int) (message.Mess
 	if err != nil {
 		return nil, s.missing(ctx, err)
 	}
+	if isSealed(data) {
+		if data, size, err = s.unsealLines(ctx, key, data, size); err != nil {
+			return nil, err
+		}
+	}
 	h, err := parseHead(key, data, size)
 	if err != nil {
 		return nil, err
 	}
-	if missing := headSize + h.lines - len(data); missing > 0 {
-		more, _, err := s.read(ctx, key, int64(len(data)), int64(missing))
-		if err != nil {
-			return nil, err
-		}
-		if data = append(data, more...); len(more) != missing {
-			return nil, damaged(key, "its lines are cut")
-		}
+	if data, err = s.upTo(ctx, key, data, int64(headSize+h.lines)); err != nil {
+		return nil, err
 	}
 	return parseLines(key, h, data, number)
+}
+
+// upTo completes the beginning of an object to n bytes.
+func (s *Store) upTo(ctx context.Context, key string, data []byte, n int64) ([]byte, error) {
+	missing := n - int64(len(data))
+	if missing <= 0 {
+		return data, nil
+	}
+	more, _, err := s.read(ctx, key, int64(len(data)), missing)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(more)) != missing {
+		return nil, damaged(key, "its lines are cut")
+	}
+	return append(data, more...), nil
+}
+
+// unsealLines opens the first block of a segment's file, the head and the lines, out of
+// the beginning of the object. plainSize is the size of the file in clear.
+func (s *Store) unsealLines(ctx context.Context, key string, data []byte, size int64) (plain []byte, plainSize int64, err error) {
+	h, err := parseSealHead(key, data)
+	if err == nil {
+		err = s.openable(key, h)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	n, ok := blockLength(data[h.size():])
+	from := int64(h.size() + blockSize)
+	if !ok || n > size-from {
+		return nil, 0, damaged(key, "its lines are cut")
+	}
+	if data, err = s.upTo(ctx, key, data, from+n); err != nil {
+		return nil, 0, err
+	}
+	if plain, err = s.openBlock(key, data[from:from+n], 0, false); err != nil {
+		return nil, 0, err
+	}
+	// The other block grew by as much as this one.
+	rest := size - from - n - blockSize - (n - int64(len(plain)))
+	lines, err := parseHead(key, plain, int64(len(plain))+rest)
+	if err == nil && headSize+lines.lines != len(plain) {
+		err = damaged(key, "its lines are cut")
+	}
+	return plain, int64(len(plain)) + rest, err
 }

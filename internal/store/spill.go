@@ -35,6 +35,15 @@ type spill struct {
 
 	file *os.File
 	runs []span
+	// veiled encrypts the file; at is what reads and writes it.
+	veiled bool
+	at     places
+}
+
+// places is a file, or one that is encrypted.
+type places interface {
+	io.ReaderAt
+	io.WriterAt
 }
 
 // ref is where a message waits in memory.
@@ -121,14 +130,19 @@ func (s *spill) run(next func() ([]byte, error)) error {
 		if err != nil {
 			return fmt.Errorf("messages are not in the order of their due times: %w", err)
 		}
-		s.file = f
+		s.file, s.at = f, f
+		if s.veiled {
+			if s.at, err = veil(f); err != nil {
+				return err
+			}
+		}
 		_ = os.Remove(f.Name()) // where that works, nothing stays behind however this ends
 	}
 	from, err := s.file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(s.file, spillBlock)
+	out := bufio.NewWriterSize(io.NewOffsetWriter(s.at, from), spillBlock)
 	to := from
 	var head [binary.MaxVarintLen64]byte
 	for {
@@ -158,7 +172,7 @@ func (s *spill) close(log *zap.Logger) {
 	if err := os.Remove(s.file.Name()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.Warn("a temporary file cannot be removed", zap.String("file", s.file.Name()), zap.Error(err))
 	}
-	s.file = nil
+	s.file, s.at = nil, nil
 }
 
 // rowHead is how many bytes the numbers of a row take at most.

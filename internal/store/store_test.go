@@ -39,7 +39,7 @@ func sample(i int) message.Message {
 func open(t testing.TB) (s *store.Store, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "store")
-	s, err := store.Open(t.Context(), "file://"+dir, store.Options{})
+	s, err := store.Open(t.Context(), "file://"+dir, store.Options{Create: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s, dir
@@ -95,7 +95,9 @@ func TestABatchComesBackAsItWas(t *testing.T) {
 			require.True(t, m.InOrder)
 			now, ttl := accepted.UnixMilli(), message.DefaultTTL.Milliseconds()
 			require.Equal(t, []message.Segment{
-				{Count: 1000, Rejected: 1, First: now - 5000, Last: now, Expires: now + ttl, FirstExpires: now - 4000},
+				{Count: 1000, Rejected: 1, First: now - 5000, Last: now, Expires: now + ttl, FirstExpires: now - 4000, Reasons: message.Reasons{
+					{State: message.Rejected, Code: message.CodeFormat, Count: 1},
+				}},
 				{Count: 1000, First: now, Last: now, Expires: now + ttl, FirstExpires: now + ttl},
 				{Count: 500, First: now, Last: now, Expires: now + ttl, FirstExpires: now + ttl},
 			}, m.Segments)

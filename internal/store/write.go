@@ -45,7 +45,11 @@ func (w *Writer) flush(ctx context.Context) error {
 		return &TooLarge{"segments", message.MaxSegments}
 	}
 	c := w.chunk
-	weight := min(max(2*int64(len(c.body)), uploadBytes/uploads), uploadBytes)
+	copies := int64(2)
+	if !w.store.keyset.IsOff() {
+		copies += 2 // the sealed messages, and the sealed file
+	}
+	weight := min(max(copies*int64(len(c.body)), uploadBytes/uploads), uploadBytes)
 	if err := w.room.Acquire(ctx, weight); err != nil {
 		return err
 	}
@@ -63,7 +67,7 @@ func (w *Writer) flush(ctx context.Context) error {
 func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
 	key := segmentKey(w.dir, number)
 	out := w.files.get()
-	data, err := c.pack((*out)[:0], number)
+	data, lines, err := c.pack((*out)[:0], number)
 	if err != nil {
 		return named(key, err)
 	}
@@ -71,7 +75,10 @@ func (w *Writer) upload(ctx context.Context, c *chunk, number int) error {
 		c.reset()
 		w.spare.put(c)
 	}
-	err = w.store.write(ctx, key, data, false)
+	sealed, err := w.store.seal(key, data, lines)
+	if err == nil {
+		err = w.store.write(ctx, key, sealed, false)
+	}
 	if cap(data) <= maxSpare {
 		*out = data
 		w.files.put(out)
@@ -128,8 +135,8 @@ func (w *Writer) settle() error {
 	return err
 }
 
-func (w *Writer) finish(ctx context.Context) (*message.Manifest, error) {
-	m := &message.Manifest{
+func (w *Writer) finish(ctx context.Context) (m *message.Manifest, err error) {
+	m = &message.Manifest{
 		V: message.Version, Total: w.total, Rejected: w.rejected, InOrder: w.spots == nil,
 		Namespace: w.options.Namespace, Cluster: w.options.Cluster,
 	}
@@ -147,11 +154,15 @@ func (w *Writer) finish(ctx context.Context) (*message.Manifest, error) {
 		return nil, err
 	}
 	if w.spots != nil {
-		if err := w.store.write(ctx, w.dir+"/"+indexName, packIndex(w.spots), false); err != nil {
+		if m.IndexSeal, err = w.store.writeIndex(ctx, w.dir, w.spots); err != nil {
 			return nil, err
 		}
 	}
 	m.Batch, m.Segments = *w.header, w.segments
 	m.Batch.Messages = nil
-	return m, w.store.writeJSON(ctx, w.dir+"/"+manifestName, m)
+	key := w.dir + "/" + manifestName
+	if err := w.store.present(key); err != nil {
+		return nil, err
+	}
+	return m, w.store.writeJSON(ctx, key, m)
 }

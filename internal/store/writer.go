@@ -33,6 +33,9 @@ type WriteOptions struct {
 	// Namespace and Cluster are where the batch will run, for the manifest: a purge
 	// leaves the folders of others alone.
 	Namespace, Cluster string
+	// New is asked where the store has no marker. Nil means that the store is new, and
+	// the marker is made; an error, which says why it is not, ends Create.
+	New func(context.Context) error
 }
 
 // TooLarge means that a batch is more than the store takes.
@@ -86,6 +89,8 @@ var errDone = errors.New("the batch is written already")
 // it is kept, and its hops and policies may grow until Finish: those of a message's
 // route are there when it is added. Segments are written in the background until
 // ctx ends. Every writer ends with Finish or Abort.
+//
+// Create makes a store that has no marker, once o.New says that it is new.
 func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOptions) (*Writer, error) {
 	tenant, err := tenantName(header.Tenant)
 	if err != nil {
@@ -97,6 +102,9 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 	if header.CreatedAt.IsZero() {
 		return nil, errors.New("the batch has no time of acceptance")
 	}
+	if _, err := s.Mark(ctx, o.New); err != nil {
+		return nil, err
+	}
 	var start [startDigits / 2]byte
 	_, _ = rand.Read(start[:]) // never fails
 	created := header.CreatedAt.UnixMilli()
@@ -105,7 +113,7 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 		dir:     fmt.Sprintf("%s/%s/%s~%s", tenant, header.CreatedAt.UTC().Format(time.DateOnly), header.ID, hex.EncodeToString(start[:])),
 		header:  header,
 		created: created, prior: created, last: created,
-		options: o, spill: spill{dir: o.TempDir, limit: o.SpillBytes},
+		options: o, spill: spill{dir: o.TempDir, limit: o.SpillBytes, veiled: !s.keyset.IsOff()},
 		room:  semaphore.NewWeighted(uploadBytes),
 		spare: make(freeList[chunk], uploads), files: make(freeList[[]byte], uploads),
 	}
@@ -115,8 +123,6 @@ func (s *Store) Create(ctx context.Context, header *message.Batch, o WriteOption
 	w.chunk = w.spare.get()
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.begin()
-	under := w.under
-	w.group.Go(func() error { return s.mark(under) })
 	return w, nil
 }
 

@@ -8,12 +8,15 @@ import (
 	"os"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/workflow"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+
+	"volley/internal/encryption"
 )
 
 // ErrNoAnswer means that no server answered at the address.
@@ -36,6 +39,26 @@ type Options struct {
 	// EnvLookup is the environment with TEMPORAL_ADDRESS and the like; nil is the
 	// process's own.
 	EnvLookup envconfig.EnvLookup
+	// Keyset seals what Temporal stores; nil is nothing, and what is sealed cannot be
+	// read.
+	Keyset *encryption.Keyset
+	// Traces makes spans of what a worker on the client does; nil makes none, and traces
+	// of others pass through.
+	Traces trace.TracerProvider
+}
+
+// ForWorker is a client on the connection of another one, for a worker: what it cannot
+// decode in a workflow task fails the task and never the run. The caller closes both.
+func ForWorker(ctx context.Context, c client.Client, o Options) (client.Client, error) {
+	opts, err := clientOptions(o, true)
+	if err != nil {
+		return nil, err
+	}
+	w, err := client.NewClientFromExistingWithContext(ctx, c, opts)
+	if err != nil {
+		return nil, fmt.Errorf("temporal client of the worker: %w", err)
+	}
+	return w, nil
 }
 
 // Dial connects and makes sure that the server answers and has the namespace,
@@ -55,7 +78,7 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 	case err != nil:
 		return nil, &dialError{address: opts.HostPort, err: err}
 	}
-	if err := checkNamespace(dctx, c, opts); err != nil {
+	if err := Check(dctx, c, opts.HostPort, opts.Namespace); errors.Is(err, ErrNoNamespace) {
 		c.Close()
 		return nil, err
 	}
@@ -75,20 +98,11 @@ func (e *dialError) Error() string {
 // Unwrap makes the error an ErrNoAnswer, and keeps its cause.
 func (e *dialError) Unwrap() []error { return []error{ErrNoAnswer, e.err} }
 
-// checkNamespace keeps a namespace that is not there from looking like batches
-// that are not there. Credentials that may not ask are no reason to stop.
-func checkNamespace(ctx context.Context, c client.Client, opts client.Options) error {
-	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: opts.Namespace})
-	var absent *serviceerror.NamespaceNotFound
-	if errors.As(err, &absent) {
-		return fmt.Errorf("temporal at %s has no namespace %q (TEMPORAL_NAMESPACE sets it)", opts.HostPort, opts.Namespace)
-	}
-	return nil
-}
-
 // ClientOptions are the SDK's options that Dial uses, with address and namespace
 // filled in.
-func ClientOptions(o Options) (client.Options, error) {
+func ClientOptions(o Options) (client.Options, error) { return clientOptions(o, false) }
+
+func clientOptions(o Options, ofWorker bool) (client.Options, error) {
 	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: o.EnvLookup})
 	if err != nil {
 		return client.Options{}, fmt.Errorf("temporal client settings: %w", err)
@@ -106,8 +120,13 @@ func ClientOptions(o Options) (client.Options, error) {
 	opts.Logger = Logger(log)
 	opts.MetricsHandler = o.Metrics
 	opts.Identity = identity()
-	opts.DataConverter = Converter(opts.DataConverter)
+	dc := sealing(o.Keyset, opts.Namespace, opts.DataConverter, ofWorker)
+	opts.DataConverter, opts.FailureConverter = dc, newFailures(dc, !o.Keyset.IsOff())
 	opts.PayloadLimits.PayloadSizeWarning = payloadWarning
+	opts.ContextPropagators = []workflow.ContextPropagator{tracePropagator{}}
+	if o.Traces != nil {
+		opts.Interceptors = []interceptor.ClientInterceptor{&tracer{spans: o.Traces}}
+	}
 	opts.ConnectionOptions.DialOptions = append(opts.ConnectionOptions.DialOptions, grpc.WithStatsHandler(answers{}))
 	if loopback(opts.HostPort) {
 		// Compression costs more than the loopback interface does.

@@ -2,9 +2,15 @@ package temporalclient
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"go.temporal.io/sdk/log"
 	"go.uber.org/zap"
+
+	"volley/internal/encryption"
 )
 
 var (
@@ -13,13 +19,53 @@ var (
 	_ log.WithSkipCallers = (*logger)(nil)
 )
 
+// sealedEvery is how often is said that something lacks a key: among batches that another
+// key sealed every attempt would.
+const sealedEvery = time.Minute
+
 // logger writes what the SDK logs to zap.
-type logger struct{ z *zap.Logger }
+type logger struct {
+	z *zap.Logger
+	// sealed has when each message about a missing key was written last; loggers of one
+	// share it.
+	sealed *sealedTimes
+}
+
+type sealedTimes struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// repeated reports whether a line is about a missing key and its like was written a moment ago.
+func (l *logger) repeated(msg string, keyvals []any) bool {
+	if !slices.ContainsFunc(keyvals, lacksKey) {
+		return false
+	}
+	l.sealed.mu.Lock()
+	defer l.sealed.mu.Unlock()
+	now := time.Now()
+	if last, said := l.sealed.last[msg]; said && now.Sub(last) < sealedEvery {
+		return true
+	}
+	l.sealed.last[msg] = now
+	return false
+}
+
+// lacksKey reports whether a value of a line says that a key is missing.
+func lacksKey(v any) bool {
+	switch v := v.(type) {
+	case error:
+		return strings.Contains(v.Error(), encryption.ErrNoKey.Error())
+	case string:
+		return strings.Contains(v, encryption.ErrNoKey.Error())
+	}
+	return false
+}
 
 // Logger returns z as the SDK's logger. The place that each line names is the
 // SDK's caller.
 func Logger(z *zap.Logger) log.Logger {
-	return &logger{z.WithOptions(zap.AddCallerSkip(1))}
+	return &logger{z.WithOptions(zap.AddCallerSkip(1)), &sealedTimes{last: map[string]time.Time{}}}
 }
 
 // Debug logs at debug level.
@@ -29,19 +75,27 @@ func (l *logger) Debug(msg string, keyvals ...any) { l.z.Debug(msg, fields(keyva
 func (l *logger) Info(msg string, keyvals ...any) { l.z.Info(msg, fields(keyvals)...) }
 
 // Warn logs at warn level.
-func (l *logger) Warn(msg string, keyvals ...any) { l.z.Warn(msg, fields(keyvals)...) }
+func (l *logger) Warn(msg string, keyvals ...any) {
+	if !l.repeated(msg, keyvals) {
+		l.z.Warn(msg, fields(keyvals)...)
+	}
+}
 
 // Error logs at error level.
-func (l *logger) Error(msg string, keyvals ...any) { l.z.Error(msg, fields(keyvals)...) }
+func (l *logger) Error(msg string, keyvals ...any) {
+	if !l.repeated(msg, keyvals) {
+		l.z.Error(msg, fields(keyvals)...)
+	}
+}
 
 // With returns a logger that adds keyvals to every line.
 func (l *logger) With(keyvals ...any) log.Logger {
-	return &logger{l.z.With(fields(keyvals)...)}
+	return &logger{l.z.With(fields(keyvals)...), l.sealed}
 }
 
 // WithCallerSkip returns a logger that leaves out depth more callers.
 func (l *logger) WithCallerSkip(depth int) log.Logger {
-	return &logger{l.z.WithOptions(zap.AddCallerSkip(depth))}
+	return &logger{l.z.WithOptions(zap.AddCallerSkip(depth)), l.sealed}
 }
 
 // fields pairs keys with values. A key that is no string is shown as text, and a

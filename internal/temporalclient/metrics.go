@@ -1,10 +1,10 @@
 package temporalclient
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,14 +60,40 @@ func CountReports(m client.MetricsHandler) func(account, outcome string, n int) 
 	}
 }
 
+// ObserveReport notes when an account's provider last told of messages, in seconds of Unix
+// time.
+func ObserveReport(m client.MetricsHandler) func(account string) {
+	return func(account string) {
+		m.WithTags(map[string]string{"account": account}).Gauge("volley_last_report_timestamp_seconds").Update(float64(time.Now().Unix()))
+	}
+}
+
+// CountStoreAway counts the reads of the store that find it away.
+func CountStoreAway(m client.MetricsHandler) func() {
+	return func() { m.Counter("volley_store_away").Inc(1) }
+}
+
+// CountAuditFailures counts the lines that the audit log could not take.
+func CountAuditFailures(m client.MetricsHandler) func() {
+	return func() { m.Counter("volley_audit_failures").Inc(1) }
+}
+
+// CountStoreFull counts the objects that were not written as there was no room.
+func CountStoreFull(m client.MetricsHandler) func() {
+	return func() { m.Counter("volley_store_full").Inc(1) }
+}
+
+// CountFailedLogins counts the requests with a wrong key, by the pattern of their route.
+func CountFailedLogins(m client.MetricsHandler) func(route string) {
+	return func(route string) {
+		m.WithTags(map[string]string{"route": cmp.Or(route, "none")}).Counter("volley_failed_logins").Inc(1)
+	}
+}
+
 // ObserveHTTP measures the answers of an HTTP server, by the pattern of their route.
 func ObserveHTTP(m client.MetricsHandler) func(route string, status int, took time.Duration) {
 	return func(route string, status int, took time.Duration) {
-		if route == "" {
-			route = "none"
-		}
-		_, route, _ = strings.Cut(" "+route, " ")
-		h := m.WithTags(map[string]string{"route": strings.TrimSpace(route), "code": strconv.Itoa(status)})
+		h := m.WithTags(map[string]string{"route": cmp.Or(route, "none"), "code": strconv.Itoa(status)})
 		h.Counter("volley_http_requests").Inc(1)
 		h.Timer("volley_http_request_latency").Record(took)
 	}

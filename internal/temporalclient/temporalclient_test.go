@@ -3,11 +3,14 @@ package temporalclient_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 
+	"volley/internal/encryption"
 	"volley/internal/temporalclient"
 )
 
@@ -198,6 +202,19 @@ func TestLoggerPassesOnFieldsAndCallers(t *testing.T) {
 
 func skipping(l log.Logger) { l.Info("skipped") }
 
+func TestAReceiverThatAnswersWithAnotherCodeEachTimeFillsNoMemory(t *testing.T) {
+	t.Parallel()
+	h, page, err := temporalclient.NewMetrics()
+	require.NoError(t, err)
+	for i := range 12_000 {
+		h.WithTags(map[string]string{"code": strconv.Itoa(i)}).Counter("volley_messages").Inc(1)
+	}
+	rec := httptest.NewRecorder()
+	page.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	require.LessOrEqual(t, strings.Count(rec.Body.String(), "\nvolley_messages_total{"), 2_000)
+	require.Contains(t, rec.Body.String(), `volley_messages_total{otel_metric_overflow="true"}`)
+}
+
 func TestMetricsShowCountersTimersAndTheRuntime(t *testing.T) {
 	t.Parallel()
 	h, page, err := temporalclient.NewMetrics()
@@ -223,4 +240,27 @@ func TestTwoMetricsDoNotCollide(t *testing.T) {
 		_, _, err := temporalclient.NewMetrics()
 		require.NoError(t, err)
 	}
+}
+
+// Among batches that another key sealed every attempt fails alike.
+func TestAMissingKeyIsLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		l := temporalclient.Logger(zap.New(core))
+		activity := log.With(l, "ActivityID", "1.1")
+		lacking := fmt.Errorf("decode: %w", encryption.ErrNoKey)
+		for range 50 {
+			activity.Error("Activity error.", "Error", lacking)
+			l.Warn("Workflow task failed.", "Error", fmt.Sprint("panic: ", lacking))
+			l.Warn("something else", "Error", errors.New("away"))
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 1, logs.FilterMessage("Activity error.").Len())
+		require.Equal(t, 1, logs.FilterMessage("Workflow task failed.").Len())
+		require.Equal(t, 50, logs.FilterMessage("something else").Len())
+		time.Sleep(10 * time.Second)
+		activity.Error("Activity error.", "Error", lacking)
+		require.Equal(t, 2, logs.FilterMessage("Activity error.").Len())
+	})
 }

@@ -36,7 +36,7 @@ func Run(ctx workflow.Context, in contract.NotifyInput) (contract.NotifyResult, 
 		heard := n.drain()
 		res, err := n.deliver()
 		if err != nil {
-			return n.result(false), err
+			return n.result(), err
 		}
 		if heard || res.Told > 0 {
 			n.busy()
@@ -45,13 +45,20 @@ func Run(ctx workflow.Context, in contract.NotifyInput) (contract.NotifyResult, 
 		switch {
 		case res.Failure != nil && res.Failure.Gone:
 			workflow.GetLogger(ctx).Warn("the endpoint of a batch's callbacks is gone")
-			return n.result(true), nil
+			out := n.result()
+			out.Gone = true
+			return out, nil
+		case res.Failure != nil && res.Failure.Never:
+			workflow.GetLogger(ctx).Warn("the address of a batch's callbacks can never be reached", "code", res.Failure.Code)
+			out := n.result()
+			out.Never = true
+			return out, nil
 		case res.Ended && !n.drain():
-			return n.result(false), nil
+			return n.result(), nil
 		case res.Ended || res.More:
 		default:
 			if err := n.wait(res); err != nil {
-				return n.result(false), err
+				return n.result(), err
 			}
 		}
 		if workflow.GetInfo(ctx).GetCurrentHistoryLength() >= maxNotified {
@@ -152,8 +159,8 @@ func (n *notifier) drain() (some bool) {
 	return some
 }
 
-func (n *notifier) result(gone bool) contract.NotifyResult {
-	return contract.NotifyResult{V: message.Version, Cursor: n.in.Cursor, Told: n.in.Told, GivenUp: n.in.GivenUp, Gone: gone}
+func (n *notifier) result() contract.NotifyResult {
+	return contract.NotifyResult{V: message.Version, Cursor: n.in.Cursor, Told: n.in.Told, GivenUp: n.in.GivenUp}
 }
 
 // Times and bounds of Notify.

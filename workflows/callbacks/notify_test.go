@@ -157,6 +157,15 @@ func TestAnEndpointThatIsGoneHearsNoMore(t *testing.T) {
 	require.Equal(t, contract.NotifyResult{V: 1, Told: 2, Gone: true}, n.run(t, notifyInput()))
 }
 
+func TestAnAddressThatCanNeverBeReachedIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	n := newNotice(t, func(int, contract.DeliverInput) contract.DeliverResult {
+		return contract.DeliverResult{Failure: &contract.DeliverFailure{Code: "private_address", Never: true}}
+	})
+	require.Equal(t, contract.NotifyResult{V: 1, Never: true}, n.run(t, notifyInput()))
+	require.Len(t, n.calls, 1)
+}
+
 func TestNotifyGoesOnWithItsCursor(t *testing.T) {
 	t.Parallel()
 	n := newNotice(t, func(_ int, in contract.DeliverInput) contract.DeliverResult {

@@ -43,6 +43,8 @@ type State struct {
 	// Guard is why the batch paused itself; Unguarded means that it will not again.
 	Guard     message.Holding `json:"guard,omitzero"`
 	Unguarded bool            `json:"unguarded,omitempty"`
+	// Round is the last round of controls that came to the segment.
+	Round int `json:"round,omitempty"`
 }
 
 // All are the records with their trails.

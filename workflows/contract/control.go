@@ -1,6 +1,12 @@
 package contract
 
-import "volley/internal/message"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"volley/internal/message"
+)
 
 // ControlSegmentsInput asks for the controls of a large batch to be brought to the
 // workflows of its segments, by updates of the same names: a cancel, or else
@@ -54,4 +60,18 @@ type CancelMessagesInput struct {
 type CancelMessagesResult struct {
 	V       int                    `json:"v"`
 	Results []message.CancelResult `json:"results"`
+}
+
+// RoundID is the id of the update that brings a control of a round to a segment. Rounds
+// count from 1.
+func RoundID(control string, round int) string { return fmt.Sprintf("%s-%d", control, round) }
+
+// RoundOf is the round of an update of a control; 0 is that it belongs to none.
+func RoundOf(control, updateID string) int {
+	text, _ := strings.CutPrefix(updateID, control+"-")
+	round, err := strconv.Atoi(text)
+	if err != nil || round < 1 || RoundID(control, round) != updateID {
+		return 0
+	}
+	return round
 }

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -14,9 +13,6 @@ import (
 
 // MaxHolds is how many holds there may be at once; others are not taken.
 const MaxHolds = 1_000
-
-// defaultPriority is that of a batch that gives none.
-const defaultPriority = 3
 
 // HoldsInput is what the workflow of the holds begins with. It stands in histories.
 type HoldsInput struct {
@@ -53,7 +49,7 @@ func (s Selector) Check() error {
 	case !s.All && s.Account == "" && s.Tenant == "" && s.Meta == "":
 		return errors.New("expected an account, a tenant, a key=value of the metadata, or all")
 	case s.All && (s.Account != "" || s.Tenant != "" || s.Meta != ""):
-		return errors.New("all stands alone, or with priorities")
+		return errors.New("all is every message: leave it out, or leave out account, tenant and meta")
 	case s.Meta != "" && !pair:
 		return fmt.Errorf("meta %q, expected key=value", s.Meta)
 	case (s.From != 0 || s.To != 0) && (s.From < 1 || s.To > 5 || s.From > s.To):
@@ -83,36 +79,16 @@ func (s Selector) String() string {
 func (s Selector) Covers(f HoldFacts) bool {
 	p := PriorityOf(f.Priority)
 	return (s.Account == "" || s.Account == f.Account) && (s.Tenant == "" || s.Tenant == f.Tenant) &&
-		(s.From == 0 || s.From <= p && p <= s.To) && (s.Meta == "" || hasMeta(f.Metadata, s.Meta))
+		(s.From == 0 || s.From <= p && p <= s.To) && (s.Meta == "" || message.HasPair(f.Metadata, s.Meta))
 }
 
 // PriorityOf is a priority, or for 0 that of a batch that gives none.
-func PriorityOf(p int) int { return cmp.Or(p, defaultPriority) }
-
-// hasMeta reports whether an object has a key=value. A value that is no string is
-// compared as its JSON.
-func hasMeta(metadata json.RawMessage, pair string) bool {
-	key, value, _ := strings.Cut(pair, "=")
-	var values map[string]json.RawMessage
-	if json.Unmarshal(metadata, &values) != nil {
-		return false
-	}
-	raw, ok := values[key]
-	if !ok {
-		return false
-	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text == value
-	}
-	var plain bytes.Buffer
-	return json.Compact(&plain, raw) == nil && plain.String() == value
-}
+func PriorityOf(p int) int { return cmp.Or(p, message.DefaultPriority) }
 
 // Hold keeps messages from being sent until it is released.
 type Hold struct {
 	Selector
-	// By is message.HeldByAccount, HeldByPerson or HeldByTenant.
+	// By is message.HeldByAccount, HeldByPerson, HeldByTenant or HeldBySuppression.
 	By     string `json:"by"`
 	Reason string `json:"reason,omitempty"`
 	// Since and Until are Unix ms; Until 0 is no end.
@@ -162,9 +138,9 @@ func (h Holds) Apply(c HoldChange) Holds {
 	i := slices.IndexFunc(h, func(x Hold) bool { return x.Key() == c.Hold.Key() })
 	switch {
 	case i >= 0:
-		since := h[i].Since
+		since, reason := h[i].Since, h[i].Reason
 		h[i] = *c.Hold
-		h[i].Since = since
+		h[i].Since, h[i].Reason = since, cmp.Or(c.Hold.Reason, reason)
 	case len(h) < MaxHolds:
 		h = append(h, *c.Hold)
 	}

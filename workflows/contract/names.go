@@ -115,6 +115,10 @@ func ReportsID(batch string) string { return batch + "~reports" }
 // workflows. No batch has an id like it.
 func HoldsID(queue string) string { return "holds-" + queue }
 
+// KeysetID is the id of the workflow whose memo tells those that share a queue of workflows
+// which key is in use. No batch has an id like it.
+func KeysetID(queue string) string { return "keyset-" + queue }
+
 // HoldsQueue is the task queue on which batches wait for the end of a hold, given that of
 // the workflows. Waiting takes up no place among attempts or in the store's queue.
 func HoldsQueue(queue string) string { return queue + "-holds" }

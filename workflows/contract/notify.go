@@ -38,8 +38,10 @@ type NotifyResult struct {
 	// Told is how many requests were accepted, GivenUp how many events never were.
 	Told    int `json:"told"`
 	GivenUp int `json:"givenUp"`
-	// Gone means that the endpoint wants no more events (410).
-	Gone bool `json:"gone,omitempty"`
+	// Gone means that the endpoint wants no more events (410), and Never that its address can
+	// never be allowed, or is none: then the rest was not told.
+	Gone  bool `json:"gone,omitempty"`
+	Never bool `json:"never,omitempty"`
 }
 
 // DeliverInput asks for the events of a batch that have not been told yet. It
@@ -66,6 +68,8 @@ type Cursor struct {
 	Started bool               `json:"started,omitempty"`
 	State   message.BatchState `json:"state,omitempty"`
 	Told    int                `json:"told,omitempty"`
+	// Held is since when the newest hold that was told has held, in Unix ms; 0 is none.
+	Held int64 `json:"held,omitempty"`
 	// Until is there while a large batch is walked through: the walk tells of changes
 	// above Rev up to it. At is the page at which it goes on, and Past the index of the
 	// message in it that was told last, plus one.
@@ -110,6 +114,7 @@ type DeliverFailure struct {
 	Detail string `json:"detail,omitempty"`
 	// RetryAfter is what the endpoint asked to wait, in ms.
 	RetryAfter int64 `json:"retryAfter,omitempty"`
-	// Gone means that the endpoint wants no more events.
-	Gone bool `json:"gone,omitempty"`
+	// Gone means that the endpoint wants no more events, and Never that no try can succeed.
+	Gone  bool `json:"gone,omitempty"`
+	Never bool `json:"never,omitempty"`
 }

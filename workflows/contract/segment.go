@@ -37,11 +37,13 @@ type SegmentInput struct {
 type SegmentResult struct {
 	V int `json:"v"`
 	// Counts add up to the segment's messages, all of which have ended.
-	Counts   message.Counts `json:"counts"`
-	Rev      int64          `json:"rev"`
-	Started  int64          `json:"started,omitempty"`
-	Finished int64          `json:"finished,omitempty"`
-	Lost     bool           `json:"lost,omitempty"`
+	Counts message.Counts `json:"counts"`
+	// Reasons go with the counts.
+	Reasons  message.Reasons `json:"reasons,omitempty"`
+	Rev      int64           `json:"rev"`
+	Started  int64           `json:"started,omitempty"`
+	Finished int64           `json:"finished,omitempty"`
+	Lost     bool            `json:"lost,omitempty"`
 	// Unread means that the store could not be read as long as messages might be sent.
 	Unread bool `json:"unread,omitempty"`
 }
@@ -51,11 +53,16 @@ type SegmentResult struct {
 type Progress struct {
 	Number int            `json:"number"`
 	Counts message.Counts `json:"counts"`
-	Rev    int64          `json:"rev"`
+	// Reasons go with the counts.
+	Reasons message.Reasons `json:"reasons,omitempty"`
+	Rev     int64           `json:"rev"`
 	// Started is when its first message was due, in Unix ms.
 	Started int64 `json:"started,omitempty"`
-	// FirstMade means that no message of it waits for its first attempt.
+	// FirstMade means that no message of it waits for its first attempt, but for those
+	// whose account is held.
 	FirstMade bool `json:"firstMade,omitempty"`
+	// Held means that messages of it were held back in its run.
+	Held bool `json:"held,omitempty"`
 	// Fault is why the segment's ledger is not in the store yet; empty is none.
 	Fault string `json:"fault,omitempty"`
 }

@@ -31,6 +31,8 @@ type SendInput struct {
 	Region string `json:"region,omitempty"`
 	// Metadata is the batch's, for a message without its own, and for holds.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Sensitive means that what the message says is not shown again.
+	Sensitive bool `json:"sensitive,omitempty"`
 	// Probe means that the attempt shall find out whether an account still holds itself.
 	Probe bool `json:"probe,omitempty"`
 }

@@ -277,6 +277,24 @@ func TestASegmentThatIsKilledInACanceledBatchIsCanceled(t *testing.T) {
 	require.Equal(t, message.UnrunOutcome{State: message.Canceled, Code: "canceled", Detail: "enough"}, b.closedOut[0].Rest)
 }
 
+func TestMessagesThatAreHeldKeepNoSegmentFromBeginning(t *testing.T) {
+	t.Parallel()
+	b := newLargeBench(t, 1_200, 20)
+	for number := 1; number <= 60; number++ {
+		b.plans[number] = plan{held: []int{0, 1, 2}, retry: time.Hour}
+	}
+	heard := b.Hears()
+	b.Env.RegisterDelayedCallback(func() {
+		st := b.overview().Status
+		require.Equal(t, 60*17, st.Counts[message.Sent], "all that is not held")
+		require.Equal(t, 60*3, st.Counts[message.Accepted])
+		require.GreaterOrEqual(t, len(*heard), 2, "that it runs, and that some are held")
+	}, 30*time.Minute)
+	res := b.run(flowtest.WithCallbacks)
+	require.Equal(t, 1_200, res.Status.Counts[message.Sent])
+	require.Less(t, b.begun[60].Sub(flowtest.Start), 10*time.Second, "four windows of a second")
+}
+
 func TestALargeBatchTellsOfItsSegmentsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	signals := map[bool]int{}

@@ -29,6 +29,8 @@ type plan struct {
 	// flying messages are under way meanwhile, the others wait; retried ones need
 	// another attempt. Both are positions.
 	flying, retried []int
+	// held ones wait as long as those for their account to be released. Positions, too.
+	held []int
 	// retry is how long after the first attempts the other one is made; 0 is a minute.
 	retry time.Duration
 	// deaf ones answer no orders, lost ones find nothing in the store, for unread ones it

@@ -46,7 +46,12 @@ func (c *coordinator) progress(g contract.Progress) {
 	}
 	p := c.segments[g.Number-1]
 	c.recount(p, g.Counts, g.Rev)
+	p.reasons = g.Reasons
 	p.fault = g.Fault
+	if g.Held && !p.held {
+		p.held = true
+		c.finalChanges++
+	}
 	if g.FirstMade {
 		p.state = message.SegmentRetrying
 		c.leaveWindow(p)
@@ -93,6 +98,9 @@ func (c *coordinator) pause(ctx workflow.Context, paused bool) []string {
 	}
 	if c.Paused != paused {
 		c.Paused = paused
+		if !paused {
+			c.Resumed = c.Now()
+		}
 		c.change()
 	}
 	c.Wake()

@@ -53,7 +53,7 @@ type coordinator struct {
 	calls int            // how many there were
 
 	signaler     *callbacks.Signaler // tells Notify of changes; nil where nobody asked for callbacks
-	finalChanges int                 // segments that ended with messages to tell of
+	finalChanges int                 // segments that ended with messages to tell of, or came to be held
 }
 
 // Run runs a large batch to its end. Every way of cancelling closes it as
@@ -83,7 +83,7 @@ func newCoordinator(ctx workflow.Context, in contract.Input) *coordinator {
 		Count: in.Large.Total, Rejected: in.Large.Rejected, First: due, Last: due, Expires: max(in.Large.Expires, due+validity(&b)),
 	}}
 	return &coordinator{
-		Loop: flow.NewLoop(ctx), display: flow.NewDisplay(ctx, 0), batch: &b, in: *in.Large,
+		Loop: flow.NewLoop(ctx), display: flow.NewDisplay(ctx, &b, 0), batch: &b, in: *in.Large,
 		key:       message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
 		segments:  []*segment{all},
 		interrupt: func() {},

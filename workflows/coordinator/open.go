@@ -108,8 +108,10 @@ func (c *coordinator) drop(rest message.UnrunOutcome) {
 	for ; c.next < len(c.segments); c.next++ {
 		if p := c.segments[c.next]; p.waits() {
 			c.rest = &rest
-			c.meter(message.Rejected, p.Rejected)
-			c.end(p, rest.State)
+			for _, why := range p.Reasons.Of(message.Counts{message.Rejected: p.Rejected}) {
+				c.CountEnds(message.Rejected, why.Code, c.batch.Account, why.Count)
+			}
+			c.end(p, rest.State, rest.Code, rest.Detail)
 		}
 	}
 	c.change()

@@ -116,6 +116,8 @@ func (a *acts) pass(ctx workflow.Context) {
 		switch s := a.states[i]; {
 		case s == message.Sending:
 			a.states[i] = message.Sent
+		case s == message.Accepted && a.is(a.held, i) && (a.last.IsZero() || a.last.After(now)):
+			again = again || a.last.IsZero()
 		case s == message.Accepted && !a.paused:
 			a.states[i] = message.Sent
 			if a.is(a.retried, i) {
@@ -130,7 +132,7 @@ func (a *acts) pass(ctx workflow.Context) {
 		a.last = now.Add(cmp.Or(a.retry, time.Minute))
 		a.rev = max(a.rev+1, now.UnixMilli()<<10)
 		f := workflow.SignalExternalWorkflow(ctx, a.parent, "", contract.SignalProgress, contract.Progress{
-			Number: a.number, Counts: a.counts(), Rev: a.rev, FirstMade: true,
+			Number: a.number, Counts: a.counts(), Rev: a.rev, FirstMade: true, Held: len(a.held) > 0,
 		})
 		workflow.Go(ctx, func(ctx workflow.Context) { _ = f.Get(ctx, nil) })
 	}

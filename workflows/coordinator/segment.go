@@ -21,14 +21,20 @@ type segment struct {
 
 	// counts are those of its workflow's last report, or of its end; before known
 	// is set they follow from the times.
-	counts message.Counts
-	known  bool
-	rev    int64
+	counts  message.Counts
+	reasons message.Reasons // those that came with the counts
+	known   bool
+	rev     int64
+
+	// begun and ended are when its workflow was, in Unix ms.
+	begun, ended int64
 
 	// inWindow means that it has first attempts to make and holds a place in the window.
 	inWindow bool
 
 	rest *message.UnrunOutcome // what became of messages without an end of their own
+
+	held bool // messages of it were held back
 
 	fault string // why its ledger is not in the store yet
 
@@ -59,6 +65,14 @@ func (p *segment) at(now int64) message.Counts {
 	return n
 }
 
+// whys are the reasons that go with at.
+func (p *segment) whys() message.Reasons {
+	if p.known {
+		return p.reasons
+	}
+	return p.Reasons
+}
+
 // move makes all messages of the segment due at a time; each keeps its validity. Where
 // their due times differed the ends of validity are bounds only.
 func (p *segment) move(due int64) {
@@ -67,22 +81,16 @@ func (p *segment) move(due int64) {
 	p.First, p.Last = due, due
 }
 
-// end ends all open messages of a segment in one state. No workflow does.
-func (c *coordinator) end(p *segment, s message.State) {
+// end ends all open messages of a segment alike. No workflow does.
+func (c *coordinator) end(p *segment, s message.State, code, detail string) {
 	n := p.at(c.Now())
-	c.meter(s, n.Open())
-	n[s] += n.Open()
+	open := n.Open()
+	c.CountEnds(s, code, c.batch.Account, open)
 	n[message.Scheduled], n[message.Accepted], n[message.Sending], n[message.Retrying] = 0, 0, 0, 0
+	p.reasons = p.whys().Of(n)
+	p.reasons.Count(s, code, detail, open)
+	n[s] += open
 	p.counts, p.known, p.state = n, true, message.SegmentNever
-}
-
-// meter counts messages that ended without a workflow of their own.
-func (c *coordinator) meter(s message.State, n int) {
-	if n > 0 {
-		workflow.GetMetricsHandler(c.Root).
-			WithTags(map[string]string{"state": s.String(), "account": c.batch.Account}).
-			Counter("volley_messages").Inc(int64(n))
-	}
 }
 
 // active lists the segments whose workflows are under way, in order.
@@ -100,6 +108,29 @@ func (c *coordinator) counts() message.Counts {
 		}
 	}
 	return sum
+}
+
+// reasons are those of the batch, as far as segments told them.
+func (c *coordinator) reasons() (sum message.Reasons) {
+	for _, p := range c.segments {
+		sum.Add(p.whys())
+	}
+	return sum
+}
+
+// recent is what segments did lately that have ended. Those that run tell it themselves.
+func (c *coordinator) recent() *message.Recent {
+	now := c.Now()
+	r := message.Recent{Since: c.RecentSince(workflow.GetInfo(c.Root).WorkflowStartTime.UnixMilli(), now)}
+	for _, p := range c.segments {
+		if p.state != message.SegmentEnded || p.ended <= r.Since {
+			continue
+		}
+		n := p.counts
+		tried := n[message.Sent] + n[message.Delivered] + n[message.Undelivered] + n[message.Failed] + n[message.Unknown]
+		r.Ended += float64(tried) * float64(p.ended-max(p.begun, r.Since)) / float64(max(p.ended-p.begun, 1))
+	}
+	return &r
 }
 
 // ended reports whether every message has ended.
@@ -147,7 +178,7 @@ func (c *coordinator) beginSegment(p *segment) {
 		Dispatch: cmp.Or(c.batch.Dispatch, message.DispatchMessage), InFlight: c.batch.InFlight, Summaries: c.batch.Summaries, Guard: c.batch.Guard && !c.unguarded,
 		Expires: p.Expires, Due: c.SendAt, DueAt: c.sendRev >> message.RevShift, Paused: c.Paused,
 	}
-	p.state = message.SegmentRunning
+	p.state, p.begun = message.SegmentRunning, c.Now()
 	for c.next < len(c.segments) && !c.segments[c.next].waits() {
 		c.next++
 	}
@@ -177,6 +208,7 @@ func (c *coordinator) beginSegment(p *segment) {
 func (c *coordinator) finish(p *segment, res contract.SegmentResult, err error) {
 	c.leaveWindow(p)
 	c.running--
+	p.ended = c.Now()
 	switch {
 	case err != nil:
 		workflow.GetLogger(c.Root).Error("what became of a segment cannot be told", "number", p.number, "error", err)
@@ -189,7 +221,7 @@ func (c *coordinator) finish(p *segment, res contract.SegmentResult, err error) 
 	case res.Counts.Total() != p.Count || res.Counts.Open() > 0:
 		c.lose(p, message.Unknown, contract.CodeSegmentLost, "its workflow did not tell what became of it")
 	default:
-		p.counts, p.known, p.state = res.Counts, true, message.SegmentEnded
+		p.counts, p.reasons, p.known, p.state = res.Counts, res.Reasons, true, message.SegmentEnded
 	}
 	if b := c.batch.Callbacks; b != nil && (b.Messages || c.in.Total <= callbacks.FewMessages) {
 		c.finalChanges++
@@ -207,5 +239,5 @@ func (c *coordinator) lose(p *segment, s message.State, code, detail string) {
 		s, code, detail = message.Canceled, "canceled", c.Reason // it never had one to send
 	}
 	p.rest = &message.UnrunOutcome{State: s, Code: code, Detail: detail, Finished: c.Now()}
-	c.end(p, s)
+	c.end(p, s, code, detail)
 }

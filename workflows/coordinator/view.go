@@ -11,7 +11,10 @@ import (
 
 // status answers the query status. What runs counts as it last reported.
 func (c *coordinator) status() message.Status {
-	s := c.Status(c.batch, c.counts(), workflow.Now(c.Root), c.rev)
+	s := c.Status(c.batch, c.counts(), c.reasons(), workflow.Now(c.Root), c.rev)
+	if c.Finished == 0 {
+		s.Recent = c.recent()
+	}
 	if c.next < len(c.segments) {
 		s.NextDueAt = message.At(c.segments[c.next].First) // they are in order
 	}
@@ -23,6 +26,7 @@ func (c *coordinator) overview() message.Overview {
 	o := message.Overview{
 		V: message.Version, Status: c.status(), Large: c.large(), Opened: c.opened, Fault: c.faults(), Missing: c.missing,
 		Counts: make(map[int]message.Counts, c.running), Revs: make(map[int]int64, c.running),
+		Reasons: map[int]message.Reasons{},
 	}
 	for _, p := range c.segments {
 		switch n := p.at(c.Now()); {
@@ -32,6 +36,9 @@ func (c *coordinator) overview() message.Overview {
 			o.Counts[p.number] = n
 			if p.known {
 				o.Revs[p.number] = p.rev
+				if len(p.reasons) > 0 {
+					o.Reasons[p.number] = p.reasons
+				}
 			}
 		}
 	}
@@ -59,6 +66,7 @@ func (c *coordinator) large() message.Large {
 		states[i] = byte(p.state)
 		if p.state == message.SegmentEnded {
 			l.Ended.Add(p.counts)
+			l.Reasons.Add(p.reasons)
 		}
 		if p.rest != nil {
 			l.RestOf[p.number] = *p.rest
@@ -75,5 +83,5 @@ func (c *coordinator) show() {
 
 func (c *coordinator) details() string {
 	size := fmt.Sprintf("%s in %s", message.Plural(c.in.Total, "message"), message.Plural(len(c.segments), "segment"))
-	return c.Details(size, c.counts(), c.Reason, c.faults())
+	return c.Details(size, c.counts(), c.reasons(), c.Reason, c.faults())
 }

@@ -33,6 +33,10 @@ func (r *run) answered(i int, res contract.SendResult, probe bool) {
 		r.heldBack(l, i, res)
 		return
 	}
+	if res.Suppressed() && workflow.GetVersion(r.Root, contract.ChangeSuppressed, workflow.DefaultVersion, 1) > workflow.DefaultVersion {
+		r.change(i, func(t message.Transition) { t.Suppress(res) })
+		return
+	}
 	if probe && answeredProbe(res) {
 		r.released(l)
 	}
@@ -48,7 +52,14 @@ func (r *run) answered(i int, res contract.SendResult, probe bool) {
 		r.available(l)
 	}
 	res.RetryAfter = max(wait, res.RetryAfter)
-	r.change(i, func(t message.Transition) { t.Answered(res) })
+	r.change(i, func(t message.Transition) {
+		if res.Suppressed() { // decided before ChangeSuppressed
+			t.Step(message.EventRejected, res.At, res.Code, res.Detail)
+			t.NextHop(res.Code, res.Detail)
+			return
+		}
+		t.Answered(res)
+	})
 }
 
 // withdrawn puts a message back whose attempt never began, for wait ms.

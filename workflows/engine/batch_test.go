@@ -231,6 +231,36 @@ func TestABreakerHoldsBackAnAccountThatIsDown(t *testing.T) {
 	require.Less(t, last.Sub(up), time.Minute, "the account is used again soon after it is back")
 }
 
+// A provider that is down for an hour costs no message, few attempts, and gets no more at
+// once than ever when it is back.
+func TestAProviderThatIsDownForAnHourLosesAndFloodsNothing(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	up := flowtest.Start.Add(time.Hour)
+	b.Send = func(contract.SendInput, int) flowtest.Answer {
+		if b.Env.Now().Before(up) {
+			return flowtest.Unavailable
+		}
+		return flowtest.Answer{Hang: time.Second}
+	}
+	res := b.Run(flowtest.Batch(200, func(m *message.Batch) { m.InFlight, m.TTL = 10, (36 * time.Hour).Milliseconds() }))
+	require.Equal(t, 200, res.Status.Counts[message.Sent])
+	before := 0
+	var after []time.Time
+	for _, a := range b.Attempts {
+		if a.At.Before(up) {
+			before++
+			continue
+		}
+		after = append(after, a.At)
+	}
+	for i := 10; i < len(after); i++ {
+		require.GreaterOrEqual(t, after[i].Sub(after[i-10]), time.Second, "no more at once than in_flight allows")
+	}
+	require.LessOrEqual(t, before, 20+10+5+120, "a probe every 30 s")
+	require.Less(t, b.Attempts[len(b.Attempts)-1].At.Sub(up), 2*time.Minute, "the account is used again soon after it is back")
+}
+
 func TestAnAccountWithoutWorkersDoesNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	b := flowtest.NewBench(t)
@@ -401,6 +431,57 @@ func TestTheStatusKnowsWhenTheLastMessageIsDueOrTriedAgain(t *testing.T) {
 		s := b.Status()
 		s.Forecast(0, 0)
 		require.Equal(t, flowtest.Start.Add(9*time.Hour).Unix(), s.EstimatedEnd.Unix(), "the retry comes after the last due time")
+	})
+	b.At(8*time.Hour+time.Minute, func() {
+		s := b.Status()
+		s.Forecast(0, 0)
+		require.Nil(t, s.EstimatedEnd, "the retry may be followed by another")
+		require.Equal(t, 1, s.Counts[message.Retrying])
+		require.True(t, s.RetryUntil.After(*s.LastDueAt))
+	})
+	b.Run(in)
+}
+
+func TestTheRateIsOfTheLastHalfMinuteWithoutPauses(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	in := flowtest.Batch(121, func(m *message.Batch) {
+		for i := range 120 { // one a second
+			m.Messages[i].Due = flowtest.Start.Add(time.Duration(i) * time.Second).UnixMilli()
+		}
+		m.Messages[120].Due = flowtest.Start.Add(time.Hour).UnixMilli()
+	})
+	at := func(after time.Duration, rate float64) {
+		b.At(after, func() {
+			s := b.Status()
+			s.Forecast(0, 0)
+			require.InDelta(t, rate, s.Rate, 0.05, "after %s: %+v", after, *s.Counts)
+		})
+	}
+	at(10*time.Second+500*time.Millisecond, 11/10.5)
+	at(50*time.Second+500*time.Millisecond, 1)
+	b.At(60*time.Second+100*time.Millisecond, func() { b.Env.SignalWorkflow(contract.ControlPause, nil) })
+	at(70*time.Second, 0)
+	b.At(80*time.Second+100*time.Millisecond, func() { b.Env.SignalWorkflow(contract.ControlResume, nil) })
+	at(85*time.Second+100*time.Millisecond, 25/5.) // those of the pause went at once
+	at(115*time.Second+600*time.Millisecond, 1)
+	b.Run(in)
+}
+
+func TestWhatWaitsIsTold(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	in := flowtest.Batch(3, func(m *message.Batch) {
+		m.AwaitReports = time.Hour.Milliseconds()
+	})
+	b.At(time.Minute, func() {
+		s := b.Status()
+		require.Equal(t, 3, s.Counts[message.Sending])
+		require.Equal(t, 3, s.AwaitingReports)
+		require.Equal(t, flowtest.Start.Add(time.Hour).Unix(), s.AwaitUntil.Unix())
+		require.Empty(t, s.SendingThrough, "a provider has them")
+		s.Forecast(1, 0)
+		require.Nil(t, s.EstimatedEnd)
 	})
 	b.Run(in)
 }

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"volley/internal/message"
+	"volley/internal/sabotage"
 	"volley/workflows/internal/flow"
 )
 
@@ -16,7 +17,7 @@ func (r *run) onCancel(ctx workflow.Context, q message.CancelRequest) message.Ca
 	for _, i := range targets {
 		before[i] = r.recs[i].State
 	}
-	if r.stop(targets, q) {
+	if !sabotage.Active(sabotage.Cancel) && r.stop(targets, q) {
 		r.awaitVerdicts(ctx)
 	}
 	res := message.NewCancelResult(r.batch.ID)

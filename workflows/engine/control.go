@@ -3,11 +3,13 @@ package engine
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"volley/internal/message"
+	"volley/internal/sabotage"
 	"volley/workflows/contract"
 	"volley/workflows/internal/flow"
 )
@@ -53,6 +55,9 @@ func answers[Q, A any](c *controls, do func(*run, workflow.Context, Q) A) func(w
 		}
 		if c.lost {
 			return none, temporal.NewApplicationError("the segment cannot be read from the store", contract.ErrEndedType)
+		}
+		if c.Overtaken(ctx) {
+			return none, nil
 		}
 		return do(c.run, ctx, q), nil
 	}
@@ -100,7 +105,7 @@ func (r *run) position(number int) (int, bool) {
 // onPause lets nothing more leave, takes queued attempts back and names those that have left.
 func (r *run) onPause(ctx workflow.Context, _ flow.Nothing) message.PauseResult {
 	res := message.PauseResult{Batch: r.batch.ID, InFlight: []string{}}
-	if r.counts.Open() > 0 {
+	if r.counts.Open() > 0 && !sabotage.Active(sabotage.Pause) {
 		r.pause(true)
 		r.withdraw(ctx, func(t *inflight) bool { return !t.question })
 	}
@@ -121,6 +126,9 @@ func (r *run) onResume(workflow.Context, flow.Nothing) message.ResumeResult {
 func (r *run) pause(paused bool) {
 	if r.Paused != paused {
 		r.Paused = paused
+		if !paused {
+			r.Resumed = r.Now()
+		}
 		r.nextRev()
 	}
 	r.Wake()
@@ -132,6 +140,9 @@ func (r *run) pause(paused bool) {
 func (r *run) onReschedule(ctx workflow.Context, q message.RescheduleRequest) message.RescheduleResult {
 	res := message.RescheduleResult{Batch: r.batch.ID, Unchanged: len(r.recs)}
 	at, err := r.sendAfter(q.SendAfter)
+	if moved, perr := time.Parse(time.RFC3339Nano, q.SendAfter); perr == nil && flow.Ordered(ctx) {
+		at = moved.UnixMilli() // for all segments alike: validity counts from when the batch was moved
+	}
 	if err != nil {
 		workflow.GetLogger(r.Root).Warn("a reschedule signal was ignored", "error", err)
 	}

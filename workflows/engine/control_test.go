@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -21,6 +22,25 @@ func later(n int) contract.Input {
 			m.Messages[i].Due = flowtest.Start.Add(time.Hour).UnixMilli()
 		}
 	})
+}
+
+func TestACancelThatCouldMeanMoreThanItSaysIsNotObeyed(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"messages":null}`, `{"messages":["0"],"messages":null}`, `{"reason":"a","Reason":"b"}`} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			b := flowtest.NewBench(t)
+			b.At(time.Minute, func() {
+				b.Env.SignalWorkflow(contract.ControlCancel, json.RawMessage(body))
+				flowtest.Update(b, contract.ControlCancel, json.RawMessage(body), func(_ message.CancelResult, err error) {
+					var wrong *temporal.ApplicationError
+					require.ErrorAs(b.T, err, &wrong)
+					require.Equal(b.T, contract.ErrInputType, wrong.Type())
+				})
+			})
+			require.Equal(t, 10, b.Run(later(10)).Status.Counts[message.Sent])
+		})
+	}
 }
 
 func TestEveryWayOfCancellingEndsWithAnExactResult(t *testing.T) {

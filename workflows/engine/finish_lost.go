@@ -52,10 +52,11 @@ func finishLost(l *flow.Loop, in contract.SegmentInput, unread bool) (contract.S
 			message.Transition{Record: rec, Batch: &message.Batch{}, Now: now}.Close(rest, doubt, nil)
 			res.Rev = max(res.Rev+1, now<<message.RevShift)
 			rec.Rev = res.Rev
-			l.Count("volley_messages", "state", rec.State.String(), "")
+			l.CountEnds(rec.State, rec.Code, "", 1)
 		}
 		res.Counts[rec.State]++
 	}
+	res.Reasons = message.ReasonsOf(s.Ledger.Records)
 	workflow.GetLogger(l.Root).Error("a segment cannot be read from the store any more", "number", in.Number)
 	return res, storeLedger(l.Work, &in, s.Ledger.Records, func(string) {})
 }

@@ -9,7 +9,8 @@ import (
 	"volley/workflows/contract"
 )
 
-// guard counts refusals, and pauses the batch after too many equal ones. It stands still once somebody has resumed the batch.
+// guard counts refusals, and pauses the batch after too many equal ones. It stands still
+// once somebody has resumed the batch.
 type guard struct {
 	on       bool
 	refusals map[string]int // by code

@@ -35,6 +35,15 @@ func TestABatchThatIsMostlyRefusedPausesItself(t *testing.T) {
 	require.Equal(t, 750, res.Status.Counts[message.Sent])
 }
 
+func TestABatchThatExpiredWhileItHeldItselfIsNotHeldAnyMore(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	b.Send = func(contract.SendInput, int) flowtest.Answer { return flowtest.Rejects }
+	res := b.Run(flowtest.Batch(1000, guarded))
+	require.NotZero(t, res.Status.Counts[message.Expired])
+	require.Nil(t, res.Status.Held, "there is nothing left to resume")
+}
+
 func TestTheGuardLetsPass(t *testing.T) {
 	t.Parallel()
 	rejects := func(every int, code func(i int) string) func(contract.SendInput, int) flowtest.Answer {

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// awaitToClose bounds one wait for a release. A worker that is killed while it waits
-	// makes the batch go on so much later.
+	// awaitToClose bounds one wait for a release.
 	awaitToClose = 2 * time.Minute
+	// awaitHeartbeat is how much later the batch goes on where the worker is killed that
+	// waits. Each wait sends a heartbeat to the server after four fifths of it.
+	awaitHeartbeat = 30 * time.Second
 	// awaitAgain is the wait after one that failed.
 	awaitAgain = 10 * time.Second
 )
@@ -27,6 +29,7 @@ func (r *run) heldBack(l *accountQueue, i int, res contract.SendResult) {
 	l.Held = res.Held
 	if before.By == "" {
 		r.nextRev()
+		r.tellHeld()
 		for _, s := range slices.Clone(l.ready) {
 			if r.stands(l)(s) {
 				r.holdBack(l, s.i)
@@ -35,6 +38,16 @@ func (r *run) heldBack(l *accountQueue, i int, res contract.SendResult) {
 	}
 	r.change(i, func(t message.Transition) { t.Answered(res) })
 	r.awaitRelease(l)
+}
+
+// tellHeld lets the batch's callbacks know that there is a hold to tell of. A segment lets
+// its batch know, once.
+func (r *run) tellHeld() {
+	r.finalChanges++
+	if r.seg != nil && !r.heldTold {
+		r.heldTold = true
+		r.tellProgress("")
+	}
 }
 
 // holdBack deals with a message that is ready while its account is held.
@@ -58,6 +71,7 @@ func (r *run) released(l *accountQueue) {
 		return
 	}
 	l.Held, l.probing, l.idle = message.Holding{}, false, 0
+	r.Resumed = r.Now()
 	for _, s := range slices.Clone(l.ready) {
 		if t := r.transition(s.i); r.stands(l)(s) && t.Code == message.CodeHeld {
 			t.Unhold()
@@ -124,6 +138,7 @@ func awaitOptions(queue string) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		TaskQueue:             queue,
 		StartToCloseTimeout:   awaitToClose,
+		HeartbeatTimeout:      awaitHeartbeat,
 		DisableEagerExecution: true,
 		RetryPolicy:           &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: 30 * time.Second},
 		Summary:               "held",
@@ -132,6 +147,9 @@ func awaitOptions(queue string) workflow.ActivityOptions {
 
 // heldBy is why messages wait that could be sent; nil where nothing does.
 func (r *run) heldBy() *message.HoldView {
+	if r.counts.Open() == 0 {
+		return nil
+	}
 	if r.Paused && r.guard.held.By != "" {
 		return r.guard.held.View()
 	}

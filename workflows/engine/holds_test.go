@@ -182,3 +182,34 @@ func TestARunThatGoesOnKnowsWhatIsHeld(t *testing.T) {
 	require.Equal(t, 1, b.Awaits)
 	require.Len(t, b.Attempts, 10)
 }
+
+// TestAProbeForASuppressedRecipientSaysNothingOfTheAccount has the account held until later,
+// and every other message suppressed.
+func TestAProbeForASuppressedRecipientSaysNothingOfTheAccount(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	fixed := flowtest.Start.Add(2 * time.Minute)
+	b.Send = func(in contract.SendInput, _ int) flowtest.Answer {
+		switch {
+		case in.Index%2 == 0 && (in.Probe || !b.Env.Now().Before(fixed)):
+			return flowtest.Answer{Kind: "rejected", Code: message.CodeSuppressed}
+		case b.Env.Now().Before(fixed):
+			return byItself
+		}
+		return flowtest.Takes
+	}
+	b.Await = func(_ contract.AwaitReleaseInput, n int) contract.AwaitReleaseResult {
+		return contract.AwaitReleaseResult{Probe: n%2 == 0}
+	}
+	b.At(time.Minute, func() {
+		st := b.Status()
+		require.Zero(t, st.Counts[message.Sent])
+		require.Equal(t, "account", st.Held.By)
+	})
+	res := b.Run(flowtest.Batch(200, func(m *message.Batch) {
+		m.Policies["one"] = message.Policy{Provider: "webhook", Attempts: 1}
+	}))
+	require.Equal(t, 100, res.Status.Counts[message.Sent])
+	require.Equal(t, 100, res.Status.Counts[message.Rejected])
+	require.Equal(t, message.Reasons{{State: message.Rejected, Code: message.CodeSuppressed, Count: 100}}, res.Status.Reasons)
+}

@@ -114,7 +114,7 @@ func (r *run) input(i int) contract.SendInput {
 	in.Template, in.Message, in.Region = r.batch.Template, r.batch.Messages[i], r.batch.Region
 	m := &in.Message
 	m.Problems, m.Route, m.Due, m.TTL, m.Channels = nil, 0, 0, 0, nil
-	in.Metadata = r.batch.Metadata
+	in.Metadata, in.Sensitive = r.batch.Metadata, r.batch.IsSensitive(&r.batch.Messages[i])
 	return in
 }
 

@@ -45,7 +45,8 @@ type run struct {
 
 	guard        guard
 	signaler     *callbacks.Signaler // tells Notify of changes; nil where nobody asked for callbacks
-	finalChanges int                 // messages that came into a final state
+	finalChanges int                 // messages that came into a final state, and accounts that came to be held
+	heldTold     bool                // the batch of a segment knows that some are held
 }
 
 // newRun prepares a run of a small batch, or of a segment, whose batch then holds
@@ -80,7 +81,7 @@ func newRun(l *flow.Loop, in contract.Input, seg *segment) *run {
 		r.begin()
 	}
 	r.newGuard(b.Guard && (in.State == nil || !in.State.Unguarded), r.guard.held)
-	r.display = flow.NewDisplay(l.Root, r.SendAt)
+	r.display = flow.NewDisplay(l.Root, r.batch, r.SendAt)
 	for i := range r.recs {
 		r.counts[r.recs[i].State]++
 		if !r.recs[i].State.Final() {
@@ -146,7 +147,7 @@ func (r *run) state() *contract.State {
 	s := &contract.State{
 		Rev: r.rev, Started: r.Started, Paused: r.Paused, Cancel: r.Canceled,
 		Reason: r.Reason, SendAt: r.SendAt, Reported: r.reported, Breakers: map[string]contract.Breaker{},
-		Unguarded: r.batch.Guard && !r.guard.on, Guard: r.guard.held,
+		Unguarded: r.batch.Guard && !r.guard.on, Guard: r.guard.held, Round: r.Round,
 	}
 	for _, l := range r.accounts {
 		if l.Breaker != (contract.Breaker{}) {

@@ -46,6 +46,9 @@ func RunSegment(ctx workflow.Context, in contract.SegmentInput) (contract.Segmen
 		return contract.SegmentResult{}, err
 	}
 	c := &controls{Loop: flow.NewLoop(ctx)}
+	if in.State != nil {
+		c.Round = in.State.Round
+	}
 	if err := c.register(); err != nil { // before it is read: who asks meanwhile waits
 		return contract.SegmentResult{}, err
 	}
@@ -73,7 +76,7 @@ func RunSegment(ctx workflow.Context, in contract.SegmentInput) (contract.Segmen
 		}
 		flow.Yield(r.Work) // a control may have come together with the ledger's end
 		if r.rev == before && r.idle() && !r.Drain() {
-			return contract.SegmentResult{V: message.Version, Counts: r.counts, Rev: r.rev, Started: r.Started, Finished: r.Finished}, nil
+			return contract.SegmentResult{V: message.Version, Counts: r.counts, Reasons: message.ReasonsOf(r.recs), Rev: r.rev, Started: r.Started, Finished: r.Finished}, nil
 		}
 		r.Finished = 0
 	}
@@ -103,9 +106,13 @@ func (s *segment) canceledBefore(at int64) map[int]bool {
 }
 
 // reportFirstAttempts lets the batch know, once, that a segment has made its first
-// attempts and goes on for others, so that the next segment can begin.
+// attempts, but for those through accounts that are held, and goes on for others, so that
+// the next segment can begin.
 func (r *run) reportFirstAttempts() {
-	if r.seg == nil || r.reported || r.counts.Open() == 0 || r.counts[message.Scheduled]+r.counts[message.Accepted] > 0 {
+	if r.seg == nil || r.reported || r.counts.Open() == 0 || r.counts[message.Scheduled] > 0 {
+		return
+	}
+	if n := r.counts[message.Accepted]; n > 0 && n > r.passable() {
 		return
 	}
 	first := func(t *inflight) bool { return t != nil && !t.question && r.recs[t.i].Attempts == 1 }
@@ -115,6 +122,26 @@ func (r *run) reportFirstAttempts() {
 	}
 }
 
+// passable is how many messages wait for the release of their accounts alone, where the
+// batch has another account, through which messages of other segments may leave meanwhile.
+func (r *run) passable() (n int) {
+	open := false
+	for _, l := range r.accounts {
+		switch {
+		case l.Held.By == "":
+			open = true
+		case !l.Held.Account:
+			return 0
+		}
+	}
+	for i := range r.recs {
+		if open && r.recs[i].State == message.Accepted && r.recs[i].Code == message.CodeHeld {
+			n++
+		}
+	}
+	return n
+}
+
 // tellProgress lets the batch know how the segment stands, and why its ledger is not in
 // the store yet; an empty fault is none.
 func (r *run) tellProgress(fault string) {
@@ -122,7 +149,8 @@ func (r *run) tellProgress(fault string) {
 		return
 	}
 	f := workflow.SignalExternalWorkflow(r.Work, r.seg.parent, "", contract.SignalProgress, contract.Progress{
-		Number: r.seg.in.Number, Counts: r.counts, Rev: r.rev, Started: r.Started, FirstMade: r.reported,
+		Number: r.seg.in.Number, Counts: r.counts, Reasons: message.ReasonsOf(r.recs), Rev: r.rev, Started: r.Started,
+		FirstMade: r.reported, Held: r.heldTold,
 		Fault: message.Clip(fault, message.MaxDetail),
 	})
 	r.telling++

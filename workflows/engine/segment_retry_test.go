@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/workflow"
 
@@ -69,6 +71,73 @@ func TestASegmentKeepsWhatWaitsLong(t *testing.T) {
 			require.Greater(t, b.kept[0].Records[10].Attempts, 3)
 			require.Less(t, b.Env.Now().Sub(flowtest.Start), 80*time.Minute)
 		})
+	}
+}
+
+// What waits for an account to be released keeps the next segment from nothing, if that
+// has messages for other accounts.
+func TestAHeldAccountKeepsNoOtherFromBeginning(t *testing.T) {
+	t.Parallel()
+	everything := byHand
+	everything.Held.Account, everything.Held.Key = false, "all"
+	for name, c := range map[string]struct {
+		two  bool // there is another account
+		held flowtest.Answer
+		both bool // the hold is of both
+		told bool
+	}{
+		"one of two accounts":   {two: true, held: byHand, told: true},
+		"one that holds itself": {two: true, held: byItself, told: true},
+		"the only account":      {held: byHand},
+		"everything":            {two: true, held: everything, both: true},
+		"more than an account":  {two: true, held: everything},
+	} {
+		for _, dispatch := range []string{"message", "group"} {
+			t.Run(name+" "+dispatch, func(t *testing.T) {
+				t.Parallel()
+				b := newSegmentBench(t, 100)
+				b.two = c.two
+				over := flowtest.Start.Add(time.Hour)
+				held := func(account string) bool {
+					return (account == "one" || c.both) && b.Env.Now().Before(over)
+				}
+				b.Send = func(in contract.SendInput, _ int) flowtest.Answer {
+					if held(in.Account) {
+						return c.held
+					}
+					return flowtest.Takes
+				}
+				b.group = func(in contract.GroupInput, _ int) (contract.Outcomes, error) {
+					out := b.all(in, contract.KindSent)
+					for k := range out {
+						if held(in.Account) {
+							out[k] = contract.SendResult{Kind: c.held.Kind, Code: c.held.Code, Held: c.held.Held, At: b.Env.Now().UnixMilli()}
+						}
+					}
+					return out, nil
+				}
+				// A child's activity cannot be completed later, as the bench does.
+				b.Env.OnActivity(contract.AwaitReleaseName, mock.Anything, mock.Anything).After(90 * time.Second).Return(
+					func(context.Context, contract.AwaitReleaseInput) (contract.AwaitReleaseResult, error) {
+						return contract.AwaitReleaseResult{V: 1, Released: !b.Env.Now().Before(over)}, nil
+					})
+				heard, at := b.progress(flowtest.SegmentInput(dispatch))
+				var res contract.SegmentResult
+				require.NoError(t, b.Env.GetWorkflowResult(&res))
+				require.Equal(t, message.Counts{message.Sent: 100}, res.Counts)
+				require.NotEmpty(t, heard)
+				require.True(t, heard[0].Held)
+				require.False(t, heard[0].FirstMade)
+				if !c.told {
+					require.Len(t, heard, 1, "nothing could begin that leaves now")
+					return
+				}
+				require.Len(t, heard, 2)
+				require.True(t, heard[1].FirstMade)
+				require.Equal(t, message.Counts{message.Sent: 50, message.Accepted: 50}, heard[1].Counts)
+				require.Less(t, at[1].Sub(flowtest.Start), 2*time.Second)
+			})
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type segmentBench struct {
 	group  func(in contract.GroupInput, n int) (contract.Outcomes, error)
 	policy message.Policy
 	awaits time.Duration // for reports; then there is a second hop
+	two    bool          // every second message goes through the account two, the others through one
 }
 
 func newSegmentBench(t *testing.T, n int) *segmentBench {
@@ -76,6 +77,13 @@ func (b *segmentBench) onLoad(_ context.Context, in contract.LoadInput) (contrac
 		res.Batch.AwaitReports = b.awaits.Milliseconds()
 		res.Batch.Hops = [][]message.Hop{{{Account: "one"}, {Account: "two"}}}
 		res.Batch.Policies["two"] = res.Batch.Policies["one"]
+	}
+	if b.two {
+		res.Batch.Hops = [][]message.Hop{{{Account: "one"}}, {{Account: "two"}}}
+		res.Batch.Policies["two"] = res.Batch.Policies["one"]
+		for i := range res.Lines {
+			res.Lines[i].Route = i % 2
+		}
 	}
 	return res, nil
 }
@@ -278,6 +286,69 @@ func TestASegmentIsControlledLikeABatch(t *testing.T) {
 	require.Equal(t, 9, res.Counts[message.Sent])
 	require.Equal(t, "one", l.Records[2].Detail)
 	require.Equal(t, flowtest.Start.Add(2*time.Hour).UnixMilli(), l.Records[1].Due)
+}
+
+// What was long on its way counts no more than what it says: a control of an earlier round
+// that comes after one of a later is not wanted any more.
+func TestASegmentObeysTheLastRoundOfControls(t *testing.T) {
+	t.Parallel()
+	b := newSegmentBench(t, 10)
+	for i := range b.lines {
+		b.lines[i].Due = flowtest.Start.Add(time.Hour).UnixMilli()
+	}
+	answers := 0
+	round := func(control string, n int, arg any) {
+		flowtest.UpdateAs(b.Bench, control, contract.RoundID(control, n), arg, func(_ any, err error) { require.NoError(t, err); answers++ })
+	}
+	moved := func(d time.Duration) message.RescheduleRequest {
+		return message.RescheduleRequest{SendAfter: flowtest.Start.Add(d).Format(time.RFC3339Nano)}
+	}
+	b.At(time.Minute, func() {
+		round(contract.ControlReschedule, 3, moved(2*time.Hour))
+		round(contract.ControlResume, 3, nil)
+	})
+	b.At(2*time.Minute, func() { round(contract.ControlPause, 2, nil); round(contract.ControlReschedule, 1, moved(3*time.Hour)) })
+	res, l := b.run(flowtest.SegmentInput("message"))
+	require.Equal(t, 10, res.Counts[message.Sent])
+	require.Equal(t, 4, answers)
+	require.Equal(t, flowtest.Start.Add(2*time.Hour).UnixMilli(), l.Records[0].Due)
+}
+
+// Controls that came while the segment was being read go on together, in any order.
+func TestControlsThatWaitedForASegmentAreObeyedInTheirOrder(t *testing.T) {
+	t.Parallel()
+	b := newSegmentBench(t, 10)
+	b.found = func(n int) bool { return n > 5 }
+	answers := 0
+	for n, control := range []string{contract.ControlPause, contract.ControlPause, contract.ControlResume} {
+		b.At(time.Duration(n+1)*time.Second, func() {
+			flowtest.UpdateAs(b.Bench, control, contract.RoundID(control, n+1), nil, func(_ any, err error) { require.NoError(t, err); answers++ })
+		})
+	}
+	res, _ := b.run(flowtest.SegmentInput("message"))
+	require.Equal(t, 10, res.Counts[message.Sent])
+	require.Equal(t, 3, answers)
+}
+
+// A batch that is moved to now has one time for all segments, whenever they hear of it.
+func TestASegmentThatHearsLateOfAMoveKeepsItsTime(t *testing.T) {
+	t.Parallel()
+	b := newSegmentBench(t, 3)
+	for i := range b.lines {
+		b.lines[i].Due, b.lines[i].TTL = flowtest.Start.Add(time.Hour).UnixMilli(), (10 * time.Minute).Milliseconds()
+	}
+	at := flowtest.Start.Add(time.Minute)
+	b.At(5*time.Minute, func() {
+		q := message.RescheduleRequest{SendAfter: at.Format(time.RFC3339Nano)}
+		flowtest.UpdateAs(b.Bench, contract.ControlReschedule, contract.RoundID(contract.ControlReschedule, 1), q, func(r message.RescheduleResult, err error) {
+			require.NoError(t, err)
+			require.Equal(t, 3, r.Rescheduled)
+		})
+	})
+	res, l := b.run(flowtest.SegmentInput("message"))
+	require.Equal(t, 3, res.Counts[message.Sent])
+	require.Equal(t, at.UnixMilli(), l.Records[0].Due)
+	require.Equal(t, at.Add(10*time.Minute).UnixMilli(), l.Records[0].Expires)
 }
 
 // Who asks while the segment is being read waits for that, and nothing leaves before.

@@ -39,6 +39,26 @@ func TestABatchEndsAlsoWhenNobodyHearsIt(t *testing.T) {
 	require.Equal(t, message.BatchCompleted, res.Status.State)
 }
 
+func TestABatchTellsItsNotifyThatItIsHeld(t *testing.T) {
+	t.Parallel()
+	b := flowtest.NewBench(t)
+	heard := b.Hears()
+	over := flowtest.Start.Add(time.Hour)
+	b.Send = func(contract.SendInput, int) flowtest.Answer {
+		if b.Env.Now().Before(over) {
+			return byHand
+		}
+		return flowtest.Takes
+	}
+	b.Await = func(contract.AwaitReleaseInput, int) contract.AwaitReleaseResult {
+		return contract.AwaitReleaseResult{Released: !b.Env.Now().Before(over)}
+	}
+	b.At(time.Minute, func() {
+		require.Len(t, *heard, 2, "that it began, and that it is held")
+	})
+	b.Run(flowtest.Batch(3, flowtest.WithCallbacks))
+}
+
 func TestABatchWithoutCallbacksHasNoNotify(t *testing.T) {
 	t.Parallel()
 	b := flowtest.NewBench(t)

@@ -1,6 +1,9 @@
 package engine
 
-import "volley/internal/message"
+import (
+	"volley/internal/message"
+	"volley/internal/sabotage"
+)
 
 // change lets a message move on, and puts it where it belongs then.
 func (r *run) change(i int, do func(t message.Transition)) {
@@ -46,6 +49,9 @@ func (r *run) recount(i int, before message.State) {
 	rec := &r.recs[i]
 	r.counts[before]--
 	r.counts[rec.State]++
+	if sabotage.Active(sabotage.Count) && rec.State == message.Failed {
+		r.counts[message.Failed]++
+	}
 	rec.Rev = r.nextRev()
 	if rec.State.Final() {
 		r.finalChanges++

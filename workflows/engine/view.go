@@ -13,19 +13,36 @@ import (
 
 // status answers the query status.
 func (r *run) status() (message.Status, error) {
-	s := r.Status(r.batch, r.counts, workflow.Now(r.Root), r.rev)
-	var next, last int64
+	s := r.Status(r.batch, r.counts, message.ReasonsOf(r.recs), workflow.Now(r.Root), r.rev)
+	var next int64
+	recent := message.Recent{Since: r.recentSince()}
 	for i := range r.recs {
-		if rec := &r.recs[i]; rec.State.Waiting() {
-			if next == 0 || rec.Next < next {
-				next = rec.Next
-			}
-			last = max(last, rec.Next)
+		rec := &r.recs[i]
+		if rec.State.Waiting() && (next == 0 || rec.Next < next) {
+			next = rec.Next
+		}
+		s.Wait(rec)
+		if rec.State == message.Sending && rec.Await == 0 {
+			s.Sends(r.account(i))
+		}
+		if rec.LastTried() >= recent.Since {
+			recent.Ended++
 		}
 	}
-	s.LastDueAt = message.At(last)
+	if r.counts.Open() > 0 || r.seg != nil {
+		s.Recent = &recent
+	}
 	s.NextDueAt, s.Held = message.At(next), r.heldBy()
 	return s, nil
+}
+
+// recentSince is since when it is counted what the run did. Of a segment, whose batch knows
+// when it began, that is but for holds.
+func (r *run) recentSince() int64 {
+	if r.seg != nil {
+		return max(r.Resumed, r.Now()-message.RecentSpan.Milliseconds())
+	}
+	return r.RecentSince(workflow.GetInfo(r.Root).WorkflowStartTime.UnixMilli(), r.Now())
 }
 
 // page answers the query messages.
@@ -68,11 +85,13 @@ func (r *run) result() message.Result {
 // show tells the Web UI and the lists how the batch stands, when that changed.
 func (r *run) show() {
 	r.display.Show(&r.Progress, r.rev,
-		func() string { return r.Details(message.Plural(len(r.recs), "message"), r.counts, r.Reason) },
+		func() string {
+			return r.Details(message.Plural(len(r.recs), "message"), r.counts, message.ReasonsOf(r.recs), r.Reason)
+		},
 		func() message.Counts { return r.counts })
 }
 
 // meter counts a message that ended.
 func (r *run) meter(i int, s message.State) {
-	r.Count("volley_messages", "state", s.String(), r.account(i))
+	r.CountEnds(s, r.recs[i].Code, r.account(i), 1)
 }

@@ -32,7 +32,7 @@ func (r Role) tenant() intake.Caller {
 		Routes:   []message.Route{{Hops: []string{AccountName}}},
 		Accounts: map[string]message.Policy{AccountName: r.Account().Policy()},
 	}
-	return intake.Caller{Tenant: Tenant, Router: &router, Keys: [][32]byte{intake.HashKey(Key)}, BirdWorkspaces: []string{Workspace}}
+	return intake.Caller{Tenant: Tenant, Router: &router, Keys: []intake.Key{{Name: "bench", Hash: intake.HashKey(Key)}}, BirdWorkspaces: []string{Workspace}}
 }
 
 // limits are the gateway's.

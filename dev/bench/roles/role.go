@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"volley/internal/encryption"
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
@@ -47,6 +48,8 @@ type Role struct {
 	InFlight int     `json:"inFlight"`
 	Rate     float64 `json:"rate"`
 	Profile  string  `json:"profile"`
+	// Keyset is the keyset of Volley's worker, in JSON; empty is none.
+	Keyset string `json:"keyset,omitempty"`
 	// Redis is where Asynq finds its tasks.
 	Redis string `json:"redis,omitempty"`
 	// Gateway is what a Caller calls, Clients how many of it do at once.
@@ -123,8 +126,12 @@ func (r Role) start(ctx context.Context) (activeRole, error) {
 		return r.workAsynq()
 	}
 	var calls calls
+	keyset, err := encryption.Load(r.Keyset)
+	if err != nil {
+		return activeRole{}, err
+	}
 	c, err := temporalclient.Dial(ctx, temporalclient.Options{
-		Log: zap.NewNop(), EnvLookup: Env{"TEMPORAL_ADDRESS": r.Address}, Metrics: &calls,
+		Log: zap.NewNop(), EnvLookup: Env{"TEMPORAL_ADDRESS": r.Address}, Metrics: &calls, Keyset: keyset,
 	})
 	if err != nil {
 		return activeRole{}, err
@@ -157,7 +164,11 @@ func (r Role) workVolley(ctx context.Context, c client.Client) (stop func() erro
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, r.Store, store.Options{})
+	keyset, err := encryption.Load(r.Keyset)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, r.Store, store.Options{Keyset: keyset, Namespace: client.DefaultNamespace})
 	if err != nil {
 		return nil, err
 	}

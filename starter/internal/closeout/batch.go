@@ -62,7 +62,7 @@ func (b *Batch) Result(ctx context.Context) (message.Result, error) {
 	for i := range records {
 		res.Rows[i] = batch.RowOf(key, i, &batch.Messages[i], &records[i])
 	}
-	res.Status = b.Status(counts, rev+1)
+	res.Status = b.Status(counts, message.ReasonsOf(records), rev+1)
 	res.Status.SendAfter = message.At(cmp.Or(page.SendAt, batch.SendAfter))
 	res.Status.StartedAt = message.At(page.Started)
 	return res, nil
@@ -86,10 +86,11 @@ func (b *Batch) ledger(ctx context.Context) (contract.LedgerPage, error) {
 	return page, nil
 }
 
-// Status is that of the batch, with counts and a rev. Times are those of the request.
-func (b *Batch) Status(counts message.Counts, rev int64) message.Status {
+// Status is that of the batch, with counts, their reasons and a rev. Times are those of the
+// request.
+func (b *Batch) Status(counts message.Counts, reasons message.Reasons, rev int64) message.Status {
 	accounts := slices.Collect(maps.Keys(b.Input.Batch.Policies))
-	st := b.Input.Batch.Status(message.BatchFailed, accounts, counts, b.s.Now(), rev)
+	st := b.Input.Batch.Status(message.BatchFailed, accounts, counts, reasons, b.s.Now(), rev)
 	st.FinishedAt = message.At(b.Ended)
 	return st
 }

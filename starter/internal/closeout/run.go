@@ -63,7 +63,7 @@ func (s *Reader) begin(ctx context.Context, r run, input any) (worked bool, err 
 		}
 		if a := e.GetWorkflowExecutionStartedEventAttributes(); a != nil {
 			given = true
-			if err := s.DataConverter.FromPayloads(a.GetInput(), input); err != nil {
+			if err := s.ConverterOf(r.id).FromPayloads(a.GetInput(), input); err != nil {
 				return false, fmt.Errorf("read the input of %s: %w", r.what, err)
 			}
 		}
@@ -141,7 +141,7 @@ func (s *Reader) pending(r run) map[string]Pending {
 		case contract.SendName:
 			p.Progress.Watermark = 1
 		case contract.GroupName:
-			if len(details.GetPayloads()) > 0 && s.DataConverter.FromPayloads(details, &p.Progress) != nil {
+			if len(details.GetPayloads()) > 0 && s.ConverterOf(r.id).FromPayloads(details, &p.Progress) != nil {
 				p.Progress = contract.GroupProgress{Watermark: message.LargestGroup}
 			}
 		default:

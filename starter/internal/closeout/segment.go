@@ -115,7 +115,7 @@ func (s *Reader) closeSegment(ctx context.Context, g Segment, r run) (End, error
 	}
 	page.Ledger.V, page.Ledger.Records = message.Version, records
 	return End{
-		Result: contract.SegmentResult{V: message.Version, Counts: counts, Rev: rev, Started: page.Started, Finished: r.ended},
+		Result: contract.SegmentResult{V: message.Version, Counts: counts, Reasons: message.ReasonsOf(records), Rev: rev, Started: page.Started, Finished: r.ended},
 		Ledger: &page.Ledger,
 	}, nil
 }

@@ -116,7 +116,7 @@ func (c *cancel) segment(ctx context.Context, number int, some []member) error {
 		return err
 	}
 	for _, m := range some {
-		if row := &rows.List[m.pos]; row.State.Final() { // else it has moved meanwhile
+		if row := &rows.List[m.pos]; row.State.Final() && !c.known(m.index) { // else it has moved meanwhile, or its workflow told
 			c.set(m.index, c.effect(row))
 		}
 	}
@@ -127,6 +127,12 @@ func (c *cancel) segment(ctx context.Context, number int, some []member) error {
 // call was canceled by its name.
 func (c *cancel) effect(row *message.Row) message.CancelEffect {
 	return message.CancelEffectOf(row.State, row.FinishedAt != nil && row.FinishedAt.UnixMilli() == c.n.At)
+}
+
+func (c *cancel) known(index int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.effects[index] > 0
 }
 
 func (c *cancel) set(index int, e message.CancelEffect) {
@@ -154,29 +160,34 @@ func (c *cancel) ask(ctx context.Context, number int, some []member) (closed boo
 		}
 	}
 	for id, e := range res.All() {
+		_, i, _ := message.ParseID(id)
 		if e == message.CancelEnded {
-			if e, err = c.ended(ctx, number, id); err != nil {
+			row, gone, err := c.row(ctx, number, id)
+			if err != nil {
 				return false, err
 			}
+			if gone { // its ledger tells
+				closed = true
+				continue
+			}
+			if row.State == message.Canceled {
+				e = c.effect(&row)
+			}
 		}
-		_, i, _ := message.ParseID(id)
 		c.set(i, e)
 	}
 	return closed, err
 }
 
-// ended is what the call did to a message that had ended when its workflow was asked: it
-// may have ended by its name, when the workflow read that.
-func (c *cancel) ended(ctx context.Context, number int, id string) (message.CancelEffect, error) {
-	var row message.Row
-	closed, err := c.s.Query(ctx, c.Workflow(number), &row, contract.QueryMessage, id)
-	switch {
-	case err != nil:
-		return 0, c.s.WorkerError(ctx, "message "+id, err)
-	case !closed && row.State == message.Canceled:
-		return c.effect(&row), nil
+// row is a message as its workflow has it; closed says that the workflow has ended
+// meanwhile. A message that had ended when its workflow was asked may have ended by its
+// name, when the workflow read that.
+func (c *cancel) row(ctx context.Context, number int, id string) (row message.Row, closed bool, err error) {
+	closed, err = c.s.Query(ctx, c.Workflow(number), &row, contract.QueryMessage, id)
+	if err != nil {
+		err = c.s.WorkerError(ctx, "message "+id, err)
 	}
-	return message.CancelEnded, nil
+	return row, closed, err
 }
 
 // namesWriter writes names into the store, one write of a batch at a time: those that

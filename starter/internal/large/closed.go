@@ -30,14 +30,14 @@ func (s *Reader) Closed(ctx context.Context, ref server.Ref, b *closeout.Batch) 
 	switch {
 	case err == nil:
 		return *res, nil
-	case !errors.Is(err, store.ErrNotFound):
+	case !store.Missing(err):
 		return message.Result{}, server.StoreError(what, err)
 	}
 	o, err := b.Overview(ctx)
 	if err != nil {
 		return message.Result{}, err
 	}
-	v, rest := s.View(ref, o, false), b.Rest()
+	v, rest := s.View(ref, o, false, s.Now()), b.Rest()
 	v.Status.Total, v.Large.Rest = b.Input.Large.Total, cmp.Or(v.Large.Rest, &rest)
 	if err := v.closeOut(ctx, rest); err != nil {
 		return message.Result{}, err
@@ -45,7 +45,7 @@ func (s *Reader) Closed(ctx context.Context, ref server.Ref, b *closeout.Batch) 
 	if err := v.count(ctx); err != nil {
 		return message.Result{}, err
 	}
-	st := b.Status(*v.Status.Counts, max(v.Status.Rev, rest.Finished<<RevShift)+1)
+	st := b.Status(*v.Status.Counts, v.Status.Reasons, max(v.Status.Rev, rest.Finished<<RevShift)+1)
 	st.StartedAt, st.SendAfter = v.Status.StartedAt, cmp.Or(v.Status.SendAfter, st.SendAfter)
 	end := message.Result{V: message.Version, Status: st, Large: &v.Large}
 	if err := s.Store.KeepResult(ctx, dir, &end); err != nil {
@@ -89,7 +89,7 @@ func (v *View) closeOutSegment(ctx context.Context, number int, rest message.Unr
 		// Either it never was, or Temporal has forgotten it.
 		l, err := v.s.Store.Ledger(ctx, v.Large.Dir, number)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
+		case store.Missing(err):
 			return message.SegmentNever, nil
 		case err != nil:
 			return 0, server.StoreError("batch "+v.Ref.ID, err)
@@ -98,6 +98,7 @@ func (v *View) closeOutSegment(ctx context.Context, number int, rest message.Unr
 			res.Counts[l.Records[i].State]++
 			res.Rev = max(res.Rev, l.Records[i].Rev)
 		}
+		res.Reasons = message.ReasonsOf(l.Records)
 	} else if err != nil {
 		return 0, err
 	}
@@ -115,6 +116,7 @@ func (v *View) closeOutSegment(ctx context.Context, number int, rest message.Unr
 		return message.SegmentNever, nil
 	}
 	v.Large.Ended.Add(res.Counts)
+	v.Large.Reasons.Add(res.Reasons)
 	v.Status.Rev, v.Status.StartedAt = max(v.Status.Rev, res.Rev), earlier(v.Status.StartedAt, message.At(res.Started))
 	return message.SegmentEnded, nil
 }

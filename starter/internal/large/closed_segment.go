@@ -2,7 +2,6 @@ package large
 
 import (
 	"context"
-	"errors"
 
 	"volley/internal/message"
 	"volley/internal/store"
@@ -24,7 +23,7 @@ func (v *View) segmentOf(number int) closeout.Segment {
 // the batch has had it written; until then it is put together here.
 func (v *View) ledger(ctx context.Context, number int) (*message.Ledger, error) {
 	l, err := v.s.Store.Ledger(ctx, v.Large.Dir, number)
-	if errors.Is(err, store.ErrNotFound) && v.Open {
+	if store.Missing(err) && v.Open {
 		if end, err := v.s.closed.End(ctx, v.segmentOf(number)); err == nil && end.Ledger != nil {
 			return end.Ledger, nil
 		}

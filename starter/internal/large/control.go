@@ -2,7 +2,6 @@ package large
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -71,7 +70,7 @@ type answers struct {
 func (s *Reader) controlSegment(ctx context.Context, in contract.ControlSegmentsInput, number int) (res answers, closed bool, err error) {
 	ask := func(name string, out any, args ...any) {
 		if !closed && err == nil {
-			closed, err = s.Update(ctx, server.SegmentID(in.Batch, number), fmt.Sprintf("%s-%d", name, in.Round), name, out, args...)
+			closed, err = s.Update(ctx, server.SegmentID(in.Batch, number), contract.RoundID(name, in.Round), name, out, args...)
 		}
 	}
 	if in.Cancel != nil {

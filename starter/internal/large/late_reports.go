@@ -2,6 +2,7 @@ package large
 
 import (
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -16,7 +17,9 @@ func AdjustCounts(st *message.Status, r store.Reported) {
 		return
 	}
 	counts := r.Moved.Of(*st.Counts)
-	st.Counts, st.Rev = &counts, max(st.Rev, r.Rev)
+	reasons := slices.Clone(st.Reasons)
+	reasons.Add(r.Reasons)
+	st.Counts, st.Reasons, st.Rev = &counts, reasons.Of(counts), max(st.Rev, r.Rev)
 }
 
 // lateSummary is the summary of a large batch's late reports, read once for a view.

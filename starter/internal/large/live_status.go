@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,7 +22,7 @@ const (
 	// firstWait is how long a status waits for segments where this process has heard of
 	// none of them freshFor, else laterWait. Whoever answers later is counted next time.
 	firstWait = 5 * time.Second
-	laterWait = 20 * time.Millisecond
+	laterWait = 15 * time.Millisecond
 	// freshFor is how long what a segment said is news.
 	freshFor = 2 * time.Second
 	// queryTimeout is how long a segment may take at all.
@@ -37,11 +38,21 @@ func (v *View) LiveStatus(ctx context.Context) message.Status {
 	if v.Open {
 		v.askRunning(ctx)
 	}
-	if err := v.count(ctx); err != nil && v.s.Store != nil && (v.Open || !store.Lost(err)) {
+	err := v.count(ctx)
+	if err != nil && v.s.Store != nil && (v.Open || !store.Lost(err)) {
 		v.s.Log.Warn("messages of a batch cannot be counted anew", zap.String("batch_id", v.Ref.ID), zap.Error(err))
 	}
 	if v.Open {
 		v.forecast(ctx)
+		v.Status.Fault = v.Fault
+		var sealed *store.SealedError
+		switch {
+		case v.s.Store == nil:
+		case errors.Is(err, store.ErrAway):
+			v.Status.Fault, v.Status.EstimatedEnd = cmp.Or(v.Fault, store.ErrAway.Error()), nil
+		case errors.As(err, &sealed):
+			v.Status.Fault, v.Status.EstimatedEnd = cmp.Or(v.Fault, sealed.Error()), nil
+		}
 	}
 	return v.withReports(ctx)
 }
@@ -94,7 +105,7 @@ func (s *Reader) querySegment(ctx context.Context, wid string, segment closeout.
 	if closed {
 		end, err := s.closed.End(ctx, segment)
 		if res := end.Result; err == nil && res.Counts.Total() > 0 { // else it was not read
-			st = message.Status{Counts: &res.Counts, Rev: res.Rev, StartedAt: message.At(res.Started)}
+			st = message.Status{Counts: &res.Counts, Reasons: res.Reasons, Rev: res.Rev, StartedAt: message.At(res.Started)}
 		}
 	}
 	return segmentStatus{st, at}, st.Counts != nil
@@ -110,7 +121,7 @@ func (v *View) heard(number int) segmentStatus {
 	case ok && h.Rev >= rev: // else the batch has heard later ones, as it does by a control
 		return h
 	case spoke:
-		return segmentStatus{message.Status{Counts: &told, Rev: rev}, time.UnixMilli(rev >> RevShift)}
+		return segmentStatus{message.Status{Counts: &told, Reasons: v.Overview.Reasons[number], Rev: rev}, time.UnixMilli(rev >> RevShift)}
 	}
 	return segmentStatus{at: time.UnixMilli(v.Status.Rev >> RevShift)} // of the batch's own last change
 }
@@ -118,7 +129,7 @@ func (v *View) heard(number int) segmentStatus {
 // count adds up the batch's messages segment by segment, each as who knows it best tells
 // it. What cannot be read counts as the batch's own workflow has it.
 func (v *View) count(ctx context.Context) error {
-	st, sum := v.Status, v.Large.Ended
+	st, sum, reasons := v.Status, v.Large.Ended, slices.Clone(v.Large.Reasons)
 	var unrun []int
 	for i := range v.Large.Segments {
 		if !v.runs(i + 1) {
@@ -133,18 +144,17 @@ func (v *View) count(ctx context.Context) error {
 			continue
 		}
 		sum.Add(*h.Counts)
+		reasons.Add(h.Reasons)
 		st.Rev, st.Held = max(st.Rev, h.Rev), cmp.Or(st.Held, h.Held)
 		st.StartedAt, st.NextDueAt = earlier(st.StartedAt, h.StartedAt), earlier(st.NextDueAt, h.NextDueAt)
-		if h.LastDueAt != nil && (st.LastDueAt == nil || h.LastDueAt.After(*st.LastDueAt)) {
-			st.LastDueAt = h.LastDueAt
-		}
+		st.Add(h.Remaining, v.now)
 	}
 	if st.StartedAt != nil && st.State == message.BatchScheduled {
 		st.State = message.BatchRunning
 	}
-	rev, err := v.addUnrun(ctx, &sum, unrun)
+	rev, err := v.addUnrun(ctx, &sum, &reasons, unrun)
 	if n := sum.Total(); n == st.Total {
-		st.Counts, st.Rev = &sum, max(st.Rev, rev)
+		st.Counts, st.Reasons, st.Rev = &sum, reasons.Of(sum), max(st.Rev, rev)
 	} else {
 		err = errors.Join(err, fmt.Errorf("the segments of batch %s have %d of its %d messages", v.Ref.ID, n, st.Total))
 	}
@@ -166,10 +176,17 @@ func (v *View) forecast(ctx context.Context) {
 	if m, err := v.Manifest(ctx); err == nil {
 		rate = m.Batch.RateLimit(v.s.rates)
 		for i := range m.Segments {
+			g := &m.Segments[i]
 			if v.Large.Due == 0 {
-				last = max(last, m.Segments[i].Last)
+				last = max(last, g.Last)
+			}
+			if state := v.State(i + 1); state != message.SegmentEnded && state != message.SegmentNever {
+				v.Status.ExpireBy = message.Later(v.Status.ExpireBy, message.At(g.Expires))
 			}
 		}
+	}
+	if v.Large.Due != 0 {
+		v.Status.ExpireBy = nil // they have moved, each with its own validity
 	}
 	v.Status.Forecast(rate, last)
 }

@@ -77,31 +77,34 @@ func (v *View) byRows(ctx context.Context, m *message.Manifest, number int) (boo
 
 // plainCounts are those of a segment that has no workflow, where its rows need not be read
 // for them.
-func (v *View) plainCounts(m *message.Manifest, number int) (n message.Counts) {
+func (v *View) plainCounts(m *message.Manifest, number int) (n message.Counts, reasons message.Reasons) {
 	g, state := &m.Segments[number-1], message.Scheduled
 	if cmp.Or(v.Large.Due, g.Last) <= v.now {
 		state = message.Accepted
 	}
+	reasons.Add(g.Reasons)
 	if rest := v.unrunOutcome(number); rest != nil {
 		state = rest.State
+		reasons.Count(state, rest.Code, rest.Detail, g.Count-g.Rejected)
 	}
 	n[message.Rejected] = g.Rejected
 	n[state] += g.Count - g.Rejected
-	return n
+	return n, reasons
 }
 
 // unrunCounts are those of a segment that has no workflow, and the last rev of its
 // messages, if their rows tell it. After an error they are plainCounts.
-func (v *View) unrunCounts(ctx context.Context, m *message.Manifest, number int) (n message.Counts, rev int64, err error) {
+func (v *View) unrunCounts(ctx context.Context, m *message.Manifest, number int) (n message.Counts, reasons message.Reasons, rev int64, err error) {
 	rows, err := v.byRows(ctx, m, number)
 	if rows {
 		var r *SegmentRows
 		if r, err = v.unrunRows(ctx, m, number); err == nil {
-			n, rev = r.counts()
-			return n, rev, nil
+			n, reasons, rev = r.counts()
+			return n, reasons, rev, nil
 		}
 	}
-	return v.plainCounts(m, number), 0, err
+	n, reasons = v.plainCounts(m, number)
+	return n, reasons, 0, err
 }
 
 // unrunRows are the rows of a segment that no workflow has, or of one of which nobody has
@@ -117,7 +120,7 @@ func (v *View) unrunRows(ctx context.Context, m *message.Manifest, number int) (
 
 // addUnrun counts the messages of segments that no workflow has, and of some that have
 // just begun, and returns the last rev of those whose rows were read.
-func (v *View) addUnrun(ctx context.Context, sum *message.Counts, numbers []int) (rev int64, err error) {
+func (v *View) addUnrun(ctx context.Context, sum *message.Counts, reasons *message.Reasons, numbers []int) (rev int64, err error) {
 	m, err := v.Manifest(ctx)
 	if err != nil {
 		sum.Add(v.Waiting)
@@ -136,10 +139,11 @@ func (v *View) addUnrun(ctx context.Context, sum *message.Counts, numbers []int)
 	group.SetLimit(mostRead)
 	for _, number := range numbers {
 		group.Go(func() error {
-			n, last, err := v.unrunCounts(ctx, m, number)
+			n, whys, last, err := v.unrunCounts(ctx, m, number)
 			mu.Lock()
 			defer mu.Unlock()
 			sum.Add(n)
+			reasons.Add(whys)
 			rev = max(rev, last)
 			return err
 		})

@@ -129,7 +129,8 @@ func (v *View) canSkip(ctx context.Context, m *message.Manifest, number int, f F
 	if rest := v.unrunOutcome(number); rest != nil {
 		rev = max(rev, rest.Finished<<RevShift)
 	}
-	for state, n := range v.plainCounts(m, number) {
+	counts, _ := v.plainCounts(m, number)
+	for state, n := range counts {
 		if n > 0 && f.since < rev && f.states.Has(message.State(state)) {
 			return false
 		}

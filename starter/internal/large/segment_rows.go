@@ -2,7 +2,6 @@ package large
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -90,7 +89,7 @@ func (r *SegmentRows) readRunning(ctx context.Context, q Filter) error {
 		closed, err := r.view.s.Query(ctx, r.view.Workflow(r.number), &p, contract.QueryMessages, page)
 		switch {
 		case server.IsNotFound(err):
-			if err = r.readLedger(ctx); errors.Is(err, store.ErrNotFound) {
+			if err = r.readLedger(ctx); store.Missing(err) {
 				return nil // it has not begun
 			}
 			return err
@@ -144,12 +143,14 @@ func (r *SegmentRows) fillLedger() error {
 }
 
 // counts are those of the rows, and the last of their revs.
-func (r *SegmentRows) counts() (n message.Counts, rev int64) {
+func (r *SegmentRows) counts() (n message.Counts, reasons message.Reasons, rev int64) {
 	for i := range r.List {
-		n[r.List[i].State]++
-		rev = max(rev, r.List[i].Rev)
+		row := &r.List[i]
+		n[row.State]++
+		reasons.Count(row.State, row.Code, row.Detail, 1)
+		rev = max(rev, row.Rev)
 	}
-	return n, rev
+	return n, reasons, rev
 }
 
 // lines reads the lines of a segment. Where the store has lost the segment, and the

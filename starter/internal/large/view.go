@@ -2,9 +2,9 @@ package large
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -54,12 +54,12 @@ type View struct {
 	namedErr  error
 }
 
-// View is a large batch as its overview tells it; open means that it runs.
-func (s *Reader) View(ref server.Ref, o message.Overview, open bool) *View {
+// View is a large batch as its overview tells it, as of a time; open means that it runs.
+func (s *Reader) View(ref server.Ref, o message.Overview, open bool, asOf time.Time) *View {
 	wid := server.WorkflowID(ref)
 	now := s.Now().UTC()
 	if open {
-		o.Status.AsOf = now
+		o.Status.AsOf = asOf.UTC()
 	}
 	return &View{
 		Overview: o, s: s, Ref: ref, wid: wid, Key: message.KeyOf(wid), Open: open, now: now.UnixMilli(), missing: map[int]error{},
@@ -95,7 +95,7 @@ func (v *View) Manifest(ctx context.Context) (*message.Manifest, error) {
 		return nil, server.Invalid("the messages of batch %s are in the store, and none is configured", v.Ref.ID)
 	}
 	m, err := v.s.Store.Manifest(ctx, v.Large.Dir)
-	if errors.Is(err, store.ErrNotFound) {
+	if store.Missing(err) {
 		return nil, fmt.Errorf("batch %s: its messages are not in the store, from which a purge removes them: %w (%w)", v.Ref.ID, server.ErrNotFound, err)
 	}
 	return m, server.StoreError("batch "+v.Ref.ID, err)

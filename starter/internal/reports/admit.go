@@ -21,6 +21,8 @@ const (
 type destination struct {
 	ref server.Ref
 	wid string
+	// trace names the span that the batch is a part of; empty is none.
+	trace string
 
 	mu sync.Mutex
 	// late means that KeepReports takes the reports: the batch is a large one, or has ended.
@@ -33,8 +35,8 @@ type destination struct {
 
 // newDestination is a batch that was found just now. What takes its reports is not
 // looked at before it had one signal.
-func newDestination(ref server.Ref, late bool) *destination {
-	return &destination{ref: ref, wid: server.WorkflowID(ref), late: late, room: maxSignal}
+func newDestination(ref server.Ref, late bool, trace string) *destination {
+	return &destination{ref: ref, wid: server.WorkflowID(ref), late: late, trace: trace, room: maxSignal}
 }
 
 // admit makes sure that the workflow that takes a destination's reports has room for

@@ -21,7 +21,7 @@ const (
 	freshFor = time.Minute
 	staleFor = 5 * time.Minute
 	// missingFor is how long it is remembered that a batch was not there, and unlistedFor
-	// how long it may take until one is listed.
+	// how old a report is at most whose batch may yet be listed.
 	missingFor  = time.Second
 	unlistedFor = 5 * time.Minute
 )
@@ -43,11 +43,21 @@ func (p place) believed(now time.Time) *destination {
 	return p.to
 }
 
-// unlisted reports whether a batch that was not found may be listed yet.
-func (p place) unlisted(now time.Time) bool { return now.Sub(p.missing) < unlistedFor }
+// unlisted reports whether the batch of a report, which was not found, may be listed yet.
+// A report is as old as it says. Where it says nothing, or the clock that it tells is
+// ahead, it counts from when its batch was first looked for. A first look that is older
+// than a report by unlistedFor was none for it.
+func (p place) unlisted(r *message.Report, now time.Time) bool {
+	since := time.UnixMilli(r.At)
+	if ahead := since.Sub(p.missing); r.At == 0 || since.After(now) || ahead > 0 && ahead < unlistedFor {
+		since = p.missing
+	}
+	return now.Sub(since) < unlistedFor
+}
 
 // lookWaits are the waits before each look for batches that Temporal does not list yet,
-// in sevenths of Options.Lag. Only one that nothing is known of is looked for so often.
+// in sevenths of Options.Lag. Only one that nothing is known of, not even that it is
+// missing, is looked for so often.
 var lookWaits = [...]time.Duration{0, 1, 2, 4}
 
 // maxKeys is how many batches one look asks for.
@@ -63,13 +73,15 @@ func (s *Intake) find(ctx context.Context, reports []message.Report) (map[messag
 		if _, seen := places[k]; !ok || seen {
 			continue
 		}
-		p, known := s.places.Get(k)
+		p, _ := s.places.Get(k)
 		places[k] = p
-		if now := s.Now(); now.Sub(p.found) < freshFor || now.Sub(p.looked) < missingFor {
+		now := s.Now()
+		unknown := p.missing.IsZero() && p.believed(now) == nil
+		if now.Sub(p.found) < freshFor || now.Sub(p.looked) < missingFor && !unknown {
 			continue
 		}
 		looked = append(looked, k)
-		if !known {
+		if unknown {
 			waits = lookWaits[:]
 		}
 	}
@@ -110,7 +122,7 @@ func (s *Intake) list(ctx context.Context, keys []message.Key, listed map[messag
 		}
 		if ref, ok := server.ParseWorkflowID(info.GetExecution().GetWorkflowId()); ok {
 			d := s.DescriptionOf(info)
-			to := newDestination(ref, d.Memo.Dir != "" || !d.Open)
+			to := newDestination(ref, d.Memo.Dir != "" || !d.Open, d.Memo.Trace)
 			listed[message.KeyOf(to.wid)] = to
 		}
 	}
@@ -137,9 +149,10 @@ func (s *Intake) remember(k message.Key, to *destination) place {
 	return p
 }
 
-// Remember notes a batch that was started, which Temporal may take a while to list.
-func (s *Intake) Remember(ref server.Ref, large bool) {
-	to := newDestination(ref, large)
+// Remember notes a batch that was started, which Temporal may take a while to list. trace
+// names the span that it is a part of; empty is none.
+func (s *Intake) Remember(ref server.Ref, large bool, trace string) {
+	to := newDestination(ref, large, trace)
 	k := message.KeyOf(to.wid)
 	s.places.Remove(k) // it may have been another batch
 	s.remember(k, to)

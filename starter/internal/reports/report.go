@@ -8,10 +8,12 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"go.opentelemetry.io/otel/trace"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"volley/internal/message"
+	"volley/internal/tracing"
 	"volley/starter/internal/server"
 	"volley/workflows/contract"
 )
@@ -20,11 +22,13 @@ import (
 type Options struct {
 	// TaskQueue is that of the workflows.
 	TaskQueue string
-	// Lag is how long the list of batches may lag behind: a report counts as unknown only
+	// Lag is how long the list of batches may lag behind: a report counts as foreign only
 	// after it.
 	Lag time.Duration
 	// Gather is how long a Reporter gathers the reports of a batch.
 	Gather time.Duration
+	// Traces makes spans of reports of batches that are traced; nil makes none.
+	Traces trace.TracerProvider
 }
 
 // Intake takes delivery reports in. It is safe for concurrent use.
@@ -47,8 +51,8 @@ type Outcome struct {
 	// Accepted reports are durable: with the workflow that has their messages, or with
 	// the one that keeps late reports.
 	Accepted int
-	// Unknown reports are of no batch that Temporal knows. Repeating them is no use.
-	Unknown int
+	// Foreign reports are of no batch that Temporal knows. Repeating them is no use.
+	Foreign int
 }
 
 // Report takes delivery reports in: each finds its batch by its message's id, and
@@ -57,7 +61,7 @@ type Outcome struct {
 //
 // Errors: ErrUnreachable, ErrNoStore (a report came after the end of its batch, and
 // there is no store), ErrReportAgain (too many others of the batch wait, or Temporal
-// does not list a batch of that id yet; after five minutes such reports are unknown);
+// does not list a batch of that id yet; a report older than five minutes is foreign then);
 // after one the reports can be given again.
 func (s *Intake) Report(ctx context.Context, reports []message.Report) (Outcome, error) {
 	r := s.NewReporter()
@@ -68,9 +72,26 @@ func (s *Intake) Report(ctx context.Context, reports []message.Report) (Outcome,
 // maxSignal is how many bytes the reports of one signal take at most, roughly.
 const maxSignal = 200 << 10
 
-// deliver makes reports of one batch durable, of so many bytes: with its workflow, or,
-// for a large one and for one that has ended, with the workflow that keeps late reports.
+// deliver makes reports of one batch durable, of so many bytes, in a span of the batch's
+// trace.
 func (s *Intake) deliver(ctx context.Context, h *destination, reports []message.Report, size int) error {
+	if ctx = tracing.WithParent(ctx, h.trace); !trace.SpanContextFromContext(ctx).IsSampled() {
+		return s.hand(ctx, h, reports, size)
+	}
+	ctx, span := tracing.Begin(ctx, s.o.Traces, "report", trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+		tracing.Batch.String(h.wid), tracing.Messages.Int(len(reports)),
+	))
+	defer tracing.End(span)
+	err := s.hand(ctx, h, reports, size)
+	if err != nil {
+		tracing.Fail(span)
+	}
+	return err
+}
+
+// hand gives reports to the workflow of their batch, or, for a large one and for one that
+// has ended, to the workflow that keeps late reports.
+func (s *Intake) hand(ctx context.Context, h *destination, reports []message.Report, size int) error {
 	sctx, cancel := context.WithTimeout(ctx, s.Wait)
 	defer cancel()
 	what := "report to batch " + h.ref.ID
@@ -85,7 +106,7 @@ func (s *Intake) deliver(ctx context.Context, h *destination, reports []message.
 			return delivered(ctx, what, err)
 		}
 		h.markLate()
-		return s.deliver(ctx, h, reports, size)
+		return s.hand(ctx, h, reports, size)
 	}
 	if s.Store == nil {
 		return fmt.Errorf("%s: %w", what, server.ErrNoStore)

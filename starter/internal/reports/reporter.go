@@ -52,10 +52,10 @@ func (r *Reporter) Add(ctx context.Context, reports []message.Report) (out Outco
 		switch to := places[k].believed(now); {
 		case to != nil:
 			waits[r.gather(to, reports[i].Bounded())]++
-		case places[k].unlisted(now):
+		case places[k].unlisted(&reports[i], now):
 			err = fmt.Errorf("report of message %s: no batch of it is listed yet: %w", reports[i].ID, server.ErrReportAgain)
 		default:
-			out.Unknown++
+			out.Foreign++
 		}
 	}
 	for g := range waits {

@@ -69,7 +69,7 @@ func (s *Server) DescribeBy(ctx context.Context, c client.Client, ref Ref) (Desc
 
 // DescriptionOf reads what Temporal knows of a workflow.
 func (s *Server) DescriptionOf(info *workflowpb.WorkflowExecutionInfo) Description {
-	m, known := s.ReadMemo(info.GetMemo())
+	m, known := s.ReadMemo(info)
 	d := Description{
 		At: HistoryPosition{info.GetExecution().GetRunId(), info.GetHistoryLength()}, Memo: m, Known: known, Status: info.GetStatus(), Open: IsOpen(info.GetStatus()),
 		Full: info.GetHistoryLength() >= fullLength || info.GetHistorySizeBytes() >= fullSize,
@@ -113,7 +113,7 @@ func (s *Server) InputOf(ctx context.Context, c client.Client, what, wid string,
 	if err != nil {
 		return Translate(ctx, what, err)
 	}
-	if err := s.DataConverter.FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), in); err != nil {
+	if err := s.ConverterOf(wid).FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), in); err != nil {
 		return fmt.Errorf("read the input of %s: %w", what, err)
 	}
 	return nil

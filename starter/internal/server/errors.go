@@ -11,7 +11,7 @@ import (
 
 // StoreError says what the store was asked for. A batch that is too large even for
 // the store is ErrInvalid; what is lost, and that the caller gave up, stays what it is,
-// and all else is ErrStore. Nil stays nil.
+// one that is away is ErrStoreAway, what cannot be opened ErrStoreSealed, and all else is ErrStore. Nil stays nil.
 func StoreError(what string, err error) error {
 	var large *store.TooLarge
 	switch {
@@ -21,6 +21,10 @@ func StoreError(what string, err error) error {
 		return fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
 	case store.Lost(err), errors.Is(err, context.Canceled), IsOurs(err):
 		return fmt.Errorf("%s: %w", what, err)
+	case errors.Is(err, store.ErrAway):
+		return fmt.Errorf("%s: %w: %w", what, ErrStoreAway, err)
+	case errors.Is(err, store.ErrSealed):
+		return fmt.Errorf("%s: %w: %w", what, ErrStoreSealed, err)
 	}
 	return fmt.Errorf("%s: %w: %w", what, ErrStore, err)
 }
@@ -29,9 +33,25 @@ func StoreError(what string, err error) error {
 func IsOurs(err error) bool {
 	return slices.ContainsFunc([]error{
 		ErrNotFound, ErrConflict, ErrUnreachable, ErrBusy, ErrNoWorker, ErrEnded, ErrStillRunning, ErrInvalid, ErrRefused,
-		ErrStore, ErrStoreNotShared, ErrNoStore, ErrReportAgain, ErrMayHaveStarted, ErrMayHaveChanged,
+		ErrStore, ErrSealed, ErrStoreNotShared, ErrNoStore, ErrReportAgain, ErrMayHaveStarted, ErrMayHaveChanged,
 	}, func(ours error) bool { return errors.Is(err, ours) })
 }
+
+// awayError is the type of ErrStoreAway.
+type awayError struct{}
+
+func (awayError) Error() string { return "the store is away" }
+
+// Unwrap makes it an ErrStore.
+func (awayError) Unwrap() error { return ErrStore }
+
+// sealedError is the type of ErrStoreSealed.
+type sealedError struct{}
+
+func (sealedError) Error() string { return "the store cannot be opened" }
+
+// Unwrap makes it an ErrStore.
+func (sealedError) Unwrap() error { return ErrStore }
 
 // invalidError is an ErrInvalid whose sentence says what is wrong, so that it needs
 // no "invalid" in it.
@@ -75,6 +95,14 @@ var (
 	// ErrStore: the store of large batches cannot be read or written now. That something
 	// is not in it, or damaged, is another error.
 	ErrStore = errors.New("the store does not answer")
+	// ErrStoreAway: the store is another bucket than it was, or a folder that is not
+	// mounted. It is an ErrStore.
+	ErrStoreAway error = awayError{}
+	// ErrStoreSealed: what was asked for is sealed with a key that this process does not
+	// have, or for another namespace. It is an ErrStore.
+	ErrStoreSealed error = sealedError{}
+	// ErrSealed: what Temporal keeps is sealed with a key that this process does not have.
+	ErrSealed = errors.New("a key is missing")
 	// ErrStoreNotShared: the worker does not see the store that large batches are
 	// written to. Nothing was started.
 	ErrStoreNotShared = errors.New("the store is not shared")

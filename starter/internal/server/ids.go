@@ -3,19 +3,14 @@ package server
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"volley/internal/message"
 )
 
-// idPattern is the rule for the ids of batches and the names of tenants.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$`)
-
-// ValidID reports whether s can be the id of a batch or the name of a tenant: 1
-// to 100 letters, digits, dots, hyphens and underscores, the first a letter or a
-// digit.
-func ValidID(s string) bool { return idPattern.MatchString(s) }
+// ValidID reports whether s can be the id of a batch or the name of a tenant, as
+// message.CheckName says.
+func ValidID(s string) bool { return message.CheckName(s) == nil }
 
 // WorkflowID is the id of the workflow that runs a batch: batch-<id> for the
 // default tenant, batch-<tenant>/<id> for others.
@@ -44,7 +39,7 @@ func WorkflowOf(r Ref) (string, error) {
 }
 
 // IDRule says in errors what ValidID accepts.
-const IDRule = "expected 1 to 100 of A-Z a-z 0-9 _ . -, starting with a letter or a digit"
+const IDRule = "expected " + message.NameRule
 
 // MessageIndex reads a message's id or its index. It reports false for anything
 // that cannot be a message of the workflow's batch.

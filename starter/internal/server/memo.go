@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"volley/internal/message"
 )
@@ -27,16 +27,21 @@ type Memo struct {
 	// Content is what the batch says to whom, as message.Content writes it.
 	Content string `json:"content,omitempty"`
 	// Dir is a large batch's folder in the store.
-	Dir      string          `json:"dir,omitempty"`
+	Dir string `json:"dir,omitempty"`
+	// Trace names the span that the batch is a part of, as a traceparent.
+	Trace string `json:"trace,omitempty"`
+	// Single means that every recipient has one address only; false is not known. It is
+	// not told of a large batch.
+	Single   bool            `json:"single,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 // ReadMemo decodes a workflow's memo. It reports false when the workflow has
 // none of ours.
-func (s *Server) ReadMemo(m *commonpb.Memo) (Memo, bool) {
+func (s *Server) ReadMemo(info *workflowpb.WorkflowExecutionInfo) (Memo, bool) {
 	var out Memo
-	p := m.GetFields()[MemoName]
-	if p == nil || s.DataConverter.FromPayload(p, &out) != nil {
+	p := info.GetMemo().GetFields()[MemoName]
+	if p == nil || s.ConverterOf(info.GetExecution().GetWorkflowId()).FromPayload(p, &out) != nil {
 		return Memo{}, false
 	}
 	return out, true

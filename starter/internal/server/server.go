@@ -39,5 +39,12 @@ type Server struct {
 	cluster atomic.Pointer[string]
 }
 
+// ConverterOf is the data converter for what stands in a workflow, which compares whose it is.
+func (s *Server) ConverterOf(wid string) converter.DataConverter {
+	return converter.WithDataConverterSerializationContext(s.DataConverter, converter.WorkflowSerializationContext{
+		Namespace: s.Namespace, WorkflowID: wid,
+	})
+}
+
 // New returns a Server; the client and the store stay the caller's to close.
 func New(o Options) *Server { return &Server{Options: o} }

@@ -59,7 +59,7 @@ func (s *Server) StoredResult(ctx context.Context, ref Ref) (message.Result, err
 	}
 	for _, dir := range dirs {
 		res, err := s.Store.Result(ctx, dir)
-		if errors.Is(err, store.ErrNotFound) {
+		if store.Missing(err) {
 			continue
 		}
 		if err != nil {

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"volley/workflows/contract"
+
+	"volley/internal/encryption"
 )
 
 // Translate turns what the SDK and the server answer into this package's errors.
@@ -31,6 +33,9 @@ func Translate(ctx context.Context, what string, err error) error {
 	var nowhere *serviceerror.NamespaceNotFound
 	if errors.As(err, &nowhere) {
 		return fmt.Errorf("%s: the Temporal server has no such namespace: %w", what, err)
+	}
+	if errors.Is(err, encryption.ErrNoKey) {
+		return fmt.Errorf("%s: %w: %w", what, ErrSealed, err)
 	}
 	code := statusCode(err)
 	if code == codes.NotFound {

@@ -33,6 +33,36 @@ func (l *Loop) stale(q any) bool {
 	return p.At < before
 }
 
+// ordered is the round of controls that an update belongs to, as a batch brings them to its
+// segments; 0 is none.
+func (l *Loop) ordered(name, id string) int {
+	round := contract.RoundOf(name, id)
+	if round == 0 || workflow.GetVersion(l.Root, contract.ChangeOrderRounds, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return 0
+	}
+	l.Round = max(l.Round, round)
+	return round
+}
+
+// roundKey is of contexts of updates that are ordered.
+type roundKey struct{}
+
+// Ordered reports whether a control comes from a round of the batch, whose times the batch
+// has read already.
+func Ordered(ctx workflow.Context) bool {
+	round, _ := ctx.Value(roundKey{}).(int)
+	return round > 0
+}
+
+// Overtaken reports whether a control comes from an earlier round than another that has
+// come: whoever brought it was stopped on the way, or its connection was, or it waited here
+// together with the later one, of which the SDK may let either go on first. What it asks
+// for is not wanted any more.
+func (l *Loop) Overtaken(ctx workflow.Context) bool {
+	round, _ := ctx.Value(roundKey{}).(int)
+	return round > 0 && round < l.Round
+}
+
 // Query registers a question that the workflow answers.
 func (l *Loop) Query(name, says string, handler any) error {
 	return workflow.SetQueryHandlerWithOptions(l.Root, name, handler, workflow.QueryHandlerOptions{Description: says})
@@ -89,8 +119,17 @@ func (l *Loop) Control(c Controls) error {
 			func(q message.RescheduleRequest) error { return cmp.Or(open(), c.Due(q.SendAfter)) }, c.Reschedule),
 		control(l, contract.ControlPause, "Lets nothing more leave until resume.", func(Nothing) error { return open() }, c.Pause),
 		control(l, contract.ControlCancel, `Ends what has not left: {"reason","messages":["id"]}, both optional.`,
-			func(q message.CancelRequest) error { return c.Names(q.Messages) }, c.Cancel),
+			func(q message.CancelRequest) error { return cmp.Or(unclear(q), c.Names(q.Messages)) }, c.Cancel),
 	)
+}
+
+// unclear says why a cancel could mean something else than it says; nil is that it is clear.
+func unclear(q any) error {
+	cancel, ok := q.(message.CancelRequest)
+	if !ok || cancel.Unclear == "" {
+		return nil
+	}
+	return temporal.NewApplicationError(cancel.Unclear, contract.ErrInputType)
 }
 
 // control registers an update, whose bad requests leave no trace in the history, and the
@@ -107,7 +146,12 @@ func control[Q, A any](l *Loop, name, says string, check func(Q) error, do func(
 		return do(ctx, q)
 	}
 	On(l, name, func(q Q) {
-		if err := full(q); err != nil {
+		err := full(q)
+		// Histories of before have such signals that were obeyed.
+		if wrong := unclear(q); wrong != nil && workflow.GetVersion(l.Root, contract.ChangeRefuseUnclear, workflow.DefaultVersion, 1) > workflow.DefaultVersion {
+			err = wrong
+		}
+		if err != nil {
 			workflow.GetLogger(l.Root).Warn("a signal was ignored", "signal", name, "error", err)
 			return
 		}
@@ -124,6 +168,7 @@ func control[Q, A any](l *Loop, name, says string, check func(Q) error, do func(
 	return workflow.SetUpdateHandlerWithOptions(l.Root, name, func(ctx workflow.Context, q Q) (A, error) {
 		l.Enter()
 		l.updates++
+		ctx = workflow.WithValue(ctx, roundKey{}, l.ordered(name, workflow.GetCurrentUpdateInfo(ctx).ID))
 		l.stale(q) // an update counts from now, whatever its time
 		ctx, _ = workflow.NewDisconnectedContext(ctx)
 		return work(ctx, q)

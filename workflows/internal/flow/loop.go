@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"volley/internal/message"
 	"volley/workflows/contract"
 )
 
@@ -26,6 +27,9 @@ type Loop struct {
 	handlers int // control calls under way
 	updates  int
 	switched int64 // when the last pause or resume was asked for, in Unix ms
+
+	// Round is the last one of which a control of a segment came.
+	Round int
 
 	counters map[counter]interface{ Inc(n int64) }
 
@@ -51,12 +55,29 @@ type counter struct{ name, tag, value, account string }
 // Count counts something of an account that a tag tells from others of its name.
 func (l *Loop) Count(name, tag, value, account string) {
 	key := counter{name, tag, value, account}
+	l.counter(key, map[string]string{tag: value, "account": account}).Inc(1)
+}
+
+// CountEnds counts messages of an account that ended in a state. Only states with reasons
+// have a code.
+func (l *Loop) CountEnds(s message.State, code, account string, n int) {
+	if n <= 0 {
+		return
+	}
+	if !s.HasReason() {
+		code = ""
+	}
+	key := counter{"volley_messages", s.String(), code, account}
+	l.counter(key, map[string]string{"state": s.String(), "code": code, "account": account}).Inc(int64(n))
+}
+
+func (l *Loop) counter(key counter, tags map[string]string) interface{ Inc(n int64) } {
 	c, ok := l.counters[key]
 	if !ok {
-		c = workflow.GetMetricsHandler(l.Root).WithTags(map[string]string{tag: value, "account": account}).Counter(name)
+		c = workflow.GetMetricsHandler(l.Root).WithTags(tags).Counter(key.name)
 		l.counters[key] = c
 	}
-	c.Inc(1)
+	return c
 }
 
 // Wake ends the sleep.

@@ -17,6 +17,8 @@ type Progress struct {
 	Paused   bool
 	Canceled bool // all of the batch
 	Reason   string
+	// Resumed is when messages could last leave again after a pause or a hold.
+	Resumed int64
 }
 
 // State is the batch's state.
@@ -38,11 +40,17 @@ func (p *Progress) State() message.BatchState {
 }
 
 // Status is what a batch with these counts answers to the query status at a time.
-func (p *Progress) Status(b *message.Batch, counts message.Counts, now time.Time, rev int64) message.Status {
-	s := b.Status(p.State(), workflow.DeterministicKeys(b.Policies), counts, now, rev)
+func (p *Progress) Status(b *message.Batch, counts message.Counts, reasons message.Reasons, now time.Time, rev int64) message.Status {
+	s := b.Status(p.State(), workflow.DeterministicKeys(b.Policies), counts, reasons, now, rev)
 	s.StartedAt, s.FinishedAt = message.At(p.Started), message.At(p.Finished)
 	if p.SendAt > 0 {
 		s.SendAfter = message.At(p.SendAt)
 	}
 	return s
+}
+
+// RecentSince is since when it is counted what a run that began at a time did, for its
+// rate. Times are Unix ms.
+func (p *Progress) RecentSince(began, now int64) int64 {
+	return max(began, p.Started, p.Resumed, now-message.RecentSpan.Milliseconds())
 }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"volley/internal/audit"
+	"volley/internal/index"
+	"volley/internal/message"
+	"volley/starter"
+)
+
+// indexed is a setting whose configuration has an index, with a batch of each of two tenants
+// in it.
+func indexed(t *testing.T, f *fake) (setting, *index.Index) {
+	t.Helper()
+	url := "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "index.db"))
+	x, err := index.Open(t.Context(), index.Options{URL: url, Now: func() time.Time { return moment }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, x.Close()) })
+	ago := func(d time.Duration) time.Time { return moment.Add(-d) }
+	for _, tenant := range []string{"default", "acme"} {
+		b := index.Batch{
+			Tenant: tenant, ID: "b1", Dialect: "volley", State: message.BatchRunning, Total: 3, Counts: message.Counts{message.Sent: 1, message.Failed: 1, message.Retrying: 1},
+			Metadata: map[string]string{"campaign": "spring"}, CreatedAt: ago(2 * time.Hour), StartedAt: ago(2 * time.Hour), Rev: 3, AsOf: ago(time.Minute),
+		}
+		require.NoError(t, x.Put(t.Context(), b, []index.Message{
+			{Index: 0, To: "+4915123456789", Reference: "c-1", Account: "hook", Country: "DE", State: message.Sent, ProviderID: "p-1", Attempts: 1, DueAt: ago(2 * time.Hour), SentAt: ago(2*time.Hour - time.Second), FinishedAt: ago(2*time.Hour - time.Second), Rev: 1},
+			{Index: 1, To: "ann@example.com", Reference: "c-2", Account: "hook", State: message.Failed, Code: "http_400", Detail: "no such \x1b[31mmailbox", Attempts: 1, DueAt: ago(2 * time.Hour), FinishedAt: ago(time.Hour), Rev: 2},
+			{Index: 2, To: "+15550001111", Account: "hook", Country: "US", State: message.Retrying, Code: "http_503", Attempts: 2, DueAt: ago(2 * time.Hour), Rev: 3},
+		}))
+	}
+	return setting{fake: f, env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig+"index: {url: '"+url+"'}\n"), "VOLLEY_ACTOR=ann"}}, x
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	s, _ := indexed(t, &fake{})
+	golden(t, "find.text", s.run(t, "find", "ann@example.com"))
+	golden(t, "find.json", s.run(t, "find", "+49 151 23456789", "-o", "json"))
+	golden(t, "find.all", s.run(t, "find", "c-1", "--all-tenants"))
+	found := func(args ...string) int {
+		r := s.run(t, append([]string{"find", "-o", "json"}, args...)...)
+		require.Zero(t, r.code, r.stderr)
+		return len(document(t, r)["messages"].([]any))
+	}
+	require.Equal(t, 1, found("--to", "+15550001111"))
+	require.Equal(t, 1, found("--reference", "c-2"))
+	require.Equal(t, 1, found("--provider-id", "p-1"))
+	require.Equal(t, 1, found("0151 23456789", "--default-region", "DE"))
+	require.Equal(t, 1, found("c-2", "--state", "not-sent"))
+	require.Zero(t, found("c-2", "--state", "sent"))
+	require.Zero(t, found("c-2", "--since", "30m"))
+	require.Zero(t, found("c-9"))
+	require.Equal(t, 1, found("c-1", "--tenant", "acme"))
+}
+
+func TestFindRefusesWhatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	s, _ := indexed(t, &fake{})
+	for want, args := range map[string][]string{
+		"QUERY is missing": {"find"}, "QUERY is empty": {"find", ""}, "--to is empty": {"find", "--to", ""}, "--state": {"find", "a", "--state", "gone"},
+		"--since": {"find", "a", "--since", "yesterday"}, "--limit 0": {"find", "a", "--limit", "0"}, "exclude each other": {"find", "a", "--all-tenants", "--tenant", "acme"},
+		"cursor": {"find", "c-1", "--cursor", "!"}, "--for": {"stuck", "--for", "soon"}, "by": {"stats", "--by", "colour"},
+	} {
+		r := s.run(t, args...)
+		require.Equal(t, exitUsage, r.code, "%v: %s", args, r.stderr)
+		require.Contains(t, r.stderr, want)
+	}
+	none := withConfig(t, &fake{})
+	for _, args := range [][]string{{"find", "a"}, {"stats"}, {"stuck"}, {"index", "rebuild"}} {
+		r := none.run(t, args...)
+		require.Equal(t, exitUsage, r.code, "%v", args)
+		require.Contains(t, r.stderr, "needs an index: set index.url in the configuration")
+	}
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	s, _ := indexed(t, &fake{})
+	golden(t, "stats.text", s.run(t, "stats"))
+	golden(t, "stats.account", s.run(t, "stats", "--by", "meta.campaign", "--all-tenants"))
+	golden(t, "stats.json", s.run(t, "stats", "--by", "country", "-o", "json"))
+}
+
+func TestStuckSaysWhyAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	at := func(d time.Duration) *time.Time { v := moment.Add(-d); return &v }
+	f := &fake{
+		accounts: starter.AccountList{Accounts: []starter.AccountHealth{
+			{Name: "hook", Workers: 1}, {Name: "spare"}, {Name: "third", Workers: 2, Held: &message.HoldView{By: message.HeldByPerson, Reason: "why", Since: *at(time.Hour)}},
+		}},
+		page: message.Page{Messages: []message.Row{
+			{Index: 0, Account: "hook", State: message.Retrying, Code: "http_503", Attempts: 2, DueAt: at(2 * time.Hour)},
+			{Index: 1, Account: "hook", State: message.Accepted, Code: message.CodeHeld, DueAt: at(time.Hour)},
+			{Index: 2, Account: "spare", State: message.Accepted, DueAt: at(30 * time.Minute)},
+			{Index: 3, Account: "third", State: message.Accepted, DueAt: at(20 * time.Minute)},
+			{Index: 4, Account: "hook", State: message.Sending, Attempts: 1, DueAt: at(15 * time.Minute)},
+			{Index: 5, Account: "hook", State: message.Sending, Attempts: 1, ProviderID: "p", DueAt: at(14 * time.Minute)},
+			{Index: 6, Account: "hook", State: message.Accepted, DueAt: at(time.Minute)}, // not yet
+		}},
+	}
+	s, _ := indexed(t, f)
+	golden(t, "stuck.text", s.run(t, "stuck"))
+	golden(t, "stuck.json", s.run(t, "stuck", "-o", "json"))
+	f.page = message.Page{}
+	golden(t, "stuck.none", s.run(t, "stuck"))
+}
+
+func TestAnActionIsInTheIndexAndShownFromThere(t *testing.T) {
+	t.Parallel()
+	s, x := indexed(t, &fake{pause: message.PauseResult{Batch: "b1", Confirmed: true}})
+	require.Zero(t, s.run(t, "pause", "b1").code)
+	require.Zero(t, s.run(t, "resume", "b1", "--tenant", "acme").code)
+	entries, _, err := x.Audit(t.Context(), index.AuditQuery{})
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	r := s.run(t, "audit", "-o", "json", "--action", "pause,cancel")
+	require.Zero(t, r.code, r.stderr)
+	require.Len(t, strings.Split(strings.TrimSpace(r.stdout), "\n"), 1)
+	var e audit.Entry
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &e))
+	require.Equal(t, []string{"pause", "ann", "b1", "default"}, []string{e.Action, e.Actor, e.Batch, e.Tenant})
+	require.Contains(t, s.run(t, "audit", "--limit", "1").stdout, "resume")
+}
+
+func TestAnIndexThatIsAwayStopsNoCommand(t *testing.T) {
+	t.Parallel()
+	none := filepath.ToSlash(filepath.Join(t.TempDir(), "none", "index.db"))
+	s := setting{fake: &fake{pause: message.PauseResult{Batch: "b1", Confirmed: true}}, env: []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig+"index: {url: 'sqlite://"+none+"'}\n")}}
+	r := s.run(t, "pause", "b1")
+	require.Zero(t, r.code, r.stderr)
+	r = s.run(t, "find", "a")
+	require.Equal(t, exitFailed, r.code, r.stderr)
+}
+
+func TestRebuildTakesInAnew(t *testing.T) {
+	t.Parallel()
+	s, _ := indexed(t, &fake{})
+	r := s.run(t, "index", "rebuild")
+	require.Zero(t, r.code, r.stderr)
+	require.Contains(t, r.stdout, "0 batches taken in anew, 0 could not be read")
+	require.Equal(t, map[string]any{"batches": 0.0, "failed": 0.0, "resumed": false}, document(t, s.run(t, "index", "rebuild", "-o", "json")))
+}

@@ -1,0 +1,2 @@
+import axe from "axe-core";
+process.stdout.write(axe.source);

@@ -1,0 +1,85 @@
+package console
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"volley/internal/audit"
+	"volley/internal/index"
+	"volley/internal/message"
+)
+
+// logData is a page of the audit log.
+type logData struct {
+	Lines   []logLine
+	Next    string
+	Actions []string
+	// Action, Actor and Batch are what is shown; empty is all.
+	Action, Actor, Batch string
+}
+
+// logLine is one action.
+type logLine struct {
+	Time                           time.Time
+	Who, Did, What, Through, Notes string
+	Path                           string
+	Refused                        bool
+	Result                         string
+}
+
+// logPage shows who did what.
+func (c *Console) logPage(v *visit) (*view, error) {
+	if c.o.Index == nil {
+		return nil, errNoIndex
+	}
+	q := v.URL.Query()
+	d := logData{Actions: audit.Actions(), Action: q.Get("action"), Actor: strings.TrimSpace(q.Get("actor")), Batch: strings.TrimSpace(q.Get("batch"))}
+	aq := index.AuditQuery{Action: d.Action, Actor: d.Actor, Batch: d.Batch, Limit: 50, Cursor: q.Get("cursor")}
+	if v.person.Tenants != nil {
+		aq.Tenant = v.person.Tenants[0]
+	}
+	entries, next, err := c.o.Index.Audit(v.Context(), aq)
+	if err != nil {
+		return nil, err
+	}
+	d.Next = next
+	for i := range entries {
+		d.Lines = append(d.Lines, lineOf(&entries[i]))
+	}
+	return &view{Page: "log", Title: "Log", Data: d}, nil
+}
+
+// lineOf is an entry as people read it.
+func lineOf(e *index.AuditEntry) logLine {
+	l := logLine{Time: e.Time, Who: e.Actor, Did: e.Action, Through: e.Through, Result: e.Result, Refused: e.Result != audit.ResultOK && e.Result != audit.ResultRecorded}
+	var full audit.Entry
+	if json.Unmarshal(e.Line, &full) != nil {
+		full = audit.Entry{Batch: e.Batch, Tenant: e.Tenant, Reason: e.Reason}
+	}
+	switch {
+	case full.NewBatch != "":
+		l.What, l.Path = full.Batch+" as "+full.NewBatch, batchPath(full.Tenant, full.NewBatch)
+	case full.Batch != "":
+		l.What, l.Path = full.Batch, batchPath(full.Tenant, full.Batch)
+	case len(full.Batches) > 0:
+		l.What = message.Plural(len(full.Batches), "batch")
+	case full.Account != "":
+		l.What = "account " + full.Account
+	case full.HeldTenant != "":
+		l.What = "tenant " + full.HeldTenant
+	case slices.Contains(full.Selector, "all"):
+		l.What = "everything"
+	}
+	var notes []string
+	for _, name := range slices.Sorted(maps.Keys(full.Counts)) {
+		notes = append(notes, message.Number(full.Counts[name])+" "+name)
+	}
+	if full.Reason != "" {
+		notes = append(notes, "“"+full.Reason+"”")
+	}
+	l.Notes = strings.Join(notes, ", ")
+	return l
+}

@@ -1,0 +1,70 @@
+package index
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// rebuildSetting is when a rebuild began that has not ended, in Unix ms.
+const rebuildSetting = "rebuild"
+
+// Rebuild begins to make the index anew, or goes on with a rebuild that has not ended, and
+// says when that began. What was read before then is to be dropped and taken in again.
+func (x *Index) Rebuild(ctx context.Context) (began time.Time, resumed bool, err error) {
+	err = x.db.change(ctx, func(t *tx) error {
+		var value []byte
+		found, err := t.one("SELECT value FROM setting WHERE name = ?", []any{rebuildSetting}, &value)
+		if err != nil {
+			return err
+		}
+		if ms, perr := strconv.ParseInt(string(value), 10, 64); found && perr == nil {
+			began, resumed = timeOf(ms), true
+			return nil
+		}
+		began = x.o.Now().UTC().Truncate(time.Millisecond)
+		_, err = t.exec("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+			rebuildSetting, []byte(strconv.FormatInt(began.UnixMilli(), 10)))
+		return err
+	})
+	return began, resumed, err
+}
+
+// Rebuilt notes that a rebuild has ended.
+func (x *Index) Rebuilt(ctx context.Context) error {
+	return x.db.change(ctx, func(t *tx) error {
+		_, err := t.exec("DELETE FROM setting WHERE name = ?", rebuildSetting)
+		return err
+	})
+}
+
+// Drop takes a batch, its messages and what they count for out of the index, if it ended and was
+// read before a time, or has not ended. It reports false where the batch was read since.
+// One that is not there is no error.
+func (x *Index) Drop(ctx context.Context, tenant, id string, before time.Time) (bool, error) {
+	var n, asOf, closed int64
+	found := false
+	err := x.db.look(ctx, func(t *tx) (err error) {
+		found, err = t.one("SELECT n, as_of, closed FROM batch WHERE tenant = ? AND id = ?", []any{tenant, id}, &n, &asOf, &closed)
+		return err
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case !found:
+		return true, nil
+	case closed != 0 && asOf >= before.UnixMilli():
+		return false, nil
+	}
+	if err := x.expireMessagesOf(ctx, n); err != nil {
+		return false, err
+	}
+	return true, x.db.change(ctx, func(t *tx) error {
+		for _, from := range []string{"tally WHERE batch", "metadata WHERE batch", "batch WHERE n"} {
+			if _, err := t.exec("DELETE FROM "+from+" = ?", n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
