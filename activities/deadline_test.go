@@ -80,13 +80,13 @@ func TestNoRequestLeavesThatCouldNotBeWaitedFor(t *testing.T) {
 	}
 }
 
-// standing takes a minute for a look at a message, once, as a process does that stands still.
-type standing struct {
+// slowLookup takes a minute for a look at a message, once, as a process does that stands still.
+type slowLookup struct {
 	listing
 	once sync.Once
 }
 
-func (s *standing) Suppressed(string, string, []string) bool {
+func (s *slowLookup) Suppressed(string, string, []string) bool {
 	s.once.Do(func() { time.Sleep(time.Minute) })
 	return false
 }
@@ -107,7 +107,7 @@ func TestTheTimeOfARequestRunsFromTheLookWhetherItMayLeave(t *testing.T) {
 		}}
 		l := newLot(t, s, provider.Account{Concurrency: 1}, 3, nil)
 		l.acts = activities.New(activities.Options{
-			Senders: accounts{"hook": s}, Accounts: []provider.Account{{Name: "hook"}}, Store: l.store, Heartbeats: l.beats, Suppressions: &standing{},
+			Senders: accounts{"hook": s}, Accounts: []provider.Account{{Name: "hook"}}, Store: l.store, Heartbeats: l.beats, Suppressions: &slowLookup{},
 		})
 		l.send(t)
 		require.EqualValues(t, 1, late.Load())
