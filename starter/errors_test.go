@@ -73,6 +73,21 @@ func TestAServerThatIsAwayIsUnreachable(t *testing.T) {
 	})
 }
 
+// A server whose database is slow does not find a namespace that is there.
+func TestAServerThatDoesNotFindItsNamespaceIsUnreachable(t *testing.T) {
+	t.Parallel()
+	s, f := newStarter(t, starter.Options{Wait: short})
+	start(t, s, request("a", 1))
+	f.noName = true
+	calls := reads(s, a)
+	calls["start"] = func(ctx context.Context) error { _, err := s.Start(ctx, request("b", 1)); return err }
+	for name, call := range calls {
+		err := call(t.Context())
+		require.ErrorIs(t, err, starter.ErrUnreachable, name)
+		require.ErrorContains(t, err, "finds no such namespace", name)
+	}
+}
+
 func TestTheCallersOwnDeadlineIsNoWorkersFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

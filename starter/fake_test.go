@@ -61,6 +61,7 @@ type fake struct {
 	calls      map[string]int // that clients made, by method
 	lost       map[string]int // how many of the next answers do not come, by method
 	sound      bool           // connections from now on lose no answers
+	noName     bool           // does the server not find its namespace, once no answer is to be lost any more
 	updates    []string       // the ids of updates that were asked for
 	deleted    []string
 	leaving    map[string]*workflowpb.WorkflowExecutionInfo // deleted, and described linger times more
@@ -112,7 +113,11 @@ func (f *fake) connect(ctx context.Context, lis *bufconn.Listener) (client.Clien
 				if lost {
 					f.lost[name]--
 				}
+				missing := f.noName && !lost
 				f.mu.Unlock()
+				if missing {
+					return serviceerror.NewNamespaceNotFound("default")
+				}
 				err := invoke(ctx, method, req, reply, cc, opts...)
 				if lost {
 					return status.Error(codes.DeadlineExceeded, "the answer is lost")

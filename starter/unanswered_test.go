@@ -116,6 +116,16 @@ func TestAStartOfWhichNobodyCanSayNamesItsBatch(t *testing.T) {
 	}
 }
 
+func TestAServerWithoutItsNamespaceDoesNotSayWhatBecameOfAStart(t *testing.T) {
+	t.Parallel()
+	l := newLossy(t, starter.Options{})
+	l.lose(startMethod, 1)
+	l.noName = true
+	got, err := l.Starter.Start(t.Context(), request("", 3))
+	require.ErrorIs(t, err, starter.ErrMayHaveStarted)
+	l.flow(t, "batch-"+got.ID)
+}
+
 func TestTheSameContentRepeatsAStartOfWhichNobodyCouldSay(t *testing.T) {
 	t.Parallel()
 	l := newLossy(t, starter.Options{})

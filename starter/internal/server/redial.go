@@ -64,7 +64,7 @@ var noAnswer = []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Can
 func settled(err error) bool {
 	var app *temporal.ApplicationError
 	code := statusCode(err)
-	return code == codes.InvalidArgument || code == codes.NotFound || errors.As(err, &app)
+	return code == codes.InvalidArgument || code == codes.NotFound && !noNamespace(err) || errors.As(err, &app)
 }
 
 // sharedConn is a connection beside that of the starter's own client. All who need one

@@ -30,9 +30,8 @@ func Translate(ctx context.Context, what string, err error) error {
 	case outOfTime(ctx, err):
 		return fmt.Errorf("%s: %w", what, context.DeadlineExceeded)
 	}
-	var nowhere *serviceerror.NamespaceNotFound
-	if errors.As(err, &nowhere) {
-		return fmt.Errorf("%s: the Temporal server has no such namespace: %w", what, err)
+	if noNamespace(err) {
+		return fmt.Errorf("%s: %w: it finds no such namespace: %s", what, ErrUnreachable, err.Error())
 	}
 	if errors.Is(err, encryption.ErrNoKey) {
 		return fmt.Errorf("%s: %w: %w", what, ErrSealed, err)
@@ -128,6 +127,13 @@ func applicationError(what, kind, detail string, err error) error {
 		return fmt.Errorf("%s: %w: %s", what, known, detail)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// noNamespace reports whether a server did not find the client's namespace, which a server
+// whose database is slow says of one that is there. It is no answer to the call.
+func noNamespace(err error) bool {
+	var missing *serviceerror.NamespaceNotFound
+	return errors.As(err, &missing)
 }
 
 // statusCode finds the gRPC status anywhere in an error's chain; none is Unknown.
