@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/distribution/reference"
 	"github.com/stretchr/testify/require"
 	dc "go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
@@ -83,11 +85,44 @@ func TestComposeChecksWhatStaysUpAndPinsWhatItPulls(t *testing.T) {
 		oneShot := strings.HasPrefix(s.Restart, "on-failure")
 		require.Equal(t, oneShot, s.HealthCheck == nil, "%s: what stays up has a health check, what ends has none", name)
 		if s.Build == nil {
-			_, tag, _ := strings.Cut(s.Image, ":")
-			require.Regexp(t, `^v?\d+\.\d+`, tag, "%s: the image is pinned", name)
+			pinned(t, s.Image)
 		}
 		for _, p := range s.Ports {
 			require.Equal(t, "127.0.0.1", p.HostIP, "%s: nothing listens beyond this host", name)
+		}
+	}
+}
+
+// pinned holds an image to one version, so that nobody gets another one under its name:
+// three numbers, or for PostgreSQL, whose versions have no more, two.
+func pinned(t *testing.T, image string) {
+	t.Helper()
+	named, err := reference.ParseNormalizedNamed(image)
+	require.NoError(t, err)
+	if _, digest := named.(reference.Digested); digest {
+		return
+	}
+	tagged, ok := named.(reference.Tagged)
+	require.True(t, ok, "%s has no version", image)
+	numbers := `\d+\.\d+\.\d+`
+	if reference.Path(named) == "library/postgres" {
+		numbers = `\d+\.\d+`
+	}
+	require.Regexp(t, `^v?`+numbers+`(-[a-z0-9]+)*$`, tagged.Tag(), "%s floats", image)
+}
+
+// distroless has no versions: who wants one gives its digest.
+const distroless = "gcr.io/distroless/static-debian12:nonroot"
+
+func TestTheImageIsBuiltFromVersions(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "Dockerfile"))
+	require.NoError(t, err)
+	from := regexp.MustCompile(`(?m)^FROM (\S+)`).FindAllStringSubmatch(string(text), -1)
+	require.Len(t, from, 3)
+	for _, image := range from {
+		if image[1] != distroless {
+			pinned(t, image[1])
 		}
 	}
 }
@@ -158,6 +193,7 @@ func TestComposeConfiguresTheServerAsTheEmbeddedOneIs(t *testing.T) {
 	values := dc.NewCollection(dc.StaticClient(staticOf(loaded.Map)), log.NewNoopLogger())
 	require.Equal(t, 2000, dc.MaximumBufferedEventsBatch.Get(values)())
 	require.False(t, dc.EnableServerVersionCheck.Get(values)())
+	require.True(t, dc.EnableCancelWorkerPollsOnShutdown.Get(values)(server.DefaultNamespace), "a worker that drains leaves no attempt in doubt")
 	require.Contains(t, string(text), "matching.enableFairness:\n  - value: true")
 }
 

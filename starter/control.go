@@ -28,6 +28,7 @@ import (
 //
 // Above a thousand messages the answer has counts only, and its lists are nil.
 func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) (message.CancelResult, error) {
+	q.Reason = message.Clip(q.Reason, message.MaxDetail) // it goes to Temporal, which refuses long ones
 	d, err := s.server.DescribeOrStored(ctx, ref)
 	if err != nil {
 		return message.CancelResult{}, err
@@ -41,6 +42,9 @@ func (s *Starter) Cancel(ctx context.Context, ref Ref, q message.CancelRequest) 
 		return s.canceledNothing(ctx, ref, q)
 	case big && q.Messages != nil && s.o.Store != nil:
 		return s.cancelNamed(ctx, ref, d.Memo.Dir, q)
+	case len(q.Messages) > maxLeft:
+		return message.CancelResult{}, fmt.Errorf("cancel batch %s: %w: %s are named, at most %s are possible at a time without the store",
+			ref.ID, ErrRefused, message.Plural(len(q.Messages), "message"), message.Number(maxLeft))
 	}
 	var all []string
 	var before map[string]message.State

@@ -93,9 +93,9 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the batch has %s when encoded, at most %s are possible", message.Plural(e.Bytes, "byte"), message.Number(e.MaxBytes))
 }
 
-// PayloadError refuses a batch whose input is larger than what the Temporal server takes in
-// one payload, although it is within Options.MaxBytes; nothing was started. It is an
-// ErrInvalid.
+// PayloadError refuses a batch of which something is larger than what the Temporal server
+// takes in one payload, although it is within Options.MaxBytes: its input, or what its
+// workflow would have to hand on or return. Nothing was started. It is an ErrInvalid.
 type PayloadError struct {
 	invalid
 	Ref Ref
@@ -104,7 +104,7 @@ type PayloadError struct {
 }
 
 func (e *PayloadError) Error() string {
-	return fmt.Sprintf("batch %s: this Temporal server takes no payload of its size (limit.blobSize.error in the server's dynamic configuration): set limits.inline_bytes, which is %s, below that limit, and what is larger goes through the store",
+	return fmt.Sprintf("batch %s: this Temporal server takes no payload of its size: raise limit.blobSize.error in the server's dynamic configuration to its default of 2 MiB, or set limits.inline_bytes, which is %s, below it and give Volley a store, through which goes what is larger",
 		e.Ref.ID, message.Number(e.MaxBytes))
 }
 

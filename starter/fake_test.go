@@ -17,6 +17,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	querypb "go.temporal.io/api/query/v1"
 	"go.temporal.io/api/serviceerror"
@@ -55,7 +56,8 @@ type fake struct {
 	priorities map[string]int32 // by workflow id
 	attributes map[string]enumspb.IndexedValueType
 	startError error
-	noCluster  bool // the cluster does not tell its id
+	payload    int64 // how many bytes it takes in a payload; 0 is that it does not say
+	noCluster  bool  // the cluster does not tell its id
 	lists      []*workflowservice.ListWorkflowExecutionsRequest
 	nextToken  []byte
 	calls      map[string]int // that clients made, by method
@@ -178,6 +180,12 @@ func (f *fake) find(id string) (*flow, error) {
 func (f *fake) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
 	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{
 		InternalErrorDifferentiation: true,
+	}}, nil
+}
+
+func (f *fake) DescribeNamespace(context.Context, *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	return &workflowservice.DescribeNamespaceResponse{NamespaceInfo: &namespacepb.NamespaceInfo{
+		Limits: &namespacepb.NamespaceInfo_Limits{BlobSizeLimitError: f.payload},
 	}}, nil
 }
 

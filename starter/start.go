@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -64,7 +63,7 @@ func (s *Starter) start(ctx context.Context, r Request) (Started, error) {
 	in := contract.Input{V: message.Version, Batch: b}
 	in.Batch.Dispatch = b.DispatchFor(len(b.Messages), false, s.o.GroupAbove)
 	src := memorySource(&b, hash)
-	if large, err := s.isLarge(&in, b.Dispatch == message.DispatchGroup); err != nil {
+	if large, err := s.isLarge(ctx, ref, &in, b.Dispatch == message.DispatchGroup); err != nil {
 		return Started{}, err
 	} else if large {
 		return s.startLarge(ctx, ref, fresh, r, src)
@@ -153,7 +152,10 @@ func fewProblems(from []message.Message) []message.Message {
 // isLarge decides whether a batch goes through the store, and measures one that fits into
 // one workflow. It refuses one that does not when there is no store. A batch without
 // messages has nothing to store. groups says that groups were asked for.
-func (s *Starter) isLarge(in *contract.Input, groups bool) (bool, error) {
+//
+// One workflow takes in the whole batch, and hands on or returns what became of it, each in
+// one payload. Where the server's are small, the store keeps more.
+func (s *Starter) isLarge(ctx context.Context, ref Ref, in *contract.Input, groups bool) (bool, error) {
 	n := len(in.Batch.Messages)
 	stored := n > 0 && s.o.Store != nil
 	switch {
@@ -170,7 +172,17 @@ func (s *Starter) isLarge(in *contract.Input, groups bool) (bool, error) {
 			return false, fmt.Errorf("encode the batch: %w: %w", ErrInvalid, err)
 		}
 		if in.Size, e.Bytes = len(raw), len(raw); e.Bytes <= e.MaxBytes {
-			return false, nil
+			need, room := in.Size+message.LeastRoom(n), 0
+			if need > smallPayload {
+				room = s.server.PayloadRoom(ctx)
+			}
+			switch {
+			case room == 0 || need <= room:
+				in.Room = room
+				return false, nil
+			case !stored:
+				return false, &PayloadError{Ref: ref, MaxBytes: s.o.MaxBytes}
+			}
 		}
 	}
 	if stored {
@@ -178,6 +190,9 @@ func (s *Starter) isLarge(in *contract.Input, groups bool) (bool, error) {
 	}
 	return false, e
 }
+
+// smallPayload is what every server takes, in bytes: it is not asked about less.
+const smallPayload = 64 << 10
 
 // matched answers a repeated start, with what the first one resolved, if its content is
 // that of the first.
@@ -211,15 +226,8 @@ func (s *Starter) startError(ctx context.Context, ref Ref, err error) error {
 			return &MissingAttributesError{Names: missing}
 		}
 	}
-	if sizeLimit(err) {
+	if server.TooLarge(err) {
 		return &PayloadError{Ref: ref, MaxBytes: s.o.MaxBytes}
 	}
 	return server.Translate(ctx, "start batch "+ref.ID, err)
-}
-
-// sizeLimit reports whether the server, or the SDK who knows the server's limit, refuses a
-// payload for its size.
-func sizeLimit(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "Blob data size exceeds limit") || strings.Contains(text, "exceeded the error limit")
 }

@@ -56,6 +56,9 @@ func (s *Starter) startLarge(ctx context.Context, ref Ref, fresh bool, r Request
 	if problems := CheckLarge(src.header); len(problems) > 0 { // before anything is written
 		return Started{}, &RefusedError{Problems: problems}
 	}
+	if room := s.server.PayloadRoom(ctx); room != 0 && room < message.MaxLarge {
+		return Started{}, &PayloadError{Ref: ref, MaxBytes: s.o.MaxBytes}
+	}
 	l, err := s.upload(ctx, ref, src)
 	if err != nil {
 		return Started{}, err

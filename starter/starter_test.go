@@ -223,7 +223,7 @@ func TestAPayloadThatTheServerRefusesIsNamed(t *testing.T) {
 	var large *starter.PayloadError
 	require.ErrorAs(t, err, &large)
 	require.ErrorIs(t, err, starter.ErrInvalid)
-	require.ErrorContains(t, err, "set limits.inline_bytes, which is 5,000, below that limit")
+	require.ErrorContains(t, err, "set limits.inline_bytes, which is 5,000, below it")
 }
 
 func TestStartNamesMissingSearchAttributes(t *testing.T) {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,24 +26,25 @@ func smallPayloads(t *testing.T, way string, limit int) *lab {
 }
 
 // A batch within Volley's own bounds that the server does not take is refused with a
-// sentence that says what to do, and nothing of it has started.
+// sentence that says what to do, and nothing of it has started; with a store it goes there.
 func TestABatchThatTheServerFindsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
-	l := smallPayloads(t, "", 64<<10)
-	r := l.request(t, l.served[0].Name, strings.Repeat("a long text ", 8<<10), notes(t, 3))
-	_, err := l.starter.Start(t.Context(), r)
+	l := smallPayloads(t, "", 300<<10)
+	r := l.request(t, l.served[0].Name, "a long text", notes(t, 900))
+	bare := starter.New(l.client, starter.Options{TaskQueue: queueOf(t), DataConverter: l.converter, Wait: busy})
+	_, err := bare.Start(t.Context(), r)
 	var large *starter.PayloadError
 	require.ErrorAs(t, err, &large)
 	require.ErrorIs(t, err, starter.ErrInvalid)
-	require.ErrorContains(t, err, "set limits.inline_bytes")
+	require.ErrorContains(t, err, "raise limit.blobSize.error")
 	_, err = l.starter.Status(t.Context(), r.Ref)
 	require.ErrorIs(t, err, starter.ErrNotFound)
 
-	s := l.newStarter(starter.Options{TaskQueue: queueOf(t), MaxBytes: 32 << 10, Wait: busy}) // as the sentence says
 	l.serve(t)
-	_, err = s.Start(t.Context(), r)
+	_, err = l.starter.Start(t.Context(), r)
 	require.NoError(t, err)
+	l.mode = groups
 	status, rows := l.wait(t, r.Ref)
-	require.Equal(t, 3, status.Counts[message.Sent], "%v", *status.Counts)
+	require.Equal(t, 900, status.Counts[message.Sent], "%v", *status.Counts)
 	l.agree(t, rows)
 }

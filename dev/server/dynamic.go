@@ -32,6 +32,9 @@ func behaviour() dc.StaticClient {
 		// A cancel reaches a running attempt without a heartbeat.
 		dc.WorkerCommandsEnabled.Key():             true,
 		dc.EnableCancelActivityWorkerCommand.Key(): true,
+		// A worker that drains gets nothing more by polls that were under way, and would be
+		// given up with it: the server ends them before it goes.
+		dc.EnableCancelWorkerPollsOnShutdown.Key(): true,
 		// A workflow can be deleted once its end is known to have been dealt with: not
 		// half a minute and several tries later.
 		dc.TransferProcessorUpdateAckInterval.Key():   time.Second,

@@ -40,6 +40,7 @@ type temporal struct {
 	workflowservice.WorkflowServiceClient
 	err, spaceErr error
 	retention     time.Duration
+	payload       int64
 	// unserved are the queues that nobody polls, with the tasks that wait there.
 	unserved map[string]int
 	// versions is what it says of the queue of workflows; nil is one poller without a version.
@@ -53,7 +54,10 @@ func (s *temporal) GetSystemInfo(context.Context, *workflowservice.GetSystemInfo
 }
 
 func (s *temporal) DescribeNamespace(context.Context, *workflowservice.DescribeNamespaceRequest, ...grpc.CallOption) (*workflowservice.DescribeNamespaceResponse, error) {
-	return &workflowservice.DescribeNamespaceResponse{Config: &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(s.retention)}}, s.spaceErr
+	return &workflowservice.DescribeNamespaceResponse{
+		Config:        &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(s.retention)},
+		NamespaceInfo: &namespacepb.NamespaceInfo{Limits: &namespacepb.NamespaceInfo_Limits{BlobSizeLimitError: s.payload}},
+	}, s.spaceErr
 }
 
 func (s *temporal) PollActivityTaskQueue(ctx context.Context, r *workflowservice.PollActivityTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.PollActivityTaskQueueResponse, error) {
@@ -118,6 +122,9 @@ func TestTemporalIsLookedAt(t *testing.T) {
 		"no namespace":               {temporal{spaceErr: serviceerror.NewNamespaceNotFound("default")}, doctor.Wrong, "has no namespace default", "namespace create default"},
 		"it may not ask":             {temporal{spaceErr: serviceerror.NewPermissionDenied("no", "")}, doctor.Warning, "cannot be looked at", ""},
 		"it forgets early":           {temporal{retention: time.Hour}, doctor.Warning, "forgotten after 1 h", "--retention"},
+		"payloads are as by default": {temporal{retention: 72 * time.Hour, payload: 2 << 20}, doctor.OK, "keeps ended batches for 3 d", ""},
+		"payloads are small":         {temporal{retention: 72 * time.Hour, payload: 1 << 20}, doctor.Warning, "takes 1,048,576 bytes at most, not 2 MiB", "limit.blobSize.error"},
+		"payloads are tiny":          {temporal{retention: 72 * time.Hour, payload: 64 << 10}, doctor.Wrong, "no large batch can start", "limit.blobSize.error"},
 		"the store is purged before": {temporal{retention: 60 * 24 * time.Hour}, doctor.Warning, "after 30 d, while Temporal lists them for 60 d", "store_retention"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"volley/internal/message"
 	"volley/internal/serverclock"
 )
 
@@ -53,8 +54,22 @@ func Temporal(p Place, storeRetention time.Duration) Check {
 			found = append(found, warning("retention", "make store_retention at least as long",
 				"volley purge removes ended large batches after %s, while Temporal lists them for %s", span(storeRetention), span(keeps)))
 		}
-		return found
+		return append(found, payloads(space.GetNamespaceInfo().GetLimits().GetBlobSizeLimitError())...)
 	}}
+}
+
+// payloads looks at how many bytes a payload may have; 0 is that the server does not say.
+func payloads(limit int64) []Finding {
+	const name, do = "payloads", "set limit.blobSize.error in the server's dynamic configuration to its default of 2 MiB"
+	room := message.RoomOf(limit)
+	switch {
+	case room == 0:
+		return nil
+	case room < message.MaxLarge:
+		return []Finding{wrong(name, do, "the server takes %s at most: no large batch can start", message.Plural(int(limit), "byte"))}
+	}
+	return []Finding{warning(name, do, "the server takes %s at most, not 2 MiB: batches that are larger need the store, and those that run may be stuck",
+		message.Plural(int(limit), "byte"))}
 }
 
 // Attributes looks for search attributes. missing are those that the server lacks, and

@@ -2,14 +2,31 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"unicode/utf8"
 )
 
-// maxPayload is what a payload of ours may have, in bytes of JSON. The server
-// refuses more than 2 MiB, and a workflow that cannot hand on or return its state
-// would be stuck.
+// maxPayload is what a payload of ours may have, in bytes of JSON, where it is not known
+// that the server takes less. It refuses more than 2 MiB by default, and a workflow that
+// cannot hand on or return its state would be stuck.
 const maxPayload = 1_900_000
+
+const (
+	// defaultPayload is how many bytes the server takes in a payload by default.
+	defaultPayload = 2 << 20
+	// sealingPart is the part of a payload that is left for what sealing adds.
+	sealingPart = 10
+)
+
+// RoomOf is how many bytes of JSON fit into a payload where the server takes limit bytes; 0
+// is as many as Volley needs. A limit of 0 is not known.
+func RoomOf(limit int64) int {
+	if limit <= 0 || limit >= defaultPayload {
+		return 0
+	}
+	return int(limit - limit/sealingPart)
+}
 
 // Sizes in JSON of what has no text, generously.
 const (
@@ -21,10 +38,14 @@ const (
 // shortDetail is what is left of details when there is no room for more.
 const shortDetail = 40
 
+// LeastRoom is how many bytes of JSON the records, or the rows, of n messages take that
+// are cut as far as they can be, without what their batch says of them.
+func LeastRoom(n int) int { return n * (recordSize + MaxCode + MaxDetail + shortDetail) }
+
 // FitRecords returns the records' details and trails cut so that they fit into
-// one payload beside used bytes of other things. Almost always nothing is cut;
-// states, times and ids never are.
-func FitRecords(records []Record, used int) ([]Record, Trails) {
+// one payload of room bytes beside used bytes of other things; room 0 is 1.9 MB. Almost
+// always nothing is cut; states, times and ids never are.
+func FitRecords(records []Record, used, room int) ([]Record, Trails) {
 	out := make([]Record, len(records))
 	details := make([]*string, len(records))
 	for i := range records {
@@ -35,41 +56,47 @@ func FitRecords(records []Record, used int) ([]Record, Trails) {
 			used += entrySize + jsonSize(k.Code) + jsonSize(k.ProviderID) + jsonSize(k.Detail)
 		}
 	}
-	return out, fit(used, details, TrailsOf(records))
+	return out, fit(used, room, details, TrailsOf(records))
 }
 
 // FitRows does for a result's rows what FitRecords does for records, beside the status,
 // which has the caller's metadata. It changes the rows.
-func FitRows(st *Status, rows Rows, trails Trails) Trails {
+func FitRows(st *Status, rows Rows, trails Trails, room int) Trails {
 	used := 0
 	if raw, err := json.Marshal(st); err == nil { // else the result has no JSON either
 		used = len(raw)
 	}
 	details := make([]*string, len(rows))
 	for i := range rows {
-		r := &rows[i]
-		details[i] = &r.Detail
-		used += rowSize + jsonSize(r.To) + jsonSize(r.Given) + jsonSize(r.Channel) + jsonSize(r.Account) + jsonSize(r.ProviderID) + jsonSize(r.Code)
-		if r.Reference != nil {
-			used += jsonSize(*r.Reference)
-		}
+		details[i] = &rows[i].Detail
+		used += rows[i].size()
 	}
-	return fit(used, details, trails)
+	return fit(used, room, details, trails)
 }
 
-func fit(used int, details []*string, trails Trails) Trails {
+// size is about how many bytes a row takes in JSON without its detail, generously.
+func (r *Row) size() int {
+	n := rowSize + jsonSize(r.To) + jsonSize(r.Given) + jsonSize(r.Channel) + jsonSize(r.Account) + jsonSize(r.ProviderID) + jsonSize(r.Code)
+	if r.Reference != nil {
+		n += jsonSize(*r.Reference)
+	}
+	return n
+}
+
+func fit(used, room int, details []*string, trails Trails) Trails {
+	room = cmp.Or(room, maxPayload)
 	long := 0
 	for _, d := range details {
 		long += jsonSize(*d)
 	}
-	if used+long+len(trails)*entrySize > maxPayload {
+	if used+long+len(trails)*entrySize > room {
 		long = 0
 		for _, d := range details {
 			*d = Clip(*d, shortDetail)
 			long += jsonSize(*d)
 		}
 	}
-	return trails.within(maxPayload - used - long)
+	return trails.within(room - used - long)
 }
 
 // within cuts trails to room bytes: texts to a half of it, then entries, of which

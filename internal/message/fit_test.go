@@ -3,6 +3,7 @@ package message_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestTheWorstStateAndResultOfAThousandMessagesFitIntoOnePayload(t *testing.T
 			Attempts: 100_000, Code: r.Code, Detail: r.Detail, Rev: 1e9,
 		}
 	}
-	kept, cut := message.FitRecords(records, input)
+	kept, cut := message.FitRecords(records, input, 0)
 	state, err := json.Marshal(map[string]any{"records": kept, "trails": cut})
 	require.NoError(t, err)
 	require.Less(t, len(state)+input, payloadLimit)
@@ -54,7 +55,7 @@ func TestTheWorstStateAndResultOfAThousandMessagesFitIntoOnePayload(t *testing.T
 		rows[i].To = strings.Repeat("t", input/2000-300)
 	}
 	st := message.Status{Metadata: json.RawMessage(`"` + strings.Repeat("m", input/2) + `"`)}
-	cut = message.FitRows(&st, rows, trails)
+	cut = message.FitRows(&st, rows, trails, 0)
 	result, err := json.Marshal(message.Result{Status: st, Rows: rows, Trails: cut})
 	require.NoError(t, err)
 	require.Less(t, len(result), payloadLimit-100_000)
@@ -70,10 +71,10 @@ func TestOrdinaryTrailsAreKeptWhole(t *testing.T) {
 		}
 		records[i].Detail = "slow down"
 	}
-	kept, trails := message.FitRecords(records, 300_000)
+	kept, trails := message.FitRecords(records, 300_000, 0)
 	require.Equal(t, "slow down", kept[7].Detail)
 	require.Len(t, trails[7], 20)
-	trails = message.FitRows(new(message.Status), make(message.Rows, 1000), trails)
+	trails = message.FitRows(new(message.Status), make(message.Rows, 1000), trails, 0)
 	require.Len(t, trails[7], 20)
 }
 
@@ -100,7 +101,7 @@ func TestEveryTextOfARecordTakesFromTheRoomOfItsDetail(t *testing.T) {
 		r := message.Record{Detail: strings.Repeat("d", message.MaxDetail)}
 		change(&r)
 		return kept(t, func(used int) string {
-			cut, _ := message.FitRecords([]message.Record{r}, used)
+			cut, _ := message.FitRecords([]message.Record{r}, used, 0)
 			return cut[0].Detail
 		})
 	}
@@ -130,7 +131,7 @@ func TestEveryTextOfARowTakesFromTheRoomOfItsDetail(t *testing.T) {
 		r := message.Row{Detail: strings.Repeat("d", message.MaxDetail)}
 		change(&r)
 		rows := message.Rows{r, {To: strings.Repeat("t", used)}}
-		message.FitRows(new(message.Status), rows, message.Trails{nil, nil})
+		message.FitRows(new(message.Status), rows, message.Trails{nil, nil}, 0)
 		return rows[0].Detail
 	}
 	none := kept(t, func(used int) string { return fits(func(*message.Row) {}, used) })
@@ -163,7 +164,7 @@ func TestATrailIsCutInItsMiddle(t *testing.T) {
 			r.Trail = nil
 			used -= r.Size()
 		}
-		_, trails := message.FitRecords(records, used)
+		_, trails := message.FitRecords(records, used, 0)
 		return trails
 	}
 	var whole message.Record
@@ -241,4 +242,67 @@ func TestAnObjectIsClippedToItsFirstMembers(t *testing.T) {
 	}
 	require.Equal(t, `{"a":"\u003c"}`, string(message.ClipObject(json.RawMessage(`{"a":"<"}`), 14)), "escapes count as they are stored")
 	require.Nil(t, message.ClipObject(json.RawMessage(`{"a":"<"}`), 13))
+}
+
+func TestWhatIsCutFitsIntoThePayloadsOfAServerThatTakesLess(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, message.RoomOf(0))
+	require.Zero(t, message.RoomOf(2<<20))
+	const n = 400
+	room := message.RoomOf(300 << 10)
+	require.Less(t, message.LeastRoom(n), room)
+	records, rows := make([]message.Record, n), make(message.Rows, n)
+	for i := range records {
+		records[i] = message.Record{
+			State: message.Failed, ProviderID: strings.Repeat("p", message.MaxDetail), Code: strings.Repeat("c", message.MaxCode),
+			Detail: strings.Repeat("d", message.MaxDetail),
+		}
+		for j := range 20 {
+			records[i].Note(message.Entry{At: 1e12 + int64(j), Event: message.EventUnavailable, Detail: fmt.Sprint(i, j, strings.Repeat("d", 100))})
+		}
+		rows[i] = message.Row{Index: i, State: message.Failed, ProviderID: records[i].ProviderID, Code: records[i].Code, Detail: records[i].Detail}
+	}
+	size := func(room int) (state, result int) {
+		kept, trails := message.FitRecords(records, 0, room)
+		raw, err := json.Marshal(map[string]any{"records": kept, "trails": trails})
+		require.NoError(t, err)
+		out, st := slices.Clone(rows), message.Status{}
+		trails = message.FitRows(&st, out, message.TrailsOf(records), room)
+		res, err := json.Marshal(message.Result{Status: st, Rows: out, Trails: trails})
+		require.NoError(t, err)
+		return len(raw), len(res)
+	}
+	state, result := size(0)
+	require.Greater(t, state, 300<<10)
+	require.Greater(t, result, 300<<10)
+	state, result = size(room)
+	require.Less(t, state, room)
+	require.Less(t, result, room)
+}
+
+func TestAPageEndsWhereItsRowsHaveNoMoreRoom(t *testing.T) {
+	t.Parallel()
+	ask := func(room int, cursor string) message.Page {
+		p, err := message.Pages(message.PageQuery{Room: room, Cursor: cursor}, 10,
+			func(int) (message.State, int64) { return message.Failed, 1 },
+			func(i int) message.Row { return message.Row{Index: i, Detail: strings.Repeat("d", message.MaxDetail)} })
+		require.NoError(t, err)
+		return p
+	}
+	require.Len(t, ask(0, "").Messages, 10)
+	var seen []int
+	for cursor, page := "", (message.Page{}); ; cursor = page.Next {
+		page = ask(2_000, cursor)
+		raw, err := json.Marshal(page.Messages)
+		require.NoError(t, err)
+		require.Less(t, len(raw), 2_000+10)
+		for _, row := range page.Messages {
+			seen = append(seen, row.Index)
+		}
+		if page.Next == "" {
+			break
+		}
+	}
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, seen)
+	require.Len(t, ask(1, "").Messages, 1, "there is always one")
 }

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 )
@@ -13,7 +14,7 @@ const (
 
 // Pages cuts pages from a batch of total messages. at tells the state and the
 // rev of a message, row shows it; row is called for messages of those states
-// only. It fails when the query names no known state or has a cursor that no
+// only. A page ends early where its rows have no more room. It fails when the query names no known state or has a cursor that no
 // page gave.
 func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int) Row) (Page, error) {
 	page := Page{Messages: []Row{}}
@@ -34,6 +35,7 @@ func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int
 		limit = DefaultPage
 	}
 	limit = min(limit, MaxPage)
+	room := cmp.Or(q.Room, maxPayload)
 	for i := from; i < total; i++ {
 		state, rev := at(i)
 		if !want.Has(state) || rev <= q.Since {
@@ -44,6 +46,10 @@ func Pages(q PageQuery, total int, at func(i int) (State, int64), row func(i int
 			continue
 		}
 		if len(page.Messages) == limit {
+			page.Next = strconv.Itoa(i)
+			break
+		}
+		if room -= shown.size() + jsonSize(shown.Detail); room < 0 && len(page.Messages) > 0 {
 			page.Next = strconv.Itoa(i)
 			break
 		}

@@ -118,6 +118,9 @@ type PageQuery struct {
 	Cursor string `json:"cursor,omitempty"`
 	// Since keeps only messages whose rev is above it.
 	Since int64 `json:"since,omitempty"`
+	// Room is how many bytes of JSON the rows have at most, of which there is always one; 0 is
+	// 1.9 MB. It is for workflows, whose answers the server bounds.
+	Room int `json:"-"`
 	// Selector is for the starter; workflows do not know it.
 	Selector
 }

@@ -7,7 +7,9 @@ import "volley/internal/message"
 type Input struct {
 	V int `json:"v"`
 	// Size is how long the batch is as JSON, in bytes; 0 is 1 MiB.
-	Size  int           `json:"size,omitempty"`
+	Size int `json:"size,omitempty"`
+	// Room is how many bytes of JSON a payload of the batch has at most; 0 is 1.9 MB.
+	Room  int           `json:"room,omitempty"`
 	Batch message.Batch `json:"batch"`
 	State *State        `json:"state,omitempty"`
 	// Large is there when the messages are in the store.

@@ -11,8 +11,13 @@ import (
 	"volley/internal/message"
 )
 
-// MaxHolds is how many holds there may be at once; others are not taken.
-const MaxHolds = 1_000
+const (
+	// MaxHolds is how many holds there may be at once; others are not taken. All of them
+	// have to fit into one payload.
+	MaxHolds = 1_000
+	// maxMeta is how long a selector's key=value may be, in bytes of JSON.
+	maxMeta = 300
+)
 
 // HoldsInput is what the workflow of the holds begins with. It stands in histories.
 type HoldsInput struct {
@@ -45,6 +50,7 @@ type HoldFacts struct {
 // Check says what is wrong with a selector; nil is nothing.
 func (s Selector) Check() error {
 	_, _, pair := strings.Cut(s.Meta, "=")
+	meta, _ := json.Marshal(s.Meta) // a text, which cannot fail
 	switch {
 	case !s.All && s.Account == "" && s.Tenant == "" && s.Meta == "":
 		return errors.New("expected an account, a tenant, a key=value of the metadata, or all")
@@ -52,6 +58,8 @@ func (s Selector) Check() error {
 		return errors.New("all is every message: leave it out, or leave out account, tenant and meta")
 	case s.Meta != "" && !pair:
 		return fmt.Errorf("meta %q, expected key=value", s.Meta)
+	case len(meta) > maxMeta:
+		return fmt.Errorf("meta has %s as JSON, at most %d are possible", message.Plural(len(meta), "byte"), maxMeta)
 	case (s.From != 0 || s.To != 0) && (s.From < 1 || s.To > 5 || s.From > s.To):
 		return fmt.Errorf("priority %d-%d, expected two numbers from 1 to 5, the smaller first", s.From, s.To)
 	}

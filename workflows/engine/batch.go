@@ -28,7 +28,7 @@ func Run(ctx workflow.Context, in contract.Input) (message.Result, error) {
 	if again := r.loop(); again {
 		in.State = r.state()
 		in.Size = cmp.Or(in.Size, maxBatch)
-		in.State.Records, in.State.Trails = message.FitRecords(r.recs, in.Size)
+		in.State.Records, in.State.Trails = message.FitRecords(r.recs, in.Size, in.Room)
 		return message.Result{}, workflow.NewContinueAsNewError(ctx, contract.SendBatchName, in)
 	}
 	return r.result(), nil

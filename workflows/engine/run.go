@@ -22,6 +22,7 @@ type run struct {
 	seg   *segment // what a large batch's workflow has beside; nil in a small one
 	key   message.Key
 	limit int
+	room  int // of a payload, in bytes of JSON; 0 is 1.9 MB
 
 	lines  message.MessageMetas
 	recs   []message.Record
@@ -56,8 +57,8 @@ func newRun(l *flow.Loop, in contract.Input, seg *segment) *run {
 	r := &run{
 		Loop: l, batch: &b, seg: seg,
 		key:   message.KeyOf(message.WorkflowID(b.Tenant, b.ID)),
-		limit: b.InFlight,
-		recs:  make([]message.Record, len(b.Messages)), positions: make([]position, len(b.Messages)),
+		limit: b.InFlight, room: in.Room,
+		recs: make([]message.Record, len(b.Messages)), positions: make([]position, len(b.Messages)),
 		byName: map[string]*accountQueue{}, inFlight: make([]*inflight, len(b.Messages)), spentIDs: map[string]int{},
 	}
 	if r.limit <= 0 {

@@ -47,6 +47,7 @@ func (r *run) recentSince() int64 {
 
 // page answers the query messages.
 func (r *run) page(q message.PageQuery) (message.Page, error) {
+	q.Room = r.room
 	page, err := message.Pages(q, len(r.recs),
 		func(i int) (message.State, int64) { return r.recs[i].State, r.recs[i].Rev }, r.row)
 	if err != nil {
@@ -79,7 +80,7 @@ func (r *run) result() message.Result {
 	for i := range rows {
 		rows[i] = r.row(i)
 	}
-	return message.Result{V: message.Version, Status: s, Rows: rows, Trails: message.FitRows(&s, rows, message.TrailsOf(r.recs))}
+	return message.Result{V: message.Version, Status: s, Rows: rows, Trails: message.FitRows(&s, rows, message.TrailsOf(r.recs), r.room)}
 }
 
 // show tells the Web UI and the lists how the batch stands, when that changed.

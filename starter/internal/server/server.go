@@ -33,8 +33,9 @@ type Options struct {
 type Server struct {
 	Options
 	// conn is the connection on which is asked again; nil while nobody does.
-	connMu sync.Mutex
-	conn   *sharedConn
+	connMu   sync.Mutex
+	conn     *sharedConn
+	payloads payloads
 	// cluster is the id of the Temporal cluster, once it is known.
 	cluster atomic.Pointer[string]
 }

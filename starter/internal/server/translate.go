@@ -36,6 +36,9 @@ func Translate(ctx context.Context, what string, err error) error {
 	if errors.Is(err, encryption.ErrNoKey) {
 		return fmt.Errorf("%s: %w: %w", what, ErrSealed, err)
 	}
+	if TooLarge(err) {
+		return fmt.Errorf("%s: %w: %s", what, ErrRefused, tooLarge)
+	}
 	code := statusCode(err)
 	if code == codes.NotFound {
 		return fmt.Errorf("%s: %w", what, ErrNotFound)
@@ -54,6 +57,9 @@ var serverErrors = map[codes.Code]error{
 	codes.DeadlineExceeded:  ErrUnreachable,
 	codes.Canceled:          ErrUnreachable,
 }
+
+// tooLarge says what to do about payloads that are too large.
+const tooLarge = "this Temporal server takes no payload of its size: ask for less at a time, or raise limit.blobSize.error in the server's dynamic configuration to its default of 2 MiB"
 
 // deadlineSkew is how long before a caller's deadline a server may have ended the call
 // for that deadline, which it was told.
@@ -82,7 +88,7 @@ func (s *Server) WorkerErrorBy(ctx context.Context, c client.Client, what string
 		return applicationError(what, app.Type(), app.Message(), err)
 	}
 	var failed *serviceerror.QueryFailed
-	if errors.As(err, &failed) {
+	if errors.As(err, &failed) && !TooLarge(err) {
 		return applicationError(what, failed.Failure.GetApplicationFailureInfo().GetType(), failed.Message, err)
 	}
 	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
