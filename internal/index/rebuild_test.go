@@ -64,6 +64,37 @@ func TestABatchThatIsDroppedCountsForNothing(t *testing.T) {
 	require.False(t, resumed)
 }
 
+func TestABatchThatWasDeletedGoesAndALaterOneWithItsIDStays(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	b := batch("a")
+	b.Metadata = map[string]string{"k": "v"}
+	require.NoError(t, x.Put(t.Context(), b, []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: noon(), Rev: 9, Others: []string{"ann@example.com"}}}))
+	gone := func(created time.Time) bool {
+		t.Helper()
+		gone, err := x.Delete(t.Context(), b.Tenant, b.ID, created)
+		require.NoError(t, err)
+		return gone
+	}
+	require.False(t, gone(b.CreatedAt.Add(-time.Millisecond)), "it was made after the one that was deleted")
+	stats, err := x.Stats(t.Context(), index.StatsQuery{Now: noon()})
+	require.NoError(t, err)
+	require.Len(t, stats, 1)
+	require.True(t, gone(b.CreatedAt))
+	require.False(t, gone(b.CreatedAt))
+	for _, text := range []string{"+4915123456789", "ann@example.com"} {
+		page, err := x.Find(t.Context(), index.FindQuery{Text: text})
+		require.NoError(t, err)
+		require.Empty(t, page.Messages)
+	}
+	page, err := x.Batches(t.Context(), index.BatchesQuery{Meta: b.Metadata})
+	require.NoError(t, err)
+	require.Empty(t, page.Batches)
+	stats, err = x.Stats(t.Context(), index.StatsQuery{Now: noon()})
+	require.NoError(t, err)
+	require.Empty(t, stats)
+}
+
 func TestAnIndexIsOpenedOnceItIsThereAndOnlyOnce(t *testing.T) {
 	t.Parallel()
 	url := "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "index.db"))

@@ -33,6 +33,25 @@ type fakeBatches struct {
 	read      int // rows
 	takes     time.Duration
 	err       error
+	deleted   []starter.Deleted
+}
+
+// Deleted yields all that were deleted, whenever that was.
+func (f *fakeBatches) Deleted(context.Context, time.Time) iter.Seq2[starter.Deleted, error] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	some, err := slices.Clone(f.deleted), f.err
+	return func(yield func(starter.Deleted, error) bool) {
+		if err != nil {
+			yield(starter.Deleted{}, err)
+			return
+		}
+		for _, d := range some {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
 }
 
 func newBatches() *fakeBatches {
@@ -245,6 +264,20 @@ func (x *fakeIndex) Drop(_ context.Context, tenant, id string, before time.Time)
 	delete(x.messages, ref)
 	delete(x.positions, ref)
 	return true, x.away
+}
+
+func (x *fakeIndex) Delete(_ context.Context, tenant, id string, created time.Time) (bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ref := starter.Ref{Tenant: tenant, ID: id}
+	b, ok := x.batches[ref]
+	if x.away != nil || !ok || b.CreatedAt.After(created) {
+		return false, x.away
+	}
+	delete(x.batches, ref)
+	delete(x.messages, ref)
+	delete(x.positions, ref)
+	return true, nil
 }
 
 func (x *fakeIndex) Expire(context.Context) error {

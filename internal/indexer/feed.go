@@ -23,6 +23,7 @@ type Index interface {
 	SetPosition(ctx context.Context, tenant, id string, p index.Position) error
 	Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error)
 	Drop(ctx context.Context, tenant, id string, before time.Time) (bool, error)
+	Delete(ctx context.Context, tenant, id string, created time.Time) (bool, error)
 	Expire(ctx context.Context) error
 }
 
@@ -30,6 +31,7 @@ type Index interface {
 type Batches interface {
 	Listed(ctx context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error]
 	Snapshot(ctx context.Context, l starter.Listed) (starter.Snapshot, error)
+	Deleted(ctx context.Context, since time.Time) iter.Seq2[starter.Deleted, error]
 }
 
 // Options say what a Feed fills, and from where. Open and Batches are needed.

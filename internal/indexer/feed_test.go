@@ -247,6 +247,34 @@ func TestAnIDThatIsTakenAgainIsAnotherBatch(t *testing.T) {
 	})
 }
 
+func TestABatchThatWasDeletedWhileTheIndexWasAwayGoesLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, x := newBatches(), newIndex()
+		a := b.add("a", message.BatchCompleted, message.Sent, message.Sent)
+		b.add("other", message.BatchCompleted, message.Sent)
+		run(t, b, x)
+		after(time.Minute)
+		require.Len(t, x.states("a"), 2)
+		x.set(func() { x.away = index.ErrUnavailable })
+		b.set(func() {
+			delete(b.all, a.listed.Ref)
+			b.deleted = []starter.Deleted{{Ref: a.listed.Ref, Created: a.status.CreatedAt}}
+		})
+		after(time.Minute)
+		require.Len(t, x.states("a"), 2)
+		x.set(func() { x.away = nil })
+		after(time.Minute)
+		require.Empty(t, x.states("a"))
+		require.Len(t, x.states("other"), 1)
+
+		again := b.add("a", message.BatchCompleted, message.Failed)
+		b.set(func() { again.listed.Run = "another" })
+		after(2 * time.Hour)
+		require.Equal(t, []message.State{message.Failed}, x.states("a"), "another batch has its id now")
+	})
+}
+
 func TestAFeedRestsWhileMessagesLeave(t *testing.T) {
 	t.Parallel()
 	taken := func(t *testing.T, sending bool) int {
