@@ -22,8 +22,8 @@ func TestABatchThatIsDroppedCountsForNothing(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, x.Close()) })
 	put := func(id string, state message.BatchState, asOf time.Time) {
 		b := index.Batch{Tenant: "acme", ID: id, State: state, Total: 1, CreatedAt: now.Add(-time.Hour), FinishedAt: now.Add(-time.Minute), Rev: 1, AsOf: asOf, Metadata: map[string]string{"k": "v"}}
-		require.NoError(t, x.Put(t.Context(), b, []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: now.Add(-time.Minute), Rev: 9, Others: []string{"ann@example.com"}}}))
-		require.NoError(t, x.SetPosition(t.Context(), "acme", id, index.Position{Rev: 9, Done: true}))
+		ms := []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: now.Add(-time.Minute), Rev: 9, Others: []string{"ann@example.com"}}}
+		require.NoError(t, x.Advance(t.Context(), b, ms, index.Step{To: index.Position{Rev: 9, Done: true}}))
 	}
 	found := func(text string) int {
 		page, err := x.Find(t.Context(), index.FindQuery{Text: text})

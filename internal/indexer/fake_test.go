@@ -79,6 +79,14 @@ func (f *fakeBatches) add(id string, state message.BatchState, states ...message
 	return b
 }
 
+// states are those of the messages.
+func (b *fakeBatch) states() (all []message.State) {
+	for i := range b.rows {
+		all = append(all, b.rows[i].State)
+	}
+	return all
+}
+
 func (b *fakeBatch) count() {
 	var n message.Counts
 	for i := range b.rows {
@@ -183,6 +191,7 @@ type fakeIndex struct {
 	positions map[starter.Ref]index.Position
 	owner     string
 	until     time.Time
+	term      int64
 	expired   int
 	// away is the error of every call, and onPut is called with each put before it counts.
 	away  error
@@ -200,7 +209,7 @@ func (x *fakeIndex) set(do func()) {
 	do()
 }
 
-func (x *fakeIndex) Put(_ context.Context, b index.Batch, messages []index.Message) error {
+func (x *fakeIndex) Advance(_ context.Context, b index.Batch, messages []index.Message, s index.Step) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.puts++; x.onPut != nil {
@@ -208,14 +217,20 @@ func (x *fakeIndex) Put(_ context.Context, b index.Batch, messages []index.Messa
 			return err
 		}
 	}
-	if x.away != nil {
-		return x.away
-	}
 	ref := starter.Ref{Tenant: b.Tenant, ID: b.ID}
+	there, known := x.batches[ref]
+	switch {
+	case x.away != nil:
+		return x.away
+	case s.Lease != "" && s.Term != x.term:
+		return index.ErrLease
+	case x.positions[ref] != s.From, known && !there.CreatedAt.Equal(b.CreatedAt):
+		return index.ErrMoved
+	}
 	if x.messages[ref] == nil {
 		x.messages[ref] = map[int]index.Message{}
 	}
-	x.batches[ref] = b
+	x.batches[ref], x.positions[ref] = b, s.To
 	for _, m := range messages {
 		if m.Rev > x.messages[ref][m.Index].Rev {
 			x.messages[ref][m.Index] = m
@@ -230,27 +245,20 @@ func (x *fakeIndex) Position(_ context.Context, tenant, id string) (index.Positi
 	return x.positions[starter.Ref{Tenant: tenant, ID: id}], x.away
 }
 
-func (x *fakeIndex) SetPosition(_ context.Context, tenant, id string, p index.Position) error {
+func (x *fakeIndex) Claim(_ context.Context, _, owner string, ttl time.Duration) (int64, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.away != nil {
-		return x.away
-	}
-	x.positions[starter.Ref{Tenant: tenant, ID: id}] = p
-	return nil
-}
-
-func (x *fakeIndex) Claim(_ context.Context, _, owner string, ttl time.Duration) (bool, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.away != nil {
-		return false, x.away
+		return 0, x.away
 	}
 	if x.owner != owner && time.Now().Before(x.until) {
-		return false, nil
+		return 0, nil
+	}
+	if x.owner != owner {
+		x.term++
 	}
 	x.owner, x.until = owner, time.Now().Add(ttl)
-	return true, nil
+	return x.term, nil
 }
 
 func (x *fakeIndex) Drop(_ context.Context, tenant, id string, before time.Time) (bool, error) {

@@ -183,7 +183,7 @@ func (f *Feed) takeAll(ctx context.Context, some []starter.Listed) error {
 			switch {
 			case err == nil:
 				f.note(l, last, t)
-			case gctx.Err() != nil, errors.Is(err, index.ErrUnavailable), errors.Is(err, index.ErrKeys):
+			case gctx.Err() != nil, errors.Is(err, index.ErrUnavailable), errors.Is(err, index.ErrKeys), errors.Is(err, index.ErrLease):
 				return err
 			case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrBusy):
 				return fmt.Errorf("%w: %w", errBatches, err)

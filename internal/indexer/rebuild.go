@@ -47,5 +47,8 @@ func (f *Feed) again(ctx context.Context, l starter.Listed, since time.Time) err
 		return err
 	}
 	_, err = f.takeFrom(ctx, l, index.Position{}, "")
+	if errors.Is(err, index.ErrMoved) { // a Feed takes it in anew
+		return nil
+	}
 	return err
 }
