@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"volley/internal/store"
@@ -14,7 +17,8 @@ import (
 )
 
 // Delete removes a batch that has ended everywhere: its workflows from Temporal and
-// its folders from the store. The server removes workflows in its own time; Delete
+// its folders from the store. A record that it was deleted stays in Temporal for whoever
+// fills the index, see Deleted. The server removes workflows in its own time; Delete
 // waits for that up to Options.Wait, so that the id is free and nothing answers for it
 // any more. When that takes longer it is removed as well, and the error is ErrDeletionPending.
 //
@@ -73,10 +77,38 @@ func (s *Starter) Delete(ctx context.Context, ref Ref) error {
 			return server.StoreError("delete batch "+ref.ID, err)
 		}
 	}
+	if err := s.recordDeleted(ctx, ref, d.Memo.CreatedAt); err != nil {
+		return err
+	}
 	if err := s.removeRuns(ctx, ref); err != nil {
 		return err
 	}
 	return s.awaitDeleted(ctx, ref)
+}
+
+const (
+	// recordFor ends a record of a deletion that was not terminated. recordDelay keeps workers
+	// from it meanwhile.
+	recordFor   = time.Minute
+	recordDelay = time.Hour
+)
+
+// recordDeleted leaves a closed workflow that says which batch was deleted, as long as the
+// namespace keeps what has ended: whoever fills the index may be away now.
+func (s *Starter) recordDeleted(ctx context.Context, ref Ref, created time.Time) error {
+	if created.IsZero() { // only its folder was left
+		created = s.o.Now()
+	}
+	id := contract.DeletedID(WorkflowID(ref), created)
+	_, err := s.server.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: s.o.TaskQueue, StartDelay: recordDelay, WorkflowExecutionTimeout: recordFor,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}, contract.DeletedName)
+	if err != nil {
+		return server.Translate(ctx, "delete batch "+ref.ID, err)
+	}
+	_ = s.server.Client.TerminateWorkflow(ctx, id, "", "the batch was deleted; this tells whoever fills the index") // else it ends by itself
+	return nil
 }
 
 // awaitDeleted waits until the server does not know a batch any more. It has taken the

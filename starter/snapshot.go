@@ -96,6 +96,35 @@ func (s *Starter) listedOf(info *workflowpb.WorkflowExecutionInfo) (Listed, bool
 	return l, true
 }
 
+// Deleted is a batch that was deleted. Created is when it was made, in milliseconds: a later one
+// with its id is another batch.
+type Deleted struct {
+	Ref
+	Created time.Time
+}
+
+// Deleted lists batches of all tenants that were deleted since a time, the zero time being as
+// long ago as the namespace keeps workflows that have ended. It may lag behind by seconds.
+func (s *Starter) Deleted(ctx context.Context, since time.Time) iter.Seq2[Deleted, error] {
+	query := "WorkflowType = " + server.Quote(contract.DeletedName)
+	if !since.IsZero() {
+		query += " AND StartTime >= " + server.Quote(since.UTC().Format(time.RFC3339Nano))
+	}
+	return func(yield func(Deleted, error) bool) {
+		for info, err := range s.server.Runs(ctx, query) {
+			if err != nil {
+				yield(Deleted{}, server.Translate(ctx, "list deleted batches", err))
+				return
+			}
+			wid, created, ok := contract.ParseDeletedID(info.GetExecution().GetWorkflowId())
+			ref, isBatch := server.ParseWorkflowID(wid)
+			if ok && isBatch && !yield(Deleted{ref, created}, nil) {
+				return
+			}
+		}
+	}
+}
+
 // Snapshot is how a batch stands, and its messages.
 type Snapshot struct {
 	Status message.Status

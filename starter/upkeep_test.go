@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"volley/internal/encryption"
 	"volley/internal/message"
@@ -77,9 +78,14 @@ func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	require.Equal(t, 1, open.folders(t))
 
 	b, _ := ended(t)
+	st, err := b.Status(t.Context(), a)
+	require.NoError(t, err)
+	made := st.CreatedAt.Truncate(time.Millisecond)
 	require.NoError(t, b.Delete(t.Context(), a))
 	require.Zero(t, b.folders(t))
-	require.Empty(t, b.fake.flows)
+	require.Equal(t, []starter.Deleted{{Ref: starter.Ref{Tenant: "default", ID: "a"}, Created: made}}, deleted(t, b.Starter))
+	require.Len(t, b.fake.flows, 1, "what says so has ended")
+	require.NotEqual(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, b.fake.flow(t, b.fake.order[0]).status)
 	require.Equal(t, "batch-a", b.fake.deleted[len(b.fake.deleted)-1])
 	require.ErrorIs(t, b.Delete(t.Context(), a), starter.ErrNotFound)
 	_, err = b.Status(t.Context(), a)
@@ -89,6 +95,16 @@ func TestDeleteRemovesALargeBatchEverywhere(t *testing.T) {
 	require.NoError(t, small.Delete(t.Context(), a))
 	require.Equal(t, []string{"batch-a"}, f.deleted)
 	require.ErrorIs(t, small.Delete(t.Context(), a), starter.ErrNotFound)
+}
+
+// deleted are the batches that were deleted.
+func deleted(t *testing.T, s *starter.Starter) (all []starter.Deleted) {
+	t.Helper()
+	for d, err := range s.Deleted(t.Context(), time.Time{}) {
+		require.NoError(t, err)
+		all = append(all, d)
+	}
+	return all
 }
 
 func TestDeleteWaitsUntilNothingAnswersAnyMore(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"volley/internal/audit"
 	"volley/internal/config"
 	"volley/internal/doctor"
+	"volley/internal/indexer"
 	"volley/internal/keywatch"
 	"volley/internal/message"
 	"volley/starter"
@@ -33,8 +34,7 @@ type reads interface {
 	Missing(ctx context.Context) ([]string, error)
 	Setup(ctx context.Context) ([]string, error)
 	SetupStore(ctx context.Context, force bool) (made bool, err error)
-	Listed(ctx context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error]
-	Snapshot(ctx context.Context, l starter.Listed) (starter.Snapshot, error)
+	indexer.Batches
 }
 
 // batches is what the commands need of starter.Starter.

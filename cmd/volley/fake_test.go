@@ -275,6 +275,10 @@ func (f *fake) Listed(context.Context, starter.ListedQuery) iter.Seq2[starter.Li
 	return func(func(starter.Listed, error) bool) {}
 }
 
+func (f *fake) Deleted(context.Context, time.Time) iter.Seq2[starter.Deleted, error] {
+	return func(func(starter.Deleted, error) bool) {}
+}
+
 func (f *fake) Snapshot(context.Context, starter.Listed) (starter.Snapshot, error) {
 	return starter.Snapshot{}, f.err
 }

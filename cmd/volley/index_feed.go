@@ -38,9 +38,6 @@ func (s *service) feedIndex(ctx context.Context, w *worker.Worker) (stop func())
 	}
 }
 
-// feeds is a starter as an index is filled from it.
-type feeds interface{ indexer.Batches }
-
 func (a *app) indexRebuildCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rebuild",
@@ -70,7 +67,7 @@ type rebuiltIndex struct {
 	Resumed bool `json:"resumed"`
 }
 
-func (a *app) rebuildIndex(ctx context.Context, x *index.Index, b feeds) error {
+func (a *app) rebuildIndex(ctx context.Context, x *index.Index, b indexer.Batches) error {
 	c, _, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err

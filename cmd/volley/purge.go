@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"volley/internal/config"
+	"volley/internal/index"
 	"volley/internal/message"
 	"volley/starter"
 )
@@ -95,8 +97,10 @@ func (a *app) deleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete ID",
 		Short: "Remove a batch that has ended, everywhere",
-		Long: `Removes a batch that has ended from Temporal and from the store. Nothing of it
-can be read afterwards, and its id is free again. It does not ask first.`,
+		Long: `Removes a batch that has ended from Temporal, from the store and from the index, its
+share of the statistics with it; the audit keeps who did what. Nothing of it can be read
+afterwards, and its id is free again. Where the index does not answer, a worker takes the
+batch out of it later. It does not ask first.`,
 		Example:           "  volley delete spring-sale",
 		Args:              needs("ID"),
 		ValidArgsFunction: noFiles,
@@ -105,10 +109,18 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 				return usage("%q is no batch's id: expected %s", args[0], message.NameRule)
 			}
 			return a.on(cmd.Context(), func(b batches) error {
-				err := b.Delete(cmd.Context(), a.ref(args[0]))
-				lingers := errors.Is(err, starter.ErrDeletionPending)
-				if err != nil && !lingers {
+				ref := a.ref(args[0])
+				err := b.Delete(cmd.Context(), ref)
+				lingers, none := errors.Is(err, starter.ErrDeletionPending), errors.Is(err, starter.ErrNotFound)
+				if err != nil && !lingers && !none {
 					return err
+				}
+				had, ierr := a.deleteFromIndex(cmd.Context(), ref)
+				switch {
+				case none && !had: // the index may have what Temporal keeps no longer
+					return errors.Join(err, ierr)
+				case ierr != nil:
+					a.note("%v: a worker takes the batch out of it later", ierr)
 				}
 				if a.json() {
 					return a.print(struct {
@@ -116,7 +128,9 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 						Deleted bool   `json:"deleted"`
 						// Lingers means that Temporal has yet to forget it, and the id is not free.
 						Lingers bool `json:"lingers,omitempty"`
-					}{args[0], true, lingers})
+						// Indexed means that the index does not answer, and has yet to forget it.
+						Indexed bool `json:"indexed,omitempty"`
+					}{args[0], true, lingers, ierr != nil})
 				}
 				a.printf("batch %s is deleted\n", args[0])
 				if lingers {
@@ -126,4 +140,21 @@ can be read afterwards, and its id is free again. It does not ask first.`,
 			})
 		},
 	}
+}
+
+// deleteFromIndex takes a batch out of the index that was deleted, and reports whether the index
+// had it. Without an index there is nothing to do.
+func (a *app) deleteFromIndex(ctx context.Context, ref starter.Ref) (had bool, err error) {
+	c, _, err := a.config(config.LoadWithoutSecrets)
+	if err != nil {
+		return false, err
+	}
+	if c.Index.URL.IsZero() && !c.Index.URLUnset {
+		return false, nil
+	}
+	err = a.withIndex(ctx, func(x *index.Index) (err error) {
+		had, err = x.Delete(ctx, ref.Tenant, ref.ID, a.now())
+		return err
+	})
+	return had, err
 }

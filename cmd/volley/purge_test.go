@@ -1,11 +1,13 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"volley/internal/index"
 	"volley/starter"
 )
 
@@ -51,4 +53,31 @@ func TestDelete(t *testing.T) {
 	for err, code := range map[error]int{starter.ErrNotFound: 4, starter.ErrUnreachable: 1, starter.ErrStillRunning: 1} {
 		require.Equal(t, code, with(fake{err: err})().run(t, "delete", "b1").code)
 	}
+}
+
+func TestDeleteTakesABatchOutOfTheIndex(t *testing.T) {
+	t.Parallel()
+	url := "sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "index.db"))
+	env := func(url string) []string {
+		return []string{"VOLLEY_CONFIG=" + write(t, "volley.yaml", testConfig+"index: {url: \""+url+"\"}\n")}
+	}
+	x, err := index.Open(t.Context(), index.Options{URL: url})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, x.Close()) })
+	for err, code := range map[error]int{nil: 0, starter.ErrNotFound: 0, starter.ErrDeletionPending: 0, starter.ErrStillRunning: 1} {
+		require.NoError(t, x.Put(t.Context(), index.Batch{Tenant: "default", ID: "b1", CreatedAt: moment.Add(-time.Hour)}, []index.Message{{To: "+4915123456789", Rev: 1}}))
+		r := setting{fake: &fake{err: err}, env: env(url)}.run(t, "delete", "b1")
+		require.Equal(t, code, r.code, r.stderr)
+		page, ferr := x.Find(t.Context(), index.FindQuery{To: "+4915123456789"})
+		require.NoError(t, ferr)
+		require.Equal(t, code != 0, len(page.Messages) == 1, "%v", err)
+	}
+	require.Equal(t, 4, setting{fake: &fake{err: starter.ErrNotFound}, env: env(url)}.run(t, "delete", "b1").code, "nobody has it")
+
+	away := env("sqlite:///nowhere/index.db")
+	r := setting{fake: &fake{}, env: away}.run(t, "delete", "b1", "-o", "json")
+	require.Zero(t, r.code, r.stderr)
+	require.JSONEq(t, `{"batch":"b1","deleted":true,"indexed":true}`, r.stdout)
+	require.Contains(t, r.stderr, "a worker takes the batch out of it later")
+	require.Equal(t, 4, setting{fake: &fake{err: starter.ErrNotFound}, env: away}.run(t, "delete", "b1").code)
 }

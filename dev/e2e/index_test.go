@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,4 +125,45 @@ func TestTheIndexHasWhatResultsHave(t *testing.T) {
 			l.indexedAs(t, x, ended[0])
 		})
 	}
+}
+
+// TestWhatWasDeletedIsNotInTheIndex deletes batches while the index answers, and while it does
+// not.
+func TestWhatWasDeletedIsNotInTheIndex(t *testing.T) {
+	t.Parallel()
+	l := newClearLab(t, false, `index: {url: "sqlite://DIR/index/index.db"}`)
+	dir := filepath.Join(l.dir, "index")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	start := []string{"start", "--dialect", "volley", "--yes", "-o", "json", "-"}
+	l.do(t, umbrellas(t, 9, nil), append(start, "--id", "small", "--wait")...)
+	l.do(t, umbrellas(t, 60, nil), append(start, "--id", "large", "--wait")...)
+	l.do(t, umbrellas(t, 9, nil), append(start, "--id", "stays", "--wait")...)
+	indexed := func(want ...string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var page index.FindPage
+			require.NoError(t, json.Unmarshal([]byte(l.do(t, "", "find", forgettable["recipient"], "-o", "json")), &page))
+			var batches []string
+			for _, m := range page.Messages {
+				if m.State == message.Sent {
+					batches = append(batches, m.Batch)
+				}
+			}
+			slices.Sort(batches)
+			return slices.Equal(want, batches)
+		}, busy, 200*time.Millisecond, want)
+	}
+	indexed("large", "small", "stays")
+	l.do(t, "", "delete", "small")
+	indexed("large", "stays")
+
+	away := filepath.Join(l.dir, "away")
+	require.NoError(t, os.Rename(dir, away))
+	require.JSONEq(t, `{"batch":"large","deleted":true,"indexed":true}`, l.do(t, "", "delete", "large", "-o", "json"))
+	require.NoError(t, os.Rename(away, dir))
+	indexed("stays")
+	var stats struct{ Stats []index.Stat }
+	require.NoError(t, json.Unmarshal([]byte(l.do(t, "", "stats", "--by", "batch", "-o", "json")), &stats))
+	require.Len(t, stats.Stats, 1)
+	require.Equal(t, []any{"stays", 9}, []any{stats.Stats[0].Key, stats.Stats[0].Total})
 }

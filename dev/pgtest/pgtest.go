@@ -48,7 +48,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, ended: make(chan struct{})}
+	s := &Server{dir: dir}
 	if err := s.start(ctx, bin); err != nil {
 		return nil, errors.Join(fmt.Errorf("PostgreSQL: %w", err), s.Stop())
 	}
@@ -59,7 +59,7 @@ func (s *Server) start(ctx context.Context, bin string) error {
 	if err := give(s.dir); err != nil {
 		return err
 	}
-	data := filepath.Join(s.dir, "data")
+	data := s.Data()
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	if err := s.as(initdb); err != nil {
 		return err
@@ -71,6 +71,12 @@ func (s *Server) start(ctx context.Context, bin string) error {
 	if s.port, err = freePort(ctx); err != nil {
 		return err
 	}
+	return s.run(ctx, bin)
+}
+
+// run runs the server on its cluster.
+func (s *Server) run(ctx context.Context, bin string) error {
+	data := s.Data()
 	args := []string{"-D", data, "-p", strconv.Itoa(s.port), "-k", s.dir}
 	for _, x := range settings {
 		args = append(args, "-c", x)
@@ -88,10 +94,11 @@ func (s *Server) start(ctx context.Context, bin string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	s.cmd = cmd
+	ended := make(chan struct{})
+	s.cmd, s.ended = cmd, ended
 	go func() {
 		_ = cmd.Wait() // its log says why
-		close(s.ended)
+		close(ended)
 	}()
 	return s.ready(ctx, bin)
 }
@@ -132,8 +139,29 @@ func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.port, database)
 }
 
+// Data is the directory of the cluster.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
+
+// Resume runs the server again that was halted.
+func (s *Server) Resume(ctx context.Context) error {
+	bin, err := programs()
+	if err != nil {
+		return err
+	}
+	if err := s.run(ctx, bin); err != nil {
+		return fmt.Errorf("PostgreSQL: %w", err)
+	}
+	return nil
+}
+
 // Stop ends the server, its connections with it, and removes its cluster.
 func (s *Server) Stop() error {
+	s.Halt()
+	return os.RemoveAll(s.dir)
+}
+
+// Halt ends the server, its connections with it, and leaves its cluster.
+func (s *Server) Halt() {
 	if s.cmd != nil {
 		_ = s.cmd.Process.Signal(os.Interrupt) // a fast shutdown
 		select {
@@ -144,7 +172,6 @@ func (s *Server) Stop() error {
 		}
 		s.cmd = nil
 	}
-	return os.RemoveAll(s.dir)
 }
 
 // programs is the directory of initdb and postgres: the PATH's, or the newest of Debian's.

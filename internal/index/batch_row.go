@@ -41,32 +41,46 @@ type aboutBatch struct {
 
 // batchRow is what is known of a batch that is in the index.
 type batchRow struct {
-	n, rev, asOf int64
+	n, rev, asOf, created int64
 	// expired means that the time of its messages is over.
-	expired int64
+	expired  int64
+	position Position
 }
 
-// findBatch finds a batch, and in PostgreSQL holds its row until the transaction ends, so
-// that changes of one batch come one after the other.
-func (t *tx) findBatch(tenant, id string) (b batchRow, found bool, err error) {
-	q := "SELECT n, rev, as_of, expired FROM batch WHERE tenant = ? AND id = ?"
+// findBatch finds a batch.
+func (t *tx) findBatch(tenant, id string) (batchRow, bool, error) { return t.batchRow(tenant, id, "") }
+
+// lockBatch is findBatch, and in PostgreSQL holds the row until the transaction ends, so that
+// changes of one batch come one after the other.
+func (t *tx) lockBatch(tenant, id string) (batchRow, bool, error) {
 	if t.postgres {
-		q += " FOR UPDATE"
+		return t.batchRow(tenant, id, " FOR UPDATE")
 	}
-	found, err = t.one(q, []any{tenant, id}, &b.n, &b.rev, &b.asOf, &b.expired)
+	return t.batchRow(tenant, id, "")
+}
+
+func (t *tx) batchRow(tenant, id, lock string) (b batchRow, found bool, err error) {
+	var done int64
+	found, err = t.one("SELECT n, rev, as_of, created, expired, position_rev, position_walk, position_done FROM batch WHERE tenant = ? AND id = ?"+lock,
+		[]any{tenant, id}, &b.n, &b.rev, &b.asOf, &b.created, &b.expired, &b.position.Rev, &b.position.Walk, &done)
+	b.position.Done = done != 0
 	return b, found, err
 }
 
-// putBatch writes a batch unless what is there is newer.
-func (x *Index) putBatch(t *tx, b *Batch) (batchRow, error) {
-	row, found, err := t.findBatch(b.Tenant, b.ID)
+// putBatch writes a batch unless what is there is newer, if a step of it may be made; nil is
+// none.
+func (x *Index) putBatch(t *tx, b *Batch, step *Step) (batchRow, error) {
+	row, found, err := t.lockBatch(b.Tenant, b.ID)
 	for tries := 0; err == nil && !found; tries++ {
 		if tries > perSecond {
 			return row, fmt.Errorf("%w: no number is free for a batch", errFault)
 		}
 		if err = x.addBatch(t, b); err == nil {
-			row, found, err = t.findBatch(b.Tenant, b.ID)
+			row, found, err = t.lockBatch(b.Tenant, b.ID)
 		}
+	}
+	if err == nil && step != nil {
+		err = step.begin(&row, b)
 	}
 	if err != nil || row.rev > b.Rev || row.rev == b.Rev && row.asOf >= b.AsOf.UnixMilli() {
 		return row, err

@@ -116,7 +116,7 @@ func (d *database) failure(ctx context.Context, err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, ErrInvalid), errors.Is(err, ErrKeys), errors.Is(err, ErrUnavailable), errors.Is(err, errFault):
+	case err == nil, errors.Is(err, ErrInvalid), errors.Is(err, ErrKeys), errors.Is(err, ErrLease), errors.Is(err, ErrMoved), errors.Is(err, ErrUnavailable), errors.Is(err, errFault):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()

@@ -74,18 +74,14 @@ const forgetAtOnce = 500
 
 // forgetSome forgets some rows, and returns how many.
 func (x *Index) forgetSome(t *tx, q *ForgetQuery) (n int, err error) {
-	type place struct {
-		row   int64
-		batch string
-	}
-	var found []place
+	found := map[int64]string{} // the batches of rows
 	batches := map[string]int64{}
 	look := func(where string, sum int64) error {
 		return t.each("SELECT m.id, b.id, b.n FROM message m JOIN batch b ON b.n = m.id >> 24 WHERE b.tenant = ? AND "+where+" LIMIT ?", []any{q.Tenant, sum, forgetAtOnce}, func(row *sql.Rows) error {
-			var p place
-			var number int64
-			err := row.Scan(&p.row, &p.batch, &number)
-			found, batches[p.batch] = append(found, p), number
+			var id, number int64
+			var batch string
+			err := row.Scan(&id, &batch, &number)
+			found[id], batches[batch] = batch, number
 			return err
 		})
 	}
@@ -99,15 +95,15 @@ func (x *Index) forgetSome(t *tx, q *ForgetQuery) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range found {
-		nothing, err := x.people.seal(q.Tenant, personIn(p.batch, int(p.row&message.MaxIndex)), "", "", "")
+	for row, batch := range found {
+		nothing, err := x.people.seal(q.Tenant, personIn(batch, int(row&message.MaxIndex)), "", "", "")
 		if err != nil {
 			return 0, err
 		}
-		if _, err := t.exec("UPDATE message SET recipient = NULL, reference = NULL, provider = NULL, provider_id = '', person = ? WHERE id = ?", nothing, p.row); err != nil {
+		if _, err := t.exec("UPDATE message SET recipient = NULL, reference = NULL, provider = NULL, provider_id = '', person = ? WHERE id = ?", nothing, row); err != nil {
 			return 0, err
 		}
-		if _, err := t.exec("DELETE FROM address WHERE message = ?", p.row); err != nil {
+		if _, err := t.exec("DELETE FROM address WHERE message = ?", row); err != nil {
 			return 0, err
 		}
 	}
@@ -153,12 +149,14 @@ func (x *Index) forgetAbout(t *tx, q *ForgetQuery, id string, number int64) erro
 	return err
 }
 
-// Compact writes a file anew without what was deleted or written over, and empties its log.
-// PostgreSQL marks that room as free; its log and its backups are its operator's.
+// Compact writes anew what was written over, without what stood there: of SQLite the file,
+// whose log it empties, of PostgreSQL the tables that name people. That takes as long as
+// copying them; meanwhile what reads or writes them waits. PostgreSQL's own log, and backups, are
+// its operator's.
 func (x *Index) Compact(ctx context.Context) error {
 	statements := []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"}
-	if x.db.postgres {
-		statements = []string{"VACUUM message, address, batch, suppression"}
+	if x.db.postgres { // without FULL it leaves what stood there in the gaps of its pages
+		statements = []string{"VACUUM FULL message", "VACUUM FULL batch", "VACUUM FULL suppression"}
 	}
 	for _, s := range statements {
 		if _, err := x.db.write.ExecContext(ctx, s); err != nil {

@@ -2,9 +2,11 @@ package index
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -24,22 +26,65 @@ const (
 	migrateLock = 0x766f6c6c6579
 )
 
+// forSQLite makes SQLite's statements out of those of PostgreSQL, in which the migrations are
+// written: rows of SQLite hold their id anyway, and its tables without one say so behind a
+// comment's mark.
+var forSQLite = strings.NewReplacer( //nolint:gochecknoglobals // a constant
+	"BIGINT", "INTEGER", "BYTEA", "BLOB", " GENERATED ALWAYS AS IDENTITY", "", ", id) WHERE", ") WHERE", "); -- WITHOUT ROWID", ") WITHOUT ROWID;",
+)
+
+// postgresOnly ends lines that SQLite passes by.
+const postgresOnly = " -- PostgreSQL\n"
+
+// migrationsOf are the migrations as a database takes them.
+func migrationsOf(postgres bool) (all []*goose.Migration, err error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		var text strings.Builder
+		for line := range strings.Lines(string(raw)) {
+			if postgres || !strings.HasSuffix(line, postgresOnly) {
+				text.WriteString(line)
+			}
+		}
+		statements := text.String()
+		if !postgres {
+			statements = forSQLite.Replace(statements)
+		}
+		all = append(all, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, statements)
+			return err
+		}}, nil))
+	}
+	return all, nil
+}
+
 func (d *database) provider() (*goose.Provider, error) {
-	dialect, folder := goose.DialectSQLite3, "sqlite"
-	o := []goose.ProviderOption{goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true)}
+	all, err := migrationsOf(d.postgres)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	dialect := goose.DialectSQLite3
+	o := []goose.ProviderOption{goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(all...)}
 	if d.postgres {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrateLock))
 		if err != nil {
 			return nil, fmt.Errorf("index: %w", err)
 		}
-		dialect, folder = goose.DialectPostgres, "postgres"
+		dialect = goose.DialectPostgres
 		o = append(o, goose.WithSessionLocker(locker))
 	}
-	files, err := fs.Sub(migrations, "migrations/"+folder)
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	p, err := goose.NewProvider(dialect, d.write, files, o...)
+	p, err := goose.NewProvider(dialect, d.write, nil, o...)
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}

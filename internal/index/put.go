@@ -34,6 +34,10 @@ type kept struct {
 // come late: what is as new as what it brings, or newer, stays, and counters with it. All
 // of it is in, or nothing. Messages of a batch whose time is over are passed by.
 func (x *Index) Put(ctx context.Context, b Batch, messages []Message) error {
+	return x.put(ctx, b, messages, nil)
+}
+
+func (x *Index) put(ctx context.Context, b Batch, messages []Message, step *Step) error {
 	if b.Tenant == "" || b.ID == "" {
 		return invalid("a batch without a tenant or an id")
 	}
@@ -58,48 +62,61 @@ func (x *Index) Put(ctx context.Context, b Batch, messages []Message) error {
 		return err
 	}
 	return x.db.change(ctx, func(t *tx) error {
-		row, err := x.putBatch(t, &b)
-		if err != nil || len(entries) == 0 || row.expired != 0 {
-			return err
-		}
-		n := row.n
-		for i := range entries {
-			e := &entries[i]
-			e.id = rowID(n, e.m.Index)
-		}
-		there, err := t.rows(entries)
-		if err != nil {
-			return err
-		}
-		var added, changed []entry
-		moves := tally{}
-		for _, e := range entries {
-			old, ok := there[e.id]
-			switch {
-			case !ok:
-				added = append(added, e)
-			case old.rev < e.m.Rev:
-				changed = append(changed, e)
-				moves.count(n, old.label, old.due, old.sent, old.ended, -1)
-			default:
-				continue
+		if step != nil && step.Lease != "" {
+			if err := t.holds(step.Lease, step.Term); err != nil {
+				return err
 			}
-			moves.count(n, labels[e.label], ms(e.m.DueAt), ms(e.m.SentAt), ms(e.m.FinishedAt), 1)
 		}
-		if err := t.add(added, labels); err != nil {
-			return err
+		row, err := x.putBatch(t, &b, step)
+		if err == nil && len(entries) > 0 && row.expired == 0 {
+			err = t.putMessages(row.n, entries, labels)
 		}
-		if err := t.update(changed, there, labels); err != nil {
-			return err
+		if err == nil && step != nil {
+			err = step.end(t, row.n)
 		}
-		if err := t.addAddresses(added, changed); err != nil {
-			return err
-		}
-		if _, err := t.exec("UPDATE batch SET messages = messages + ? WHERE n = ?", len(added), n); err != nil {
-			return err
-		}
-		return t.apply(moves)
+		return err
 	})
+}
+
+// putMessages writes messages of a batch that are new or newer than what is there, and counts
+// them.
+func (t *tx) putMessages(n int64, entries []entry, labels map[label]int64) error {
+	for i := range entries {
+		e := &entries[i]
+		e.id = rowID(n, e.m.Index)
+	}
+	there, err := t.rows(entries)
+	if err != nil {
+		return err
+	}
+	var added, changed []entry
+	moves := tally{}
+	for _, e := range entries {
+		old, ok := there[e.id]
+		switch {
+		case !ok:
+			added = append(added, e)
+		case old.rev < e.m.Rev:
+			changed = append(changed, e)
+			moves.count(n, old.label, old.due, old.sent, old.ended, -1)
+		default:
+			continue
+		}
+		moves.count(n, labels[e.label], ms(e.m.DueAt), ms(e.m.SentAt), ms(e.m.FinishedAt), 1)
+	}
+	if err := t.add(added, labels); err != nil {
+		return err
+	}
+	if err := t.update(changed, there, labels); err != nil {
+		return err
+	}
+	if err := t.addAddresses(added, changed); err != nil {
+		return err
+	}
+	if _, err := t.exec("UPDATE batch SET messages = messages + ? WHERE n = ?", len(added), n); err != nil {
+		return err
+	}
+	return t.apply(moves)
 }
 
 // entries hashes and seals the messages, in the order of their indexes. Of one that comes

@@ -72,7 +72,6 @@ func TestAQueryThatMakesNoSenseIsInvalid(t *testing.T) {
 		"audit's cursor":  func() error { _, _, err := x.Audit(t.Context(), index.AuditQuery{Cursor: "1"}); return err },
 		"by":              func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "colour"}); return err },
 		"no key":          func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "meta."}); return err },
-		"no batch":        func() error { return x.SetPosition(t.Context(), "default", "none", index.Position{Rev: 1}) },
 	} {
 		require.ErrorIs(t, ask(), index.ErrInvalid, name)
 	}
@@ -229,9 +228,9 @@ func TestALeaseHasOneOwnerUntilItIsOver(t *testing.T) {
 	now := noon()
 	x := open(t, func(o *index.Options) { o.Now = func() time.Time { return now } })
 	claim := func(owner string, ttl time.Duration) bool {
-		has, err := x.Claim(t.Context(), "feed", owner, ttl)
+		term, err := x.Claim(t.Context(), "feed", owner, ttl)
 		require.NoError(t, err)
-		return has
+		return term > 0
 	}
 	require.True(t, claim("a", time.Minute))
 	require.False(t, claim("b", time.Minute))
@@ -251,9 +250,8 @@ func TestAPositionIsThatOfItsBatch(t *testing.T) {
 	p, err := x.Position(t.Context(), "default", "b1")
 	require.NoError(t, err)
 	require.Zero(t, p)
-	require.NoError(t, x.Put(t.Context(), batch("b1"), nil))
 	want := index.Position{Rev: 1 << 50, Walk: "seg:3", Done: true}
-	require.NoError(t, x.SetPosition(t.Context(), "default", "b1", want))
+	require.NoError(t, x.Advance(t.Context(), batch("b1"), nil, index.Step{To: want}))
 	require.NoError(t, x.Put(t.Context(), batch("b1"), []index.Message{{To: "a", Rev: 1}}))
 	p, err = x.Position(t.Context(), "default", "b1")
 	require.NoError(t, err)

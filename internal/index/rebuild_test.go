@@ -22,8 +22,8 @@ func TestABatchThatIsDroppedCountsForNothing(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, x.Close()) })
 	put := func(id string, state message.BatchState, asOf time.Time) {
 		b := index.Batch{Tenant: "acme", ID: id, State: state, Total: 1, CreatedAt: now.Add(-time.Hour), FinishedAt: now.Add(-time.Minute), Rev: 1, AsOf: asOf, Metadata: map[string]string{"k": "v"}}
-		require.NoError(t, x.Put(t.Context(), b, []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: now.Add(-time.Minute), Rev: 9, Others: []string{"ann@example.com"}}}))
-		require.NoError(t, x.SetPosition(t.Context(), "acme", id, index.Position{Rev: 9, Done: true}))
+		ms := []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: now.Add(-time.Minute), Rev: 9, Others: []string{"ann@example.com"}}}
+		require.NoError(t, x.Advance(t.Context(), b, ms, index.Step{To: index.Position{Rev: 9, Done: true}}))
 	}
 	found := func(text string) int {
 		page, err := x.Find(t.Context(), index.FindQuery{Text: text})
@@ -62,6 +62,37 @@ func TestABatchThatIsDroppedCountsForNothing(t *testing.T) {
 	_, resumed, err = x.Rebuild(t.Context())
 	require.NoError(t, err)
 	require.False(t, resumed)
+}
+
+func TestABatchThatWasDeletedGoesAndALaterOneWithItsIDStays(t *testing.T) {
+	t.Parallel()
+	x := open(t, nil)
+	b := batch("a")
+	b.Metadata = map[string]string{"k": "v"}
+	require.NoError(t, x.Put(t.Context(), b, []index.Message{{To: "+4915123456789", State: message.Sent, FinishedAt: noon(), Rev: 9, Others: []string{"ann@example.com"}}}))
+	gone := func(created time.Time) bool {
+		t.Helper()
+		gone, err := x.Delete(t.Context(), b.Tenant, b.ID, created)
+		require.NoError(t, err)
+		return gone
+	}
+	require.False(t, gone(b.CreatedAt.Add(-time.Millisecond)), "it was made after the one that was deleted")
+	stats, err := x.Stats(t.Context(), index.StatsQuery{Now: noon()})
+	require.NoError(t, err)
+	require.Len(t, stats, 1)
+	require.True(t, gone(b.CreatedAt))
+	require.False(t, gone(b.CreatedAt))
+	for _, text := range []string{"+4915123456789", "ann@example.com"} {
+		page, err := x.Find(t.Context(), index.FindQuery{Text: text})
+		require.NoError(t, err)
+		require.Empty(t, page.Messages)
+	}
+	page, err := x.Batches(t.Context(), index.BatchesQuery{Meta: b.Metadata})
+	require.NoError(t, err)
+	require.Empty(t, page.Batches)
+	stats, err = x.Stats(t.Context(), index.StatsQuery{Now: noon()})
+	require.NoError(t, err)
+	require.Empty(t, stats)
 }
 
 func TestAnIndexIsOpenedOnceItIsThereAndOnlyOnce(t *testing.T) {

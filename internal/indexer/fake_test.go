@@ -33,6 +33,25 @@ type fakeBatches struct {
 	read      int // rows
 	takes     time.Duration
 	err       error
+	deleted   []starter.Deleted
+}
+
+// Deleted yields all that were deleted, whenever that was.
+func (f *fakeBatches) Deleted(context.Context, time.Time) iter.Seq2[starter.Deleted, error] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	some, err := slices.Clone(f.deleted), f.err
+	return func(yield func(starter.Deleted, error) bool) {
+		if err != nil {
+			yield(starter.Deleted{}, err)
+			return
+		}
+		for _, d := range some {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
 }
 
 func newBatches() *fakeBatches {
@@ -58,6 +77,14 @@ func (f *fakeBatches) add(id string, state message.BatchState, states ...message
 		b.end(state)
 	}
 	return b
+}
+
+// states are those of the messages.
+func (b *fakeBatch) states() (all []message.State) {
+	for i := range b.rows {
+		all = append(all, b.rows[i].State)
+	}
+	return all
 }
 
 func (b *fakeBatch) count() {
@@ -164,6 +191,7 @@ type fakeIndex struct {
 	positions map[starter.Ref]index.Position
 	owner     string
 	until     time.Time
+	term      int64
 	expired   int
 	// away is the error of every call, and onPut is called with each put before it counts.
 	away  error
@@ -181,7 +209,7 @@ func (x *fakeIndex) set(do func()) {
 	do()
 }
 
-func (x *fakeIndex) Put(_ context.Context, b index.Batch, messages []index.Message) error {
+func (x *fakeIndex) Advance(_ context.Context, b index.Batch, messages []index.Message, s index.Step) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.puts++; x.onPut != nil {
@@ -189,14 +217,20 @@ func (x *fakeIndex) Put(_ context.Context, b index.Batch, messages []index.Messa
 			return err
 		}
 	}
-	if x.away != nil {
-		return x.away
-	}
 	ref := starter.Ref{Tenant: b.Tenant, ID: b.ID}
+	there, known := x.batches[ref]
+	switch {
+	case x.away != nil:
+		return x.away
+	case s.Lease != "" && s.Term != x.term:
+		return index.ErrLease
+	case x.positions[ref] != s.From, known && !there.CreatedAt.Equal(b.CreatedAt):
+		return index.ErrMoved
+	}
 	if x.messages[ref] == nil {
 		x.messages[ref] = map[int]index.Message{}
 	}
-	x.batches[ref] = b
+	x.batches[ref], x.positions[ref] = b, s.To
 	for _, m := range messages {
 		if m.Rev > x.messages[ref][m.Index].Rev {
 			x.messages[ref][m.Index] = m
@@ -211,27 +245,20 @@ func (x *fakeIndex) Position(_ context.Context, tenant, id string) (index.Positi
 	return x.positions[starter.Ref{Tenant: tenant, ID: id}], x.away
 }
 
-func (x *fakeIndex) SetPosition(_ context.Context, tenant, id string, p index.Position) error {
+func (x *fakeIndex) Claim(_ context.Context, _, owner string, ttl time.Duration) (int64, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.away != nil {
-		return x.away
-	}
-	x.positions[starter.Ref{Tenant: tenant, ID: id}] = p
-	return nil
-}
-
-func (x *fakeIndex) Claim(_ context.Context, _, owner string, ttl time.Duration) (bool, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.away != nil {
-		return false, x.away
+		return 0, x.away
 	}
 	if x.owner != owner && time.Now().Before(x.until) {
-		return false, nil
+		return 0, nil
+	}
+	if x.owner != owner {
+		x.term++
 	}
 	x.owner, x.until = owner, time.Now().Add(ttl)
-	return true, nil
+	return x.term, nil
 }
 
 func (x *fakeIndex) Drop(_ context.Context, tenant, id string, before time.Time) (bool, error) {
@@ -245,6 +272,20 @@ func (x *fakeIndex) Drop(_ context.Context, tenant, id string, before time.Time)
 	delete(x.messages, ref)
 	delete(x.positions, ref)
 	return true, x.away
+}
+
+func (x *fakeIndex) Delete(_ context.Context, tenant, id string, created time.Time) (bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ref := starter.Ref{Tenant: tenant, ID: id}
+	b, ok := x.batches[ref]
+	if x.away != nil || !ok || b.CreatedAt.After(created) {
+		return false, x.away
+	}
+	delete(x.batches, ref)
+	delete(x.messages, ref)
+	delete(x.positions, ref)
+	return true, nil
 }
 
 func (x *fakeIndex) Expire(context.Context) error {

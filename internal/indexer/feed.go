@@ -18,11 +18,11 @@ import (
 
 // Index is what is filled; *index.Index is one.
 type Index interface {
-	Put(ctx context.Context, b index.Batch, messages []index.Message) error
+	Advance(ctx context.Context, b index.Batch, messages []index.Message, s index.Step) error
 	Position(ctx context.Context, tenant, id string) (index.Position, error)
-	SetPosition(ctx context.Context, tenant, id string, p index.Position) error
-	Claim(ctx context.Context, name, owner string, ttl time.Duration) (bool, error)
+	Claim(ctx context.Context, name, owner string, ttl time.Duration) (term int64, err error)
 	Drop(ctx context.Context, tenant, id string, before time.Time) (bool, error)
+	Delete(ctx context.Context, tenant, id string, created time.Time) (bool, error)
 	Expire(ctx context.Context) error
 }
 
@@ -30,6 +30,7 @@ type Index interface {
 type Batches interface {
 	Listed(ctx context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error]
 	Snapshot(ctx context.Context, l starter.Listed) (starter.Snapshot, error)
+	Deleted(ctx context.Context, since time.Time) iter.Seq2[starter.Deleted, error]
 }
 
 // Options say what a Feed fills, and from where. Open and Batches are needed.
@@ -80,8 +81,11 @@ const (
 
 // Feed fills an index.
 type Feed struct {
-	o       Options
-	index   Index
+	o     Options
+	index Index
+	// lease and term are what a pass is made under; a rebuild has none.
+	lease   string
+	term    int64
 	pace    pace
 	row     rowMaker
 	metrics metrics
@@ -135,12 +139,14 @@ func (f *Feed) Run(ctx context.Context) {
 
 // turn makes a pass if it is this process's turn, and as long as it stays that.
 func (f *Feed) turn(ctx context.Context) {
-	mine := false
+	last := f.term
 	if f.patiently(ctx, func() (err error) {
-		mine, err = f.index.Claim(ctx, leaseName, f.o.Owner, leaseFor)
+		f.term, err = f.index.Claim(ctx, leaseName, f.o.Owner, leaseFor)
 		return err
-	}); !mine {
-		f.since, f.full = time.Time{}, time.Time{} // whoever had it may have died at any point
+	}); f.term != last { // whoever had it may have died at any point
+		f.since, f.full = time.Time{}, time.Time{}
+	}
+	if f.lease = leaseName; f.term == 0 {
 		f.metrics.lag(0)
 		return
 	}
@@ -149,7 +155,13 @@ func (f *Feed) turn(ctx context.Context) {
 	renewing.Go(func() { f.renew(passing, cancel) })
 	defer renewing.Wait()
 	defer cancel()
-	f.patiently(passing, func() error { return f.pass(passing) })
+	f.patiently(passing, func() error {
+		err := f.pass(passing)
+		if errors.Is(err, index.ErrLease) { // the next turn claims it anew
+			return nil
+		}
+		return err
+	})
 }
 
 // renew keeps the lease and tells the lag while a pass goes on. Without the lease it ends
@@ -161,9 +173,9 @@ func (f *Feed) renew(ctx context.Context, cancel func()) {
 		if !pause(ctx, leaseRenew) {
 			return
 		}
-		mine, err := f.index.Claim(ctx, leaseName, f.o.Owner, leaseFor)
+		term, err := f.index.Claim(ctx, leaseName, f.o.Owner, leaseFor)
 		switch {
-		case err == nil && mine:
+		case err == nil && term == f.term:
 			last = f.o.Now()
 		case err == nil, f.o.Now().Sub(last) > leaseFor-leaseRenew:
 			cancel()

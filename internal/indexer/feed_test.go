@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -244,6 +245,114 @@ func TestAnIDThatIsTakenAgainIsAnotherBatch(t *testing.T) {
 		b.set(func() { a.listed.Run = "another" })
 		after(time.Minute)
 		require.Equal(t, []message.State{message.Sent, message.Delivered}, x.states("a"))
+	})
+}
+
+// stopped is an index of a process that may be stopped: what it asks for then, it asks later.
+type stopped struct {
+	*fakeIndex
+	from int // the Advance with which it stops
+	mu   sync.Mutex
+	on   chan struct{} // closed is not stopped
+	n    int
+}
+
+func (x *stopped) wait() {
+	x.mu.Lock()
+	on := x.on
+	x.mu.Unlock()
+	<-on
+}
+
+func (x *stopped) Advance(ctx context.Context, b index.Batch, messages []index.Message, s index.Step) error {
+	x.mu.Lock()
+	if x.n++; x.n == x.from {
+		x.on = make(chan struct{})
+	}
+	x.mu.Unlock()
+	x.wait()
+	return x.fakeIndex.Advance(ctx, b, messages, s)
+}
+
+func (x *stopped) Claim(ctx context.Context, name, owner string, ttl time.Duration) (int64, error) {
+	x.wait()
+	return x.fakeIndex.Claim(ctx, name, owner, ttl)
+}
+
+func TestWhoIsStoppedAndGoesOnAfterItsLeaseChangesNothing(t *testing.T) {
+	t.Parallel()
+	for from := 1; from <= 3; from++ { // each of the pages
+		synctest.Test(t, func(t *testing.T) {
+			b, x := newBatches(), newIndex()
+			a := b.add("a", message.BatchCompleted, slices.Repeat([]message.State{message.Sent}, 12_000)...)
+			running := make(chan struct{})
+			close(running)
+			first := &stopped{fakeIndex: x, from: from, on: running}
+			run(t, b, x, func(o *indexer.Options) {
+				o.Owner = "1"
+				o.Open = func(context.Context) (indexer.Index, error) { return first, nil }
+			})
+			after(10 * time.Second)
+			run(t, b, x, func(o *indexer.Options) { o.Owner = "2" })
+			after(time.Minute)
+			require.True(t, slices.Equal(a.states(), x.states("a")), "the second has the lease")
+			b.set(func() {
+				delete(b.all, a.listed.Ref)
+				b.deleted = []starter.Deleted{{Ref: a.listed.Ref, Created: a.status.CreatedAt}}
+			})
+			after(time.Minute)
+			require.Empty(t, x.states("a"))
+			b.set(func() { b.deleted = nil }) // what says so is told once
+			close(first.on)
+			after(10 * time.Minute)
+			require.Zero(t, len(x.states("a")), "what was deleted does not come back") //nolint:testifylint // it would print all
+			other := b.add("other", message.BatchCompleted, message.Sent)
+			after(time.Minute)
+			require.True(t, slices.Equal(other.states(), x.states("other")))
+		})
+	}
+}
+
+func TestAnIDThatIsTakenAgainBeforeTheFirstBatchWasInIsAnotherBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, x := newBatches(), newIndex()
+		a := b.add("a", message.BatchRunning, message.Failed, message.Sent)
+		run(t, b, x)
+		after(10 * time.Second)
+		require.Equal(t, []message.State{message.Failed, message.Sent}, x.states("a"))
+		again := b.add("a", message.BatchCompleted, message.Sent, message.Delivered, message.Sent)
+		b.set(func() { again.listed.Run = a.listed.Run + "-2" })
+		after(time.Minute)
+		require.Equal(t, again.states(), x.states("a"))
+	})
+}
+
+func TestABatchThatWasDeletedWhileTheIndexWasAwayGoesLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, x := newBatches(), newIndex()
+		a := b.add("a", message.BatchCompleted, message.Sent, message.Sent)
+		b.add("other", message.BatchCompleted, message.Sent)
+		run(t, b, x)
+		after(time.Minute)
+		require.Len(t, x.states("a"), 2)
+		x.set(func() { x.away = index.ErrUnavailable })
+		b.set(func() {
+			delete(b.all, a.listed.Ref)
+			b.deleted = []starter.Deleted{{Ref: a.listed.Ref, Created: a.status.CreatedAt}}
+		})
+		after(time.Minute)
+		require.Len(t, x.states("a"), 2)
+		x.set(func() { x.away = nil })
+		after(time.Minute)
+		require.Empty(t, x.states("a"))
+		require.Len(t, x.states("other"), 1)
+
+		again := b.add("a", message.BatchCompleted, message.Failed)
+		b.set(func() { again.listed.Run = "another" })
+		after(2 * time.Hour)
+		require.Equal(t, []message.State{message.Failed}, x.states("a"), "another batch has its id now")
 	})
 }
 

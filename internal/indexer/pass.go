@@ -71,6 +71,9 @@ func (f *Feed) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := f.dropDeleted(ctx, time.Time{}); err != nil {
+		return err
+	}
 	if err := f.index.Expire(ctx); err != nil {
 		return err
 	}
@@ -94,11 +97,27 @@ func (f *Feed) recent(ctx context.Context) error {
 	if err := f.takeAll(ctx, f.failedBefore()); err != nil {
 		return err
 	}
+	if err := f.dropDeleted(ctx, since); err != nil { // what was read before it was deleted is in by now
+		return err
+	}
 	f.since = began.Add(-overlap)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.full.IsZero() { // else nobody knows what there is
 		f.freshAt = f.behind
+	}
+	return nil
+}
+
+// dropDeleted takes batches out that were deleted since a time.
+func (f *Feed) dropDeleted(ctx context.Context, since time.Time) error {
+	for d, err := range f.o.Batches.Deleted(ctx, since) {
+		if err != nil {
+			return fmt.Errorf("%w: %w", errBatches, err)
+		}
+		if _, err := f.index.Delete(ctx, d.Tenant, d.ID, d.Created); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -164,7 +183,7 @@ func (f *Feed) takeAll(ctx context.Context, some []starter.Listed) error {
 			switch {
 			case err == nil:
 				f.note(l, last, t)
-			case gctx.Err() != nil, errors.Is(err, index.ErrUnavailable), errors.Is(err, index.ErrKeys):
+			case gctx.Err() != nil, errors.Is(err, index.ErrUnavailable), errors.Is(err, index.ErrKeys), errors.Is(err, index.ErrLease):
 				return err
 			case errors.Is(err, starter.ErrUnreachable), errors.Is(err, starter.ErrBusy):
 				return fmt.Errorf("%w: %w", errBatches, err)

@@ -12,7 +12,7 @@ import (
 
 // Rebuild takes every batch in anew that Temporal still has, but for those that ended and
 // were read since a time, as by a rebuild that was cut short. Batches that Temporal no longer
-// has stay as they are. It goes beside a Feed that runs. told is called with each batch and
+// has stay as they are, but for those that were deleted. It goes beside a Feed that runs. told is called with each batch and
 // why it could not be read; nil is that it was.
 func (f *Feed) Rebuild(ctx context.Context, since time.Time, told func(starter.Ref, error)) error {
 	var err error
@@ -37,7 +37,7 @@ func (f *Feed) Rebuild(ctx context.Context, since time.Time, told func(starter.R
 		}
 		told(l.Ref, err)
 	}
-	return nil
+	return f.dropDeleted(ctx, time.Time{})
 }
 
 // again takes a batch in from its beginning. Reports that came late are in it by then.
@@ -47,5 +47,8 @@ func (f *Feed) again(ctx context.Context, l starter.Listed, since time.Time) err
 		return err
 	}
 	_, err = f.takeFrom(ctx, l, index.Position{}, "")
+	if errors.Is(err, index.ErrMoved) { // a Feed takes it in anew
+		return nil
+	}
 	return err
 }

@@ -78,9 +78,10 @@ type rowReader struct {
 	listed   starter.Listed
 	snapshot starter.Snapshot
 	batch    index.Batch
-	before   index.Position
-	cursor   string
-	until    int64
+	// before is where the batch stood when it was read, and at where it stands now.
+	before, at index.Position
+	cursor     string
+	until      int64
 	// whole means that it began at the beginning.
 	whole    bool
 	messages []index.Message
@@ -88,7 +89,7 @@ type rowReader struct {
 
 // readerOf goes on with what a position says, or begins.
 func readerOf(pos index.Position, l starter.Listed, x starter.Snapshot, until int64) *rowReader {
-	w := &rowReader{listed: l, snapshot: x, before: pos, until: until, whole: true}
+	w := &rowReader{listed: l, snapshot: x, before: pos, at: pos, until: until, whole: true}
 	if rev, cursor, ok := strings.Cut(pos.Walk, " "); ok && !pos.Done {
 		if n, err := strconv.ParseInt(rev, 10, 64); err == nil {
 			w.until, w.cursor, w.whole = n, cursor, false
@@ -153,12 +154,15 @@ func (w *rowReader) run(ctx context.Context, ended string) error {
 // put puts what was gathered, and rests.
 func (w *rowReader) put(ctx context.Context, p index.Position) error {
 	f := w.feed
-	if err := f.index.Put(ctx, w.batch, w.messages); err != nil {
+	err := f.index.Advance(ctx, w.batch, w.messages, index.Step{From: w.at, To: p, Lease: f.lease, Term: f.term})
+	switch {
+	case errors.Is(err, index.ErrMoved): // it is read anew, without an older batch that had its id
+		_, derr := f.index.Delete(ctx, w.batch.Tenant, w.batch.ID, w.batch.CreatedAt.Add(-time.Millisecond))
+		return errors.Join(err, derr)
+	case err != nil:
 		return err
 	}
-	if err := f.index.SetPosition(ctx, w.batch.Tenant, w.batch.ID, p); err != nil {
-		return err
-	}
+	w.at = p
 	f.metrics.rows(len(w.messages))
 	w.messages = w.messages[:0]
 	f.pace.rest(ctx, w.began)

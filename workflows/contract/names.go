@@ -1,5 +1,11 @@
 package contract
 
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
 // Names under which workflows, activities, queries, signals and updates are
 // known to Temporal. Other people's scripts and stored histories use them.
 const (
@@ -10,6 +16,9 @@ const (
 	// HoldRedrivenName is the workflow that holds which messages a redrive has taken.
 	HoldRedrivenName = "HoldRedriven"
 	HoldsName        = "Holds"
+	// DeletedName is the type of the record of a batch that was deleted, see DeletedID. No
+	// worker runs it.
+	DeletedName = "Deleted"
 
 	SendName      = "Send"
 	ReconcileName = "Reconcile"
@@ -110,6 +119,23 @@ func NotifyQueue(queue string) string { return queue + "-notify" }
 // ReportsID is the id of the workflow that keeps what came too late for a batch,
 // whose own workflow's id is given.
 func ReportsID(batch string) string { return batch + "~reports" }
+
+// deletedMark begins every DeletedID.
+const deletedMark = "deleted-"
+
+// DeletedID is the id of the record that a batch was deleted, which was made at a time. It
+// has all that whoever fills the index has to know, so that the record holds no payload.
+func DeletedID(batch string, created time.Time) string {
+	return deletedMark + strconv.FormatInt(created.UnixMilli(), 10) + "-" + batch
+}
+
+// ParseDeletedID reads what DeletedID wrote, to the millisecond.
+func ParseDeletedID(id string) (batch string, created time.Time, ok bool) {
+	id, marked := strings.CutPrefix(id, deletedMark)
+	ms, batch, found := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(ms, 10, 64)
+	return batch, time.UnixMilli(n).UTC(), marked && found && err == nil
+}
 
 // HoldsID is the id of the workflow that keeps the holds of those that share a queue of
 // workflows. No batch has an id like it.

@@ -1,8 +1,7 @@
--- +goose Up
 -- Times are Unix ms, and null where they are not known.
 
 -- What belongs to the database as a whole; see people.go.
-CREATE TABLE setting (name TEXT PRIMARY KEY, value BYTEA NOT NULL);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value BYTEA NOT NULL); -- WITHOUT ROWID
 
 -- n begins with the second in which the batch was made, so that a higher one is newer. about
 -- holds what may name people: it is sealed where encryption is on.
@@ -24,7 +23,7 @@ CREATE INDEX batch_tenant ON batch (tenant, n);
 CREATE INDEX batch_open ON batch (n) WHERE closed = 0;
 CREATE INDEX batch_idle ON batch (idle);
 
-CREATE TABLE metadata (batch BIGINT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (batch, name));
+CREATE TABLE metadata (batch BIGINT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (batch, name)); -- WITHOUT ROWID
 CREATE INDEX metadata_value ON metadata (name, value, batch);
 
 -- What many messages have in common, once.
@@ -46,7 +45,7 @@ CREATE INDEX message_reference ON message ((id >> 51), reference, id) WHERE refe
 CREATE INDEX message_provider ON message ((id >> 51), provider, id) WHERE provider IS NOT NULL;
 
 -- Further addresses of recipients.
-CREATE TABLE address (recipient BIGINT NOT NULL, message BIGINT NOT NULL, PRIMARY KEY (recipient, message));
+CREATE TABLE address (recipient BIGINT NOT NULL, message BIGINT NOT NULL, PRIMARY KEY (recipient, message)); -- WITHOUT ROWID
 CREATE INDEX address_message ON address (message);
 
 -- How many messages of a batch ended in a quarter of an hour (in Unix time; 0 is not yet), by label
@@ -54,7 +53,7 @@ CREATE INDEX address_message ON address (message);
 CREATE TABLE tally (
 	quarter BIGINT NOT NULL, batch BIGINT NOT NULL, label INTEGER NOT NULL, wait INTEGER NOT NULL, n BIGINT NOT NULL,
 	PRIMARY KEY (quarter, batch, label, wait)
-);
+); -- WITHOUT ROWID
 
 -- sum tells a line from its repetition.
 CREATE TABLE audit (
@@ -64,4 +63,4 @@ CREATE TABLE audit (
 CREATE UNIQUE INDEX audit_at ON audit (at, sum);
 CREATE INDEX audit_batch ON audit (batch) WHERE batch <> '';
 
-CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until BIGINT NOT NULL);
+CREATE TABLE lease (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until BIGINT NOT NULL); -- WITHOUT ROWID
