@@ -96,8 +96,15 @@ build-bench:
 # What CI runs. Each step says what is wrong by itself; the order is from fast to
 # slow. The race detector is left out of dev/, where it would mostly check Temporal.
 .PHONY: check
-check: check-format check-lint check-workflows check-tidy check-tests check-backends check-hostile check-chaos check-bench ## what CI runs: lint, workflowcheck, layering, tests, fuzz seeds, benches once
+check: check-root check-format check-lint check-workflows check-tidy check-tests check-backends check-hostile check-chaos check-bench ## what CI runs: lint, workflowcheck, layering, tests, fuzz seeds, benches once
 	@echo "check: all of it passed"
+
+# Layering, names, sleeps and the pages of docs/: what is wrong there shows in seconds, and not
+# after an hour.
+.PHONY: check-root
+check-root:
+	@echo "== go test -short ."
+	@$(GO) test -short .
 
 .PHONY: check-format
 check-format: $(GOFUMPT)

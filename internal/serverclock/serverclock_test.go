@@ -31,8 +31,20 @@ type server struct {
 	pollers []*taskqueuepb.PollerInfo
 }
 
+// answer returns when the server has its answer, or when nobody waits for it any more.
+func (s *server) answer(ctx context.Context) error {
+	select {
+	case <-time.After(s.takes):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (s *server) PollActivityTaskQueue(ctx context.Context, r *workflowservice.PollActivityTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.PollActivityTaskQueueResponse, error) {
-	time.Sleep(s.takes)
+	if err := s.answer(ctx); err != nil {
+		return nil, err
+	}
 	if s.fails != nil {
 		return nil, s.fails
 	}
@@ -44,10 +56,8 @@ func (s *server) PollActivityTaskQueue(ctx context.Context, r *workflowservice.P
 }
 
 func (s *server) DescribeTaskQueue(ctx context.Context, _ *workflowservice.DescribeTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error) {
-	select {
-	case <-time.After(s.takes):
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := s.answer(ctx); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
