@@ -62,7 +62,7 @@ func places() map[string]place {
 		"internal/store":                 {ours: []string{"internal/encryption", "internal/hashset", "internal/message"}, powers: []string{json}},
 		"workflows/contract":             {ours: []string{"internal/message"}, powers: []string{json}},
 		"activities": {
-			ours:   []string{"internal/callback", "internal/message", "internal/provider", "internal/sabotage", "internal/store", "internal/tracing", "workflows/contract"},
+			ours:   []string{"internal/callback", "internal/health", "internal/message", "internal/provider", "internal/sabotage", "internal/store", "internal/tracing", "workflows/contract"},
 			powers: []string{temporal, json},
 		},
 		"workflows/internal/flow": {ours: []string{"internal/message", "workflows/contract"}, powers: []string{temporal}},
@@ -102,10 +102,12 @@ func places() map[string]place {
 			powers: []string{temporal, json},
 		},
 		"internal/temporalclient": {ours: []string{"internal/encryption", "internal/message", "internal/tracing", "workflows/contract"}, powers: []string{temporal, client, http, json}},
-		"internal/keywatch":       {ours: []string{"internal/encryption", "internal/message", "internal/store", "internal/temporalclient"}, powers: []string{temporal, client}},
+		"internal/announce":       {powers: []string{temporal}},
+		"internal/health":         {ours: []string{"internal/announce", "internal/message"}, powers: []string{temporal, json}},
+		"internal/keywatch":       {ours: []string{"internal/announce", "internal/encryption", "internal/message", "internal/store", "internal/temporalclient"}, powers: []string{temporal, client}},
 		"internal/serverclock":    {powers: []string{temporal, client}},
 		"worker": {
-			ours:   []string{"internal/holdbook", "internal/message", "internal/provider", "internal/serverclock", "internal/store", "activities", "workflows", "workflows/contract"},
+			ours:   []string{"internal/health", "internal/holdbook", "internal/message", "internal/provider", "internal/serverclock", "internal/store", "activities", "workflows", "workflows/contract"},
 			powers: []string{temporal, client},
 		},
 		"starter/internal/server": {
@@ -126,7 +128,7 @@ func places() map[string]place {
 		},
 		"starter": {
 			ours: []string{
-				"internal/holdbook", "internal/message", "internal/phone", "internal/store", "internal/tracing", "activities", "starter/internal/closeout", "starter/internal/large",
+				"internal/health", "internal/holdbook", "internal/message", "internal/phone", "internal/store", "internal/tracing", "activities", "starter/internal/closeout", "starter/internal/large",
 				"starter/internal/reports", "starter/internal/server", "workflows/contract",
 			},
 			powers: []string{temporal, client, json},
@@ -153,7 +155,7 @@ func places() map[string]place {
 		},
 		"cmd/volley": {
 			ours: []string{
-				"internal/audit", "internal/callback", "internal/chaos", "internal/config", "internal/console", "internal/dialect", "internal/doctor", "internal/encryption", "internal/gateway", "internal/index", "internal/indexer", "internal/intake", "internal/keywatch", "internal/message", "internal/person", "internal/phone", "internal/provider", "internal/store", "internal/suppression", "internal/temporalclient", "internal/tracing", "starter", "worker",
+				"internal/audit", "internal/callback", "internal/chaos", "internal/config", "internal/console", "internal/dialect", "internal/doctor", "internal/encryption", "internal/gateway", "internal/health", "internal/index", "internal/indexer", "internal/intake", "internal/keywatch", "internal/message", "internal/person", "internal/phone", "internal/provider", "internal/store", "internal/suppression", "internal/temporalclient", "internal/tracing", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},
 		},
@@ -224,7 +226,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"the starter runs workflows": {
 			"starter/new.go", imports("starter", "volley/workflows"),
-			"starter/new.go imports volley/workflows: starter may import only activities, internal/holdbook, internal/message, internal/phone, internal/store, internal/tracing, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/workflows: starter may import only activities, internal/health, internal/holdbook, internal/message, internal/phone, internal/store, internal/tracing, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"the contract knows Temporal": {
 			"workflows/contract/new.go", imports("contract", "go.temporal.io/sdk/workflow"),
@@ -232,7 +234,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"activities call workflows": {
 			"activities/new.go", imports("activities", "volley/workflows"),
-			"activities/new.go imports volley/workflows: activities may import only internal/callback, internal/message, internal/provider, internal/sabotage, internal/store, internal/tracing, workflows/contract of this module",
+			"activities/new.go imports volley/workflows: activities may import only internal/callback, internal/health, internal/message, internal/provider, internal/sabotage, internal/store, internal/tracing, workflows/contract of this module",
 		},
 		"activities call Temporal": {
 			"activities/new.go", imports("activities", "go.temporal.io/sdk/client"),
@@ -240,7 +242,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"starter opens accounts": {
 			"starter/new.go", imports("starter", "volley/internal/provider"),
-			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/holdbook, internal/message, internal/phone, internal/store, internal/tracing, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
+			"starter/new.go imports volley/internal/provider: starter may import only activities, internal/health, internal/holdbook, internal/message, internal/phone, internal/store, internal/tracing, starter/internal/closeout, starter/internal/large, starter/internal/reports, starter/internal/server, workflows/contract of this module",
 		},
 		"calls know rows": {
 			"starter/internal/server/new.go", imports("server", "volley/starter/internal/large"),
@@ -264,7 +266,7 @@ func TestTheCheckSeesABrokenRule(t *testing.T) {
 		},
 		"worker reads the configuration": {
 			"worker/new.go", imports("worker", "volley/internal/config"),
-			"worker/new.go imports volley/internal/config: worker may import only activities, internal/holdbook, internal/message, internal/provider, internal/serverclock, internal/store, workflows, workflows/contract of this module",
+			"worker/new.go imports volley/internal/config: worker may import only activities, internal/health, internal/holdbook, internal/message, internal/provider, internal/serverclock, internal/store, workflows, workflows/contract of this module",
 		},
 		"dev is used": {
 			"cmd/volley/new.go", imports("main", "volley/dev/server"),

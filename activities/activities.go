@@ -1,12 +1,14 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
+	"volley/internal/health"
 	"volley/internal/message"
 	"volley/internal/provider"
 	"volley/internal/sabotage"
@@ -56,6 +58,8 @@ type Options struct {
 	Poster  Poster
 	// Suppressions know who wants no messages; nil is nobody.
 	Suppressions Suppressions
+	// Health keeps what is in flight and what accounts answer; nil is nobody.
+	Health *health.Recorder
 	// ServerNow is the time of the Temporal server, against which due times, validity and
 	// the ends of attempts count; nil is this machine's.
 	ServerNow func() time.Time
@@ -74,6 +78,7 @@ type Activities struct {
 	poster        Poster
 	holds         *holds
 	suppressions  Suppressions
+	health        *health.Recorder
 	// now is for durations within this process, serverNow for times that come from
 	// workflows and from the server.
 	now, serverNow func() time.Time
@@ -87,7 +92,7 @@ type Activities struct {
 func New(o Options) *Activities {
 	a := &Activities{
 		Segments: o.Segments, senders: o.Senders, limiters: map[string]*accountLimiter{}, otherAccounts: newAccountLimiter(provider.Account{}),
-		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, suppressions: o.Suppressions, now: time.Now,
+		store: o.Store, heartbeats: o.Heartbeats, reports: o.Reports, changes: o.Changes, poster: o.Poster, suppressions: o.Suppressions, health: o.Health, now: time.Now,
 	}
 	if a.Segments == nil {
 		a.Segments = noSegments{}
@@ -112,6 +117,9 @@ func (a *Activities) Send(ctx context.Context, in contract.SendInput) (contract.
 	res := a.send(ctx, in, measure)
 	res.V, res.At = message.Version, a.serverNow().UnixMilli()
 	measure.attempt(res.Kind)
+	if in.Breaker && res.Kind != contract.KindNotStarted && res.Kind != contract.KindExpired {
+		a.health.Probed(in.Account, res.Kind == string(provider.Unavailable))
+	}
 	if tracing.Active(ctx) {
 		tracing.Set(ctx, tracing.Account.String(in.Account), tracing.Index.Int(in.Index), tracing.Attempt.Int(in.Attempt), tracing.Outcome.String(res.Kind))
 	}
@@ -209,9 +217,11 @@ func (a *Activities) request(ctx context.Context, account string, s provider.Sen
 	ctx, cancel := context.WithDeadline(ctx, by)
 	defer cancel()
 	began, left := a.now(), a.serverNow()
+	ended := a.health.Began(account)
 	receipt, err := attempt(ctx, s, m)
 	measure.took(a.now().Sub(began))
 	if err == nil {
+		ended("")
 		a.holds.answered(account, left, nil)
 		return contract.SendResult{Kind: contract.KindSent, ProviderID: receipt.ProviderID}
 	}
@@ -223,6 +233,7 @@ func (a *Activities) request(ctx context.Context, account string, s provider.Sen
 	if code == message.CodeSuppressed {
 		code = codeProviderSuppressed
 	}
+	ended(cmp.Or(code, string(e.Kind)))
 	held := a.holds.answered(account, left, e)
 	return contract.SendResult{Kind: string(e.Kind), Code: code, Detail: e.Detail, RetryAfter: e.RetryAfter.Milliseconds(), Held: held}
 }

@@ -29,6 +29,7 @@ import (
 	"volley/internal/config"
 	"volley/internal/encryption"
 	"volley/internal/gateway"
+	"volley/internal/health"
 	"volley/internal/index"
 	"volley/internal/indexer"
 	"volley/internal/keywatch"
@@ -362,10 +363,13 @@ func (s *stack) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	recorder := health.NewRecorder(nil)
+	observeReport := temporalclient.ObserveReport(metrics)
+	publisher := health.Publisher{Recorder: recorder, Server: s.client.WorkflowService(), Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, Process: s.identity + " gateway"}
 	o := gateway.Options{
 		Batches: s.starter, Tenants: s.cfg.Callers(), People: s.cfg.People(), Accounts: s.cfg.Accounts(), Limits: s.cfg.Intake(), Estimates: s.cfg.Estimates(),
 		BlueskyWait: s.cfg.BlueskyWait, Readers: s.accounts, Reporter: reporter, Log: s.log.Named("gateway"),
-		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics), ObserveReport: temporalclient.ObserveReport(metrics), CountFailedLogin: temporalclient.CountFailedLogins(metrics),
+		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics), ObserveReport: func(account string) { observeReport(account); recorder.Reported(account) }, CountFailedLogin: temporalclient.CountFailedLogins(metrics),
 	}
 	if s.index != nil {
 		o.Index, o.Suppressed, o.Suppressions, o.Persons = s.index, s.suppressed.Suppressed, s.persons(), s.persons()
@@ -380,6 +384,7 @@ func (s *stack) startGateway(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer publisher.Start(ctx)()
 		if err := g.Serve(ctx, l); err != nil {
 			s.failed <- err
 		}

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
+	"volley/internal/health"
 	"volley/internal/message"
 	"volley/starter/internal/server"
 	"volley/workflows/contract"
@@ -35,8 +36,9 @@ type AccountOf struct {
 	Rate           float64
 }
 
-// AccountHealth is how an account stands. Breaker, InFlight, LastReport and Errors are
-// null: only batches and workers know them, and nothing keeps them.
+// AccountHealth is how an account stands. Breaker, InFlight and Errors are null where no
+// worker that lives has told of them, LastReport where no gateway has, which is so until the
+// first report since it started.
 type AccountHealth struct {
 	Name string `json:"name"`
 	// Provider is empty where the account is held and not in the configuration.
@@ -50,11 +52,33 @@ type AccountHealth struct {
 	Used   *float64 `json:"used"`
 	Groups bool     `json:"groups"`
 	// Workers are those that polled for its attempts within 70 s.
-	Workers    int        `json:"workers"`
-	Breaker    *string    `json:"breaker"`
+	Workers int `json:"workers"`
+	// Breaker is open where a batch lets nothing but probes through, as the account was
+	// unavailable, and the last probe found it so; else it is closed.
+	Breaker *string `json:"breaker"`
+	// InFlight is how many requests are under way. A tenant is not told it, as those of
+	// others are among them.
 	InFlight   *int       `json:"inFlight"`
 	LastReport *time.Time `json:"lastReport"`
-	Errors     []struct{} `json:"errors"`
+	// Errors are the codes that the account answered in the last hour, the most frequent
+	// first, at most ten. A tenant is not told them.
+	Errors []AccountError `json:"errors"`
+	// AsOf is when the oldest of the processes told what Breaker, InFlight, LastReport and
+	// Errors say; null where nobody knows any of them.
+	AsOf *time.Time `json:"asOf"`
+}
+
+// Values of AccountHealth.Breaker.
+const (
+	BreakerOpen   = "open"
+	BreakerClosed = "closed"
+)
+
+// AccountError is a code that an account answered, how often, and when last.
+type AccountError struct {
+	Code  string    `json:"code"`
+	Count int       `json:"count"`
+	Last  time.Time `json:"last"`
 }
 
 // AccountList answers Accounts.
@@ -84,6 +108,10 @@ func (s *Starter) Accounts(ctx context.Context, q AccountsQuery) (AccountList, e
 			accounts = append(accounts, AccountOf{Name: x.Account})
 		}
 	}
+	told, err := health.Read(ctx, s.server.Client.WorkflowService(), s.o.Namespace, s.o.TaskQueue, s.o.Now())
+	if err != nil {
+		return AccountList{}, server.Translate(ctx, "accounts", err)
+	}
 	list.Accounts = make([]AccountHealth, len(accounts))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(sideBySide)
@@ -94,12 +122,39 @@ func (s *Starter) Accounts(ctx context.Context, q AccountsQuery) (AccountList, e
 			text := fmt.Sprintf("%g/s", a.Rate)
 			h.Rate = &text
 		}
+		if x, known := told[a.Name]; known {
+			h.tell(&x, q.ByTenant == "")
+		}
 		group.Go(func() error { return s.lookAtQueues(gctx, h) })
 	}
 	if err := group.Wait(); err != nil {
 		return AccountList{}, server.Translate(ctx, "accounts", err)
 	}
 	return list, nil
+}
+
+// tell fills in what processes tell of an account. What it does for others than who asks is
+// only for operators.
+func (h *AccountHealth) tell(x *health.Account, operator bool) {
+	h.AsOf = &x.AsOf
+	if !x.Reported.IsZero() {
+		h.LastReport = &x.Reported
+	}
+	if !x.Sends {
+		return
+	}
+	breaker := BreakerClosed
+	if x.Unavailable {
+		breaker = BreakerOpen
+	}
+	h.Breaker = &breaker
+	if !operator {
+		return
+	}
+	h.InFlight, h.Errors = &x.InFlight, []AccountError{}
+	for _, e := range x.Errors {
+		h.Errors = append(h.Errors, AccountError(e))
+	}
 }
 
 // heldAccount is what holds all messages through an account, or all of a tenant's.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"volley/activities"
+	"volley/internal/health"
 	"volley/internal/holdbook"
 	"volley/internal/provider"
 	"volley/internal/serverclock"
@@ -85,6 +86,7 @@ type Worker struct {
 	shares     *shares
 	depths     *depths
 	holds      *holds
+	health     *health.Publisher
 	clock      *serverclock.Clock
 	identity   string
 	version    sdk.WorkerDeploymentVersion
@@ -146,9 +148,15 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	clock := serverclock.New(serverclock.Options{
 		Server: c.WorkflowService(), Namespace: o.Namespace, TaskQueue: o.TaskQueue, Now: o.Now, Metrics: o.Metrics, Log: o.Log,
 	})
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name
+	}
+	recorder := health.NewRecorder(clock.Now, names...)
 	acts := activities.New(activities.Options{
 		Senders: accounts, Accounts: list, Store: o.Store, Heartbeats: c, Reports: o.Reports, Segments: o.Segments, Changes: o.Changes, Poster: o.Callbacks,
 		Suppressions: o.Suppressions,
+		Health:       recorder,
 		ServerNow:    clock.Now,
 	})
 	w := &Worker{
@@ -158,6 +166,7 @@ func New(c client.Client, accounts *provider.Registry, o Options) (*Worker, erro
 	w.shares = &shares{
 		server: c.WorkflowService(), namespace: o.Namespace, sharer: acts, identity: w.identity, log: o.Log, counts: map[string]int{}, serverNow: clock.Now,
 	}
+	w.health = &health.Publisher{Recorder: recorder, Server: c.WorkflowService(), Namespace: o.Namespace, TaskQueue: o.TaskQueue, Process: w.identity, Log: o.Log}
 	w.depths = &depths{server: c.WorkflowService(), namespace: o.Namespace, metrics: o.Metrics}
 	w.holds = &holds{book: holdbook.New(c, o.TaskQueue, o.DataConverter), target: acts, metrics: o.Metrics, log: o.Log}
 	add := func(queue string, options sdk.Options) sdk.Worker {
@@ -224,6 +233,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	wg.Go(func() { w.holds.follow(watching, known) })
 	wg.Go(func() { w.holds.write(watching) })
 	wg.Go(func() { w.clock.Follow(watching) })
+	wg.Go(func() { w.health.Run(watching) })
 	select {
 	case <-known: // nothing leaves before it is known what is held
 	case <-ctx.Done():

@@ -12,6 +12,7 @@ import (
 	"volley/internal/audit"
 	"volley/internal/config"
 	"volley/internal/gateway"
+	"volley/internal/health"
 	"volley/internal/temporalclient"
 )
 
@@ -76,12 +77,14 @@ func (a *app) gateway(ctx context.Context, listen, public, ops string, pages con
 	if ops != "" {
 		metrics = nil
 	}
+	recorder := health.NewRecorder(nil)
+	observeReport := temporalclient.ObserveReport(s.metrics)
 	suppressions, stop := s.followSuppressions(ctx)
 	defer stop()
 	o := gateway.Options{
 		Batches: s.batches, Tenants: s.config.Callers(), People: s.config.People(), Accounts: s.config.Accounts(), Limits: s.config.Intake(), Estimates: s.config.Estimates(), BlueskyWait: s.config.BlueskyWait,
 		Readers: s.accounts, Reporter: reporter, PublicURL: public, Ready: s.ready, Closed: s.keys.Err, Metrics: metrics, Observe: temporalclient.ObserveHTTP(s.metrics),
-		CountReports: temporalclient.CountReports(s.metrics), ObserveReport: temporalclient.ObserveReport(s.metrics), CountFailedLogin: temporalclient.CountFailedLogins(s.metrics), Log: s.log,
+		CountReports: temporalclient.CountReports(s.metrics), ObserveReport: func(account string) { observeReport(account); recorder.Reported(account) }, CountFailedLogin: temporalclient.CountFailedLogins(s.metrics), Log: s.log,
 		Audit: openAudit(a, s), Connections: s.config.Limits.Connections,
 	}
 	if s.index != nil {
@@ -99,6 +102,8 @@ func (a *app) gateway(ctx context.Context, listen, public, ops string, pages con
 	}
 	return serve(ctx, "ops-listen", ops, operations(s.page, s.ready), s.log, func(ctx context.Context) error {
 		return s.connected(ctx, s.waitAt(l, metrics), func(ctx context.Context) error {
+			publisher := health.Publisher{Recorder: recorder, Server: s.temporal.WorkflowService(), Namespace: s.namespace, TaskQueue: s.config.TaskQueue, Process: s.identity + " gateway", Log: s.log}
+			defer publisher.Start(ctx)()
 			return console.beside(ctx, func(ctx context.Context) error { return g.Serve(ctx, l) })
 		})
 	})

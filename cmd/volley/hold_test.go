@@ -129,7 +129,7 @@ func TestAccounts(t *testing.T) {
 	t.Parallel()
 	limit, used := "500/s", 12.5
 	s := setting{fake: &fake{accounts: starter.AccountList{Accounts: []starter.AccountHealth{
-		{Name: "a", Provider: "bird", Rate: &limit, Used: &used, Workers: 2},
+		{Name: "a", Provider: "bird", Rate: &limit, Used: &used, Workers: 2, InFlight: new(3), Breaker: new(starter.BreakerOpen), LastReport: new(moment.Add(-time.Hour)), AsOf: new(moment.Add(-20 * time.Second)), Errors: []starter.AccountError{{Code: "http_500", Count: 1200, Last: moment}, {Code: "timeout", Count: 1, Last: moment}}},
 		{Name: "b", Provider: "webhook", Held: &message.HoldView{By: message.HeldByAccount, Reason: "the credentials were refused", Since: moment.Add(-time.Minute)}, Groups: true},
 		{Name: "nosuch"},
 	}, Holds: []starter.HoldDocument{
@@ -142,15 +142,21 @@ func TestAccounts(t *testing.T) {
 	require.Contains(t, r.stdout, "12.5/s")
 	require.Contains(t, r.stdout, "by its account itself 1 min ago: the credentials were refused")
 	require.Contains(t, r.stdout, "in groups")
+	require.Contains(t, r.stdout, "in flight  breaker  last report")
+	require.Contains(t, r.stdout, "open")
+	require.Contains(t, r.stdout, "1 h ago")
+	require.Contains(t, r.stdout, "1,200 http_500, 1 timeout")
+	require.Contains(t, r.stdout, "as of 20 s ago")
 	require.Contains(t, r.stdout, "nosuch   not in the config")
 	require.Contains(t, r.stdout, "held: metadata campaign=spring, priority 3-5, by a person 1 h ago, until 16:00: rotation\n")
 	require.NotContains(t, r.stdout, "held: account b")
 	r = s.run(t, "accounts", "-o", "json")
 	require.JSONEq(t, `{"accounts":[
-		{"name":"a","provider":"bird","held":null,"rate":"500/s","used":12.5,"groups":false,"workers":2,"breaker":null,"inFlight":null,"lastReport":null,"errors":null},
+		{"name":"a","provider":"bird","held":null,"rate":"500/s","used":12.5,"groups":false,"workers":2,"breaker":"open","inFlight":3,"lastReport":"2026-11-20T14:00:00Z",
+		 "errors":[{"code":"http_500","count":1200,"last":"2026-11-20T15:00:00Z"},{"code":"timeout","count":1,"last":"2026-11-20T15:00:00Z"}],"asOf":"2026-11-20T14:59:40Z"},
 		{"name":"b","provider":"webhook","held":{"by":"account","reason":"the credentials were refused","since":"2026-11-20T14:59:00Z"},
-		 "rate":null,"used":null,"groups":true,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null},
-		{"name":"nosuch","provider":"","held":null,"rate":null,"used":null,"groups":false,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null}],
+		 "rate":null,"used":null,"groups":true,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null},
+		{"name":"nosuch","provider":"","held":null,"rate":null,"used":null,"groups":false,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null}],
 		"holds":[{"account":"b","by":"account","reason":"","since":"2026-11-20T15:00:00Z","until":null},
 		{"meta":"campaign=spring","from":3,"to":5,"by":"person","reason":"rotation","since":"2026-11-20T14:00:00Z","until":"2026-11-20T16:00:00Z"}]}`, r.stdout)
 }

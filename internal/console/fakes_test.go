@@ -273,7 +273,7 @@ func world() *batches {
 		},
 		accounts: starter.AccountList{
 			Accounts: []starter.AccountHealth{
-				{Name: eu, Provider: "sinch", Rate: &rate, Used: &used, Workers: 2},
+				{Name: eu, Provider: "sinch", Rate: &rate, Used: &used, Workers: 2, Breaker: new(starter.BreakerOpen), InFlight: new(3), LastReport: new(start.Add(-time.Minute)), AsOf: new(start.Add(-10 * time.Second)), Errors: []starter.AccountError{{Code: "http_503", Count: 21, Last: start.Add(-time.Minute)}}},
 				{Name: "bird-main", Provider: "bird", Workers: 2, Held: &message.HoldView{By: "account", Reason: "5 messages in a row were refused: http_401", Since: start.Add(-12 * time.Minute)}},
 			},
 			Holds: []starter.HoldDocument{{Selector: starter.Selector{Account: "bird-main"}, By: "account", Reason: "5 messages in a row were refused: http_401", Since: start.Add(-12 * time.Minute)}},

@@ -11,9 +11,8 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
-	"go.temporal.io/api/workflowservice/v1"
-	"google.golang.org/grpc"
 
+	"volley/internal/announce"
 	"volley/internal/encryption"
 	"volley/internal/message"
 )
@@ -27,11 +26,8 @@ const (
 	mostKeys = 40
 )
 
-// Server is what is needed of Temporal; a workflowservice.WorkflowServiceClient is one.
-type Server interface {
-	PollActivityTaskQueue(context.Context, *workflowservice.PollActivityTaskQueueRequest, ...grpc.CallOption) (*workflowservice.PollActivityTaskQueueResponse, error)
-	DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest, ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error)
-}
+// Server is what is needed of Temporal.
+type Server = announce.Server
 
 // Report is what a process says of its keys.
 type Report struct {
@@ -176,13 +172,11 @@ func (r *Report) after(other *Report) bool {
 }
 
 func pollers(ctx context.Context, s Server, namespace, queue string, kind enumspb.TaskQueueType) ([]*taskqueuepb.PollerInfo, error) {
-	res, err := s.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue}, TaskQueueType: kind,
-	})
+	all, err := announce.Pollers(ctx, s, namespace, queue, kind)
 	if err != nil {
 		return nil, fmt.Errorf("look which keys the processes have: %w", err)
 	}
-	return res.GetPollers(), nil
+	return all, nil
 }
 
 // Lacking says of each process that lacks one of the keys which it lacks, as "key 42 is

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
+	"volley/internal/announce"
 	"volley/internal/encryption"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
@@ -273,7 +274,7 @@ func (w *Watch) report(ctx context.Context) {
 	rctx, cancel := context.WithTimeout(ctx, reportWait)
 	defer cancel()
 	w.began = true
-	err := announce(rctx, w.o.Client.WorkflowService(), w.namespace, w.o.TaskQueue, identity)
+	err := announce.Publish(rctx, w.o.Client.WorkflowService(), w.namespace, queueOf(w.o.TaskQueue), identity)
 	if err == nil {
 		w.reported, w.reportedAt = identity, w.o.Now()
 	}
@@ -291,5 +292,5 @@ func (w *Watch) leave(ctx context.Context) {
 	defer cancel()
 	r := reportOf(w.identity, w.o.Role, w.o.Temporal.Keyset, w.since)
 	r.ended = true
-	_ = announce(lctx, w.o.Client.WorkflowService(), w.namespace, w.o.TaskQueue, r.identity()) // else it is forgotten in time
+	_ = announce.Publish(lctx, w.o.Client.WorkflowService(), w.namespace, queueOf(w.o.TaskQueue), r.identity()) // else it is forgotten in time
 }

@@ -35,6 +35,9 @@ type SendInput struct {
 	Sensitive bool `json:"sensitive,omitempty"`
 	// Probe means that the attempt shall find out whether an account still holds itself.
 	Probe bool `json:"probe,omitempty"`
+	// Breaker means that the batch's breaker of the account is open, and that the attempt
+	// shall find out whether the account is available again.
+	Breaker bool `json:"breaker,omitempty"`
 }
 
 // Kinds of a SendResult beside those of provider.Error, whose kinds are used as

@@ -211,13 +211,18 @@ func TestABreakerHoldsBackAnAccountThatIsDown(t *testing.T) {
 	t.Parallel()
 	b := flowtest.NewBench(t)
 	up := flowtest.Start.Add(2 * time.Minute)
-	b.Send = func(contract.SendInput, int) flowtest.Answer {
+	told := map[bool]int{}
+	b.Send = func(in contract.SendInput, _ int) flowtest.Answer {
+		told[in.Breaker]++
+		require.False(t, in.Probe, "nothing is held")
 		if b.Env.Now().Before(up) {
 			return flowtest.Unavailable
 		}
 		return flowtest.Takes
 	}
 	res := b.Run(flowtest.Batch(200, func(m *message.Batch) { m.InFlight = 10 }))
+	require.Positive(t, told[true], "a probe says that it is one")
+	require.LessOrEqual(t, told[true], 12)
 	require.Equal(t, 200, res.Status.Counts[message.Sent])
 	var before int
 	for _, a := range b.Attempts {

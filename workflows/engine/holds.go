@@ -128,7 +128,9 @@ func answeredProbe(res contract.SendResult) bool {
 // attemptInput is what an attempt is told.
 func (r *run) attemptInput(t *inflight) contract.SendInput {
 	in := r.input(t.i)
-	in.Probe = t.probe && r.queueOf(t.i).Held.By != ""
+	if l := r.queueOf(t.i); t.probe {
+		in.Probe, in.Breaker = l.Held.By != "", l.Interval > 0
+	}
 	return in
 }
 
