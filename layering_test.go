@@ -137,7 +137,7 @@ func places() map[string]place {
 		"internal/access":   {ours: []string{"internal/message"}, powers: []string{http, json}},
 		"internal/audit":    {ours: []string{"internal/index", "internal/message", "starter"}, powers: []string{json}},
 		"internal/console": {
-			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "starter"},
+			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "internal/person", "internal/phone", "internal/suppression", "starter"},
 			powers: []string{http, json},
 		},
 		"internal/gateway": {

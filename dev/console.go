@@ -26,7 +26,7 @@ func (s *stack) startConsole(ctx context.Context) error {
 		Estimates: s.cfg.Estimates(), Audit: s.audit, SearchMetadata: s.cfg.SearchMetadata, Zone: time.Local, Log: s.log.Named("console"),
 	}
 	if s.index != nil {
-		o.Index = s.index
+		o.Index, o.Persons, o.Suppressed = s.index, s.persons(), s.suppressed.Suppressed
 	}
 	for _, a := range s.cfg.Accounts() {
 		o.Accounts = append(o.Accounts, starter.AccountOf{Name: a.Name, Provider: a.Provider, Rate: a.Rate})

@@ -34,6 +34,7 @@ import (
 	"volley/internal/keywatch"
 	"volley/internal/provider"
 	"volley/internal/store"
+	"volley/internal/suppression"
 	"volley/internal/temporalclient"
 	"volley/internal/tracing"
 	"volley/starter"
@@ -74,6 +75,8 @@ type stack struct {
 	store   *store.Store
 	starter *starter.Starter
 	index   *index.Later // nil where it is off
+	// suppressed is who wants no messages; nil where there is no index.
+	suppressed *suppression.List
 	// failed gets the error of a part that ended by itself.
 	failed chan error
 	// stops end the parts, in the order in which they were started.
@@ -225,7 +228,7 @@ func (s *stack) forgetIndex(file string) error {
 }
 
 // openIndex opens the index of the configuration, if there is one.
-func (s *stack) openIndex(context.Context) error {
+func (s *stack) openIndex(ctx context.Context) error {
 	x := s.cfg.Index
 	if x.URL.IsZero() || s.o.noIndex {
 		return nil
@@ -236,6 +239,7 @@ func (s *stack) openIndex(context.Context) error {
 		})
 	})
 	s.stops = append(s.stops, s.index.Close)
+	s.followSuppressions(ctx)
 	return nil
 }
 
@@ -324,11 +328,15 @@ func (s *stack) startWorker(ctx context.Context) error {
 		var wg sync.WaitGroup
 		wg.Go(func() { keys.Run(ctx) })
 		if err := keys.While(ctx, func(ctx context.Context) error {
-			w, err := worker.New(own, s.accounts, worker.Options{
+			o := worker.Options{
 				DataConverter: s.converter, Identity: s.identity,
 				Namespace: s.temporal.Namespace(), TaskQueue: s.cfg.TaskQueue, Store: s.store, Reports: s.starter, Segments: s.starter, Callbacks: callbacks, Changes: s.starter.Changes(),
 				Log: s.log.Named("worker"),
-			})
+			}
+			if s.suppressed != nil {
+				o.Suppressions = s.suppressed
+			}
+			w, err := worker.New(own, s.accounts, o)
 			if err != nil {
 				return err
 			}
@@ -365,7 +373,7 @@ func (s *stack) startGateway(ctx context.Context) error {
 		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics), ObserveReport: temporalclient.ObserveReport(metrics), CountFailedLogin: temporalclient.CountFailedLogins(metrics),
 	}
 	if s.index != nil {
-		o.Index = s.index
+		o.Index, o.Suppressed, o.Suppressions = s.index, s.suppressed.Suppressed, s.persons()
 		also := audit.NewCopier(s.index, s.log.Named("audit"))
 		s.stops = append(s.stops, func() error { also.Close(); return nil })
 		o.Audit = audit.New(audit.Options{Log: o.Log, Copy: also})

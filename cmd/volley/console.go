@@ -41,10 +41,13 @@ type servedConsole struct {
 	log   *zap.Logger
 }
 
+// suppressedFunc reports at acceptance whether a tenant's messages are not sent.
+type suppressedFunc = func(tenant, region string, addresses []string) bool
+
 // open listens for the console. Without people there is none, since nobody could log in.
 // Where the default address is taken, as by another gateway on this machine, there is none
 // either.
-func (f *consoleFlags) open(ctx context.Context, s *service, log *audit.Log) (servedConsole, error) {
+func (f *consoleFlags) open(ctx context.Context, s *service, log *audit.Log, suppressed suppressedFunc) (servedConsole, error) {
 	people := s.config.People()
 	switch {
 	case f.listen == "":
@@ -68,7 +71,7 @@ func (f *consoleFlags) open(ctx context.Context, s *service, log *audit.Log) (se
 		ConfirmAbove: s.config.ConfirmAbove, SearchMetadata: s.config.SearchMetadata, Audit: log, Log: s.log.Named("console"),
 	}
 	if s.index != nil {
-		o.Index = s.index
+		o.Index, o.Persons, o.Suppressed = s.index, s.persons(), suppressed
 	}
 	for _, x := range s.config.Accounts() {
 		o.Accounts = append(o.Accounts, starter.AccountOf{Name: x.Name, Provider: x.Provider, Rate: x.Rate})

@@ -39,7 +39,7 @@ func consoleAt(t *testing.T, args ...string) *consoleFlags {
 
 func TestTheConsoleIsThereForPeople(t *testing.T) {
 	t.Parallel()
-	c, err := consoleAt(t, "--console-listen", "127.0.0.1:0").open(t.Context(), withPeople(t, ann), audit.New(audit.Options{}))
+	c, err := consoleAt(t, "--console-listen", "127.0.0.1:0").open(t.Context(), withPeople(t, ann), audit.New(audit.Options{}), nil)
 	require.NoError(t, err)
 	require.NoError(t, c.beside(t.Context(), func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.l.Addr().String()+"/login", nil)
@@ -54,11 +54,11 @@ func TestTheConsoleIsThereForPeople(t *testing.T) {
 func TestWithoutPeopleThereIsNoConsole(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]*consoleFlags{"by default": consoleAt(t), "switched off": consoleAt(t, "--console-listen", "")} {
-		c, err := f.open(t.Context(), withPeople(t, ""), nil)
+		c, err := f.open(t.Context(), withPeople(t, ""), nil, nil)
 		require.NoError(t, err, name)
 		require.Nil(t, c.pages, name)
 	}
-	_, err := consoleAt(t, "--console-listen", "127.0.0.1:0").open(t.Context(), withPeople(t, ""), nil)
+	_, err := consoleAt(t, "--console-listen", "127.0.0.1:0").open(t.Context(), withPeople(t, ""), nil, nil)
 	require.ErrorContains(t, err, "no people")
 }
 
@@ -67,6 +67,6 @@ func TestATakenAddressThatSomebodyChoseIsAnError(t *testing.T) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	_, err = consoleAt(t, "--console-listen", l.Addr().String()).open(t.Context(), withPeople(t, ann), nil)
+	_, err = consoleAt(t, "--console-listen", l.Addr().String()).open(t.Context(), withPeople(t, ann), nil, nil)
 	require.ErrorContains(t, err, "--console-listen")
 }

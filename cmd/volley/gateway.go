@@ -85,10 +85,10 @@ func (a *app) gateway(ctx context.Context, listen, public, ops string, pages con
 		Audit: openAudit(a, s), Connections: s.config.Limits.Connections,
 	}
 	if s.index != nil {
-		o.Index, o.Suppressed, o.Suppressions = s.index, suppressions.Suppressed, keeping{s}
+		o.Index, o.Suppressed, o.Suppressions = s.index, suppressions.Suppressed, s.persons()
 	}
 	g := gateway.New(o)
-	console, err := pages.open(ctx, s, o.Audit)
+	console, err := pages.open(ctx, s, o.Audit, o.Suppressed)
 	if err != nil {
 		return err
 	}

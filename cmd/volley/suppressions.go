@@ -74,6 +74,11 @@ func (a *app) suppressed(ctx context.Context, c *config.Config) (func(tenant, re
 	return nil, err
 }
 
+// persons is what a gateway does about one person; it needs the index.
+func (s *service) persons() *person.Service {
+	return &person.Service{Index: s.index, Batches: s.batches, Store: s.store}
+}
+
 // withPerson runs a command about one person, which needs the index, and Temporal.
 func (a *app) withPerson(ctx context.Context, do func(k *person.Records, region string) error) error {
 	return a.withIndex(ctx, func(x *index.Index) error {
@@ -107,35 +112,4 @@ func (a *app) withPerson(ctx context.Context, do func(k *person.Records, region 
 		}
 		return do(&person.Records{Index: x, Batches: b, Store: st}, c.Caller(a.tenant).Region)
 	})
-}
-
-// keeping is the suppression list of a gateway, as its callers change it.
-type keeping struct{ s *service }
-
-// Suppress is person.Records's.
-func (k keeping) Suppress(ctx context.Context, all []index.Suppression) (person.Suppressed, error) {
-	x, err := k.s.index.Get(ctx)
-	if err != nil {
-		return person.Suppressed{}, err
-	}
-	keeper := person.Records{Index: x, Batches: k.s.batches, Store: k.s.store}
-	return keeper.Suppress(ctx, all)
-}
-
-// Unsuppress is index.Index's.
-func (k keeping) Unsuppress(ctx context.Context, tenant string, recipients []string) (int, error) {
-	x, err := k.s.index.Get(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return x.Unsuppress(ctx, tenant, recipients)
-}
-
-// Suppressions is index.Index's.
-func (k keeping) Suppressions(ctx context.Context, q index.SuppressionQuery) ([]index.Suppression, string, error) {
-	x, err := k.s.index.Get(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	return x.Suppressions(ctx, q)
 }

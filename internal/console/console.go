@@ -47,6 +47,11 @@ type Options struct {
 	Batches Batches
 	// Index is nil where there is none: then what needs one says so.
 	Index Index
+	// Persons is what is done about one person; nil where there is no index.
+	Persons Persons
+	// Suppressed reports at acceptance whether a tenant's messages to one of the addresses
+	// are not sent, with phone numbers as those of a region; nil is nobody.
+	Suppressed func(tenant, region string, addresses []string) bool
 	// People may log in. Open lets everybody in who reaches the console, as an operator.
 	People *access.Book
 	Open   bool

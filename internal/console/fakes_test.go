@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -206,7 +207,10 @@ type find struct {
 func (f *find) Find(_ context.Context, q index.FindQuery) (index.FindPage, error) {
 	var p index.FindPage
 	for _, m := range f.found {
-		if m.To == q.Text || m.Reference == q.Text || m.ProviderID == q.Text {
+		if len(q.States) > 0 && !slices.Contains(q.States, m.State) {
+			continue
+		}
+		if q.To != "" && m.To == q.To || q.Text != "" && (m.To == q.Text || m.Reference == q.Text || m.ProviderID == q.Text) {
 			p.Messages = append(p.Messages, m)
 		}
 	}

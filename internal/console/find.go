@@ -19,6 +19,8 @@ type findData struct {
 	Query    string
 	Messages []foundLine
 	Next     string
+	// Person is what can be done about the one whom they are all for.
+	Person personControls
 	// NoIndex means that only ids of messages can be found.
 	NoIndex bool
 }
@@ -30,6 +32,7 @@ type foundLine struct {
 	Campaign      string
 	Path          string
 	State         message.State
+	Tenant        string
 }
 
 // findPage looks for messages of a person. Where there is one, it goes there.
@@ -60,6 +63,9 @@ func (c *Console) findPage(v *visit) (*view, error) {
 	for i := range page.Messages {
 		d.Messages = append(d.Messages, c.foundLine(v, &page.Messages[i]))
 	}
+	if v.URL.Query().Get("cursor") == "" {
+		d.Person = c.personOfAll(v, &d)
+	}
 	out.Data = d
 	return out, nil
 }
@@ -89,7 +95,7 @@ func (c *Console) foundLine(v *visit, m *index.Found) foundLine {
 	row := message.Row{State: m.State, Code: m.Code, Detail: m.Detail, DueAt: m.DueAt, SentAt: m.SentAt, FinishedAt: m.FinishedAt, Account: m.Account, Attempts: m.Attempts}
 	return foundLine{
 		Verdict: c.verdict(&v.words, &row), To: m.To, Reference: m.Reference,
-		Campaign: m.Batch, Path: messagePath(m.Tenant, m.Batch, m.Index) + "?q=" + queryEscape(v.URL.Query().Get("q")), State: m.State,
+		Campaign: m.Batch, Path: messagePath(m.Tenant, m.Batch, m.Index) + "?q=" + queryEscape(v.URL.Query().Get("q")), State: m.State, Tenant: m.Tenant,
 	}
 }
 
@@ -184,6 +190,7 @@ type messageData struct {
 	Path string
 	// CanCancel means that it has not been sent.
 	CanCancel bool
+	Person    personControls
 }
 
 // step is one entry of a trail, in words.
@@ -205,7 +212,7 @@ func (c *Console) messagePage(v *visit) (*view, error) {
 	d := messageData{
 		Row: row, Verdict: c.verdict(&v.words, &row), Tenant: ref.Tenant, Batch: ref.ID, Campaign: c.campaign(v, ref), Path: batchPath(ref.Tenant, ref.ID),
 		Recipient: row.To,
-		CanCancel: !row.State.Final() && v.person.May(access.CancelPerson),
+		CanCancel: !row.State.Final() && v.person.May(access.CancelPerson), Person: c.personControls(v, ref.Tenant, row.To),
 	}
 	if row.Reference != nil {
 		d.Reference = *row.Reference

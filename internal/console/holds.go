@@ -226,8 +226,13 @@ func (v *visit) readToken() {
 	if v.given = v.Header.Get(tokenHeader); v.given != "" {
 		return
 	}
-	v.Body = http.MaxBytesReader(v.w, v.Body, maxForm)
-	if v.ParseForm() == nil {
+	most := int64(maxForm)
+	if v.Pattern == "POST /suppressions/{action}" {
+		most = 4 * maxList // a list has up to three times its size in a form
+	}
+	v.Body = http.MaxBytesReader(v.w, v.Body, most)
+	err := v.ParseMultipartForm(most)
+	if err == nil || errors.Is(err, http.ErrNotMultipart) && v.PostForm != nil {
 		v.given = v.PostForm.Get(tokenField)
 	}
 }

@@ -120,7 +120,7 @@ func (c *Console) openUpload(v *visit, u *upload, p *multipart.Part) (err error)
 	} else { // the file says these itself, or has no place for them
 		u.options.Text, u.options.Channel, u.options.DefaultRegion, u.options.Metadata, u.options.Columns = "", "", "", nil, dialect.Columns{}
 	}
-	u.options.Now = c.o.Now()
+	u.options.Now, u.options.Suppressed = c.o.Now(), c.o.Suppressed
 	if u.request, err = intake.Open(io.MultiReader(bytes.NewReader(head), p), u.caller, c.o.Limits, u.options); err != nil {
 		return &wrongError{"the file cannot be read: " + err.Error()}
 	}

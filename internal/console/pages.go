@@ -33,10 +33,23 @@ type view struct {
 	AsOf time.Time
 	// Status is that of the answer; 0 is 200.
 	Status int
-	// To is where the browser goes instead.
-	To string
+	// To is where the browser goes instead, and File what it gets instead.
+	To   string
+	File *download
 	// err is what the page tells that went wrong.
 	err error
+}
+
+// download is a file that a browser saves.
+type download struct {
+	Name, Type string
+	Data       []byte
+}
+
+func (d *download) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", d.Type)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+d.Name+`"`)
+	_, _ = w.Write(d.Data) // the browser has gone
 }
 
 // page is a template with the layout and all parts.
@@ -95,6 +108,9 @@ type reasonPart struct {
 	Reason *message.Reason
 }
 
+// BatchPath is where a batch is.
+func (f *frame) BatchPath(tenant, id string) string { return batchPath(tenant, id) }
+
 // ByWhom says who holds something.
 func (f *frame) ByWhom(by string) string { return byWhom(by) }
 
@@ -117,6 +133,7 @@ func navigation(p access.Person) []navItem {
 		{access.Find, navItem{"find", "Find", "/find"}},
 		{access.Read, navItem{"batches", "Batches", "/batches"}},
 		{access.Read, navItem{"accounts", "Accounts", "/accounts"}},
+		{access.Read, navItem{"suppressions", "Suppressions", "/suppressions"}},
 		{access.Start, navItem{"new", "New batch", "/new"}},
 		{access.Audit, navItem{"log", "Log", "/log"}},
 	} {

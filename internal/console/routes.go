@@ -30,12 +30,18 @@ func (c *Console) routes() {
 	c.get("GET /batches/{tenant}/{id}/control/{action}", access.Read, c.askControl)
 	c.get("GET /accounts", access.Read, c.accountsPage)
 	c.get("GET /holds/{action}", access.Hold, c.askHold)
+	c.get("GET /suppressions", access.Read, c.suppressionsPage)
+	c.get("GET /suppressions/{action}", access.Suppress, c.askSuppression)
+	c.get("GET /person/forget", access.Forget, c.askForget)
 	c.get("GET /new", access.Start, c.newPage)
 	c.get("GET /log", access.Audit, c.logPage)
 	c.get("GET /", access.Read, func(*visit) (*view, error) { return nil, errNoPage })
 
 	c.post("POST /batches/{tenant}/{id}/control/{action}", access.Read, c.doControl)
 	c.post("POST /holds/{action}", access.Hold, c.doHold)
+	c.post("POST /suppressions/{action}", access.Suppress, c.doSuppression)
+	c.post("POST /person/forget", access.Forget, c.doForget)
+	c.post("POST /person/export", access.Export, c.export)
 	c.post("POST /new/check", access.Start, c.checkFile)
 	c.post("POST /new/test", access.Start, c.testFile)
 	c.post("POST /new", access.Start, c.startFile)
@@ -137,6 +143,9 @@ func (c *Console) answer(v *visit, may access.Right, show func(*visit) (*view, e
 		return c.fail(v, err)
 	case out.To != "":
 		http.Redirect(v.w, v.Request, out.To, http.StatusSeeOther)
+		return nil
+	case out.File != nil:
+		out.File.write(v.w)
 		return nil
 	}
 	c.render(v, out)
