@@ -297,6 +297,11 @@ func (s *stack) openStore(ctx context.Context) error {
 		SearchMetadata: s.cfg.SearchMetadata, Log: s.log.Named("starter"),
 		Redial: s.redial, TrackAnswers: temporalclient.TrackAnswers, Traces: s.traces,
 	})
+	if s.o.config == "" { // as `volley setup` does: delivery reports that come after the end of a batch lie in it
+		if _, err := s.starter.SetupStore(ctx, false); err != nil {
+			s.log.Warn("the store cannot be made", zap.Error(err))
+		}
+	}
 	return nil
 }
 

@@ -116,7 +116,7 @@ func (a *app) wholeList(all []message.Status, labels []string) *table {
 		row[listTotal].text = number(st.Total)
 		row[listSuccess] = cell{share, shade}
 		row[listLabel].text = named
-		row[listReason] = reasonOf(st)
+		row[listReason] = reasonOf(st.Reasons)
 		row[listEnd].text = endOf(st, now)
 		row[listAge].text = age(now.Sub(st.CreatedAt))
 		row[listMore].text = more
@@ -126,8 +126,8 @@ func (a *app) wholeList(all []message.Status, labels []string) *table {
 }
 
 // reasonOf is why most of the messages that did not arrive did not.
-func reasonOf(st message.Status) cell {
-	r := worst(st)
+func reasonOf(all message.Reasons) cell {
+	r := worst(all)
 	if r.Code == "" {
 		return cell{}
 	}

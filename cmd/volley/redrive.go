@@ -67,7 +67,7 @@ are sent again only if that state is named.`,
 	}
 	f.limit = 100
 	fl := cmd.Flags()
-	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states`, or not-sent or not-delivered, without those that were rejected\n(default failed,expired)")
+	fl.StringSliceVar(&q.States, "state", nil, "which messages, by `states`, or not-sent or not-delivered, without those that were rejected or are unknown\n(default failed,expired)")
 	fl.StringVar(&q.Code, "code", "", "only messages that ended with this `code`")
 	recipientFlags(cmd, &q.Selector)
 	fl.StringVar(&q.Account, "from-account", "", "only messages that went through this `account`")

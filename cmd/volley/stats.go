@@ -30,7 +30,8 @@ func (a *app) statsCommand() *cobra.Command {
 		Long: `Shows how many of the messages that ended since a time were sent and delivered, how many
 have had no delivery report for a day, and how long they took from when they were due to
 when they were sent. success is sent and delivered of all; delivery is delivered of
-those of which a report came. --by meta.KEY takes the keys that search_metadata names.`,
+those of which a report came; reason is that of most of those that did not go well.
+--by meta.KEY takes the keys that search_metadata names.`,
 		Example: `  volley stats --since 24h --by account
   volley stats --by meta.campaign -o json`,
 		Args:              needs(),
@@ -68,7 +69,7 @@ func (a *app) stats(ctx context.Context, x *index.Index, q index.StatsQuery) err
 		return nil
 	}
 	t := &table{right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 8: true}}
-	t.row(headings(q.By, "messages", "success", "delivery", "no report", "failed", "expired", "p50", "p99")...)
+	t.row(headings(q.By, "messages", "success", "delivery", "no report", "failed", "expired", "p50", "p99", "reason")...)
 	for i := range stats {
 		s := &stats[i]
 		failed := cell{number(s.Counts[message.Failed] + s.Counts[message.Rejected] + s.Counts[message.Undelivered]), 0}
@@ -84,7 +85,7 @@ func (a *app) stats(ctx context.Context, x *index.Index, q index.StatsQuery) err
 			key = "none"
 		}
 		t.row(cell{key, 0}, cell{number(s.Total), 0}, cell{percent(s.Success), 0}, delivery, cell{number(s.NoReport), 0}, failed,
-			cell{number(s.Counts[message.Expired]), 0}, cell{seconds(s.P50), 0}, cell{seconds(s.P99), 0})
+			cell{number(s.Counts[message.Expired]), 0}, cell{seconds(s.P50), 0}, cell{seconds(s.P99), 0}, reasonOf(s.Reasons))
 	}
 	if q.By == "" {
 		t.drop(0)

@@ -104,14 +104,14 @@ func (a *app) showCounts(st message.Status) {
 	t.texts("total", number(st.Total))
 	a.printf("\n")
 	a.table(t)
-	if r := worst(st); r.Detail != "" {
+	if r := worst(st.Reasons); r.Detail != "" {
 		a.printf("%s, for example: %s\n", r.Code, printable(r.Detail))
 	}
 }
 
 // worst is the largest reason for which messages did not arrive; none has no code.
-func worst(st message.Status) message.Reason {
-	for _, r := range st.Reasons {
+func worst(all message.Reasons) message.Reason {
+	for _, r := range all {
 		if r.State.Final() && r.Code != message.CodeExcluded && r.Code != message.CodeSuppressed && r.Code != message.CodeDuplicate {
 			return r
 		}

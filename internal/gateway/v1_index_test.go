@@ -30,7 +30,7 @@ func (x *fakeIndex) Find(_ context.Context, q index.FindQuery) (index.FindPage, 
 func (x *fakeIndex) Stats(_ context.Context, q index.StatsQuery) ([]index.Stat, error) {
 	x.stats = q
 	rate := 0.5
-	return []index.Stat{{Key: "spring", Total: 2, Success: 1, DeliveryRate: &rate}}, x.err
+	return []index.Stat{{Key: "spring", Total: 2, Success: 1, DeliveryRate: &rate, Reasons: message.Reasons{}}}, x.err
 }
 
 func (x *fakeIndex) Audit(_ context.Context, q index.AuditQuery) ([]index.AuditEntry, string, error) {

@@ -41,16 +41,16 @@ func (x *Index) Stats(ctx context.Context, q StatsQuery) ([]Stat, error) {
 	unreported := q.Now.Add(-reportWait).UnixMilli()/quarter.Milliseconds() - 1
 	err = x.db.look(ctx, func(t *tx) error {
 		return t.each(query, args, func(row *sql.Rows) error {
-			var key string
+			var key, code string
 			var at, state, wait, n int64
-			if err := row.Scan(&key, &at, &state, &wait, &n); err != nil {
+			if err := row.Scan(&key, &at, &state, &code, &wait, &n); err != nil {
 				return err
 			}
 			key = q.key(key, at)
 			if sums[key] == nil {
 				sums[key] = &sum{waits: map[int64]int64{}}
 			}
-			sums[key].add(message.State(state), wait, n, at <= unreported) //nolint:gosec // it was one
+			sums[key].add(message.State(state), code, wait, n, at <= unreported) //nolint:gosec // it was one
 			return nil
 		})
 	})
@@ -70,7 +70,7 @@ func (x *Index) Stats(ctx context.Context, q StatsQuery) ([]Stat, error) {
 	return stats, nil
 }
 
-// sql is the query: a key, a quarter of an hour, a state, a wait, and how many there are.
+// sql is the query: a key, a quarter of an hour, a state, a code, a wait, and how many there are.
 func (q *StatsQuery) sql() (query string, args []any, err error) {
 	key, join := "''", ""
 	withBatch := q.Tenant != ""
@@ -95,12 +95,12 @@ func (q *StatsQuery) sql() (query string, args []any, err error) {
 	if withBatch {
 		join += " JOIN batch b ON b.n = t.batch"
 	}
-	query = "SELECT " + key + ", " + group + ", l.state, t.wait, sum(t.n) FROM tally t JOIN label l ON l.id = t.label" + join + " WHERE t.quarter >= ?"
+	query = "SELECT " + key + ", " + group + ", l.state, l.code, t.wait, sum(t.n) FROM tally t JOIN label l ON l.id = t.label" + join + " WHERE t.quarter >= ?"
 	args = append(args, max(q.Since.UnixMilli()/quarter.Milliseconds(), 1))
 	if q.Tenant != "" {
 		query, args = query+" AND b.tenant = ?", append(args, q.Tenant)
 	}
-	return query + " GROUP BY 1, 2, 3, 4", args, nil
+	return query + " GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC", args, nil
 }
 
 // key is that of a line.
@@ -118,13 +118,15 @@ func (q *StatsQuery) key(key string, at int64) string {
 // sum adds up counters.
 type sum struct {
 	counts   message.Counts
+	reasons  message.Reasons
 	noReport int64
 	// waits are how many waited how long.
 	waits map[int64]int64
 }
 
-func (s *sum) add(state message.State, wait, n int64, old bool) {
+func (s *sum) add(state message.State, code string, wait, n int64, old bool) {
 	s.counts[state] += int(n)
+	s.reasons.Count(state, code, "", int(n))
 	if state == message.Sent && old {
 		s.noReport += n
 	}
@@ -134,7 +136,7 @@ func (s *sum) add(state message.State, wait, n int64, old bool) {
 }
 
 func (s *sum) stat(key string) Stat {
-	st := Stat{Key: key, Total: s.counts.Total(), Counts: s.counts, NoReport: int(s.noReport), P50: s.quantile(50), P99: s.quantile(99)}
+	st := Stat{Key: key, Total: s.counts.Total(), Counts: s.counts, Reasons: s.reasons.Of(s.counts), NoReport: int(s.noReport), P50: s.quantile(50), P99: s.quantile(99)}
 	delivered, undelivered := s.counts[message.Delivered], s.counts[message.Undelivered]
 	if st.Total > 0 {
 		st.Success = float64(s.counts[message.Sent]+delivered) / float64(st.Total)

@@ -125,6 +125,8 @@ type Stat struct {
 	Key    string         `json:"key"`
 	Total  int            `json:"total"`
 	Counts message.Counts `json:"counts"`
+	// Reasons are why messages did not go well, at most 10, the largest first, without details.
+	Reasons message.Reasons `json:"reasons"`
 	// Success is (sent + delivered) / total. DeliveryRate is delivered / (delivered +
 	// undelivered), and null without either. NoReport counts those sent over 24 h ago of which
 	// no report came.

@@ -117,7 +117,8 @@ func TestARedriveTakesOnlyStatesThatCanBeSentAgain(t *testing.T) {
 		"unknown,failed,unknown":  {message.Failed, message.Unknown},
 		" expired , undelivered ": {message.Undelivered, message.Expired},
 		"not-sent":                {message.Failed, message.Expired, message.Canceled},
-		"not-delivered":           {message.Undelivered, message.Failed, message.Expired, message.Canceled, message.Unknown},
+		"not-delivered":           {message.Undelivered, message.Failed, message.Expired, message.Canceled},
+		"not-delivered,unknown":   {message.Undelivered, message.Failed, message.Expired, message.Canceled, message.Unknown},
 	} {
 		var list []string
 		if names != "" {

@@ -78,7 +78,8 @@ func (set StateSet) Has(s State) bool { return set == 0 || set&(1<<s) != 0 }
 
 // ParseRedrive reads the states of messages to send again, sorted and each once; no names
 // are failed and expired. A message that a provider took, or that failed validation, is
-// never sent again.
+// never sent again, and one that is unknown, since it may have arrived, only where that
+// state itself is named: not-delivered leaves it out.
 func ParseRedrive(names []string) ([]State, error) {
 	repeatable := []State{Failed, Expired, Unknown, Canceled, Undelivered}
 	if len(names) == 0 {
@@ -93,7 +94,7 @@ func ParseRedrive(names []string) ([]State, error) {
 		}
 		before := len(states)
 		for _, st := range repeatable {
-			if set.Has(st) {
+			if set.Has(st) && (st != Unknown || set == setOf(Unknown)) {
 				states = append(states, st)
 			}
 		}

@@ -160,10 +160,17 @@ async function step(to) {
     const next = document.createElement("div");
     next.innerHTML = await answer.text();
     if (to === "/new" && answer.ok) { location.href = next.querySelector("[data-started]")?.dataset.started || location.href; return; }
-    out.replaceChildren(...(next.querySelector("#result") || next).childNodes);
-    out.querySelector("h2, h1")?.focus();
+    // What a test or a refused start answers leaves the file's columns and the rest as they are.
+    const said = to !== "/new/check" && document.getElementById("said");
+    if (said) {
+      for (const a of next.querySelectorAll("a")) if (answer.ok) a.target = "_blank"; else a.remove();
+      for (const h of next.querySelectorAll("h1")) h.tabIndex = -1;
+    }
+    const place = said || out;
+    place.replaceChildren(...(next.querySelector("#result") || next).childNodes);
+    place.querySelector("h2, h1")?.focus();
   } catch {
-    out.textContent = "The console did not answer. Nothing was started; try again.";
+    (document.getElementById("said") || out).textContent = "The console did not answer. Nothing was started; try again.";
   } finally {
     form.classList.remove("busy-form");
     out.removeAttribute("aria-busy");
