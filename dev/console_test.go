@@ -96,6 +96,9 @@ func TestTheConsoleInABrowser(t *testing.T) {
 
 	suppressAndForget(b, sent)
 
+	b.open("/stuck")
+	b.see("Nothing is stuck")
+	b.check("stuck", "/stuck")
 	b.check("now", "/")
 	b.check("find", "/find")
 	b.check("batches", "/batches")
