@@ -50,6 +50,7 @@ func places() map[string]place {
 		"internal/phone":       {},
 		"internal/indexer":     {ours: []string{"internal/index", "internal/message", "internal/phone", "starter"}, powers: []string{temporal, client, json}},
 		"internal/index":       {ours: []string{"internal/encryption", "internal/message", "internal/phone"}, powers: []string{json}},
+		"internal/stuck":       {ours: []string{"internal/index", "internal/message", "starter"}},
 		"internal/suppression": {ours: []string{"internal/index", "internal/phone"}},
 		"internal/person": {
 			ours:   []string{"internal/index", "internal/message", "internal/phone", "internal/store", "internal/suppression", "starter"},
@@ -139,7 +140,7 @@ func places() map[string]place {
 		"internal/access":   {ours: []string{"internal/message"}, powers: []string{http, json}},
 		"internal/audit":    {ours: []string{"internal/index", "internal/message", "starter"}, powers: []string{json}},
 		"internal/console": {
-			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "internal/person", "internal/phone", "internal/suppression", "starter"},
+			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "internal/person", "internal/phone", "internal/stuck", "internal/suppression", "starter"},
 			powers: []string{http, json},
 		},
 		"internal/gateway": {
@@ -155,7 +156,7 @@ func places() map[string]place {
 		},
 		"cmd/volley": {
 			ours: []string{
-				"internal/audit", "internal/callback", "internal/chaos", "internal/config", "internal/console", "internal/dialect", "internal/doctor", "internal/encryption", "internal/gateway", "internal/health", "internal/index", "internal/indexer", "internal/intake", "internal/keywatch", "internal/message", "internal/person", "internal/phone", "internal/provider", "internal/store", "internal/suppression", "internal/temporalclient", "internal/tracing", "starter", "worker",
+				"internal/audit", "internal/callback", "internal/chaos", "internal/config", "internal/console", "internal/dialect", "internal/doctor", "internal/encryption", "internal/gateway", "internal/health", "internal/index", "internal/indexer", "internal/intake", "internal/keywatch", "internal/message", "internal/person", "internal/phone", "internal/provider", "internal/store", "internal/stuck", "internal/suppression", "internal/temporalclient", "internal/tracing", "starter", "worker",
 			},
 			powers: []string{temporal, client, http, json},
 		},

@@ -72,7 +72,7 @@ func TestTheConsoleInABrowser(t *testing.T) {
 
 	b.open(sent)
 	b.press("Send again")
-	b.see("Send up to 1 message")
+	b.see("to those who did not get it?")
 	b.press("Send them again")
 	b.see("in the new batch")
 
@@ -94,6 +94,11 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	b.until("nothing is held", `!document.querySelector("main").innerText.includes("hook is held")`)
 	b.see("2 of 11 through hook failed")
 
+	suppressAndForget(b, sent)
+
+	b.open("/stuck")
+	b.see("Nothing is stuck")
+	b.check("stuck", "/stuck")
 	b.check("now", "/")
 	b.check("find", "/find")
 	b.check("batches", "/batches")
@@ -104,6 +109,45 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	b.see("console")
 	b.check("log", "/log")
 	b.check("nothing", "/no-such-page")
+}
+
+// suppressAndForget suppresses, exports and forgets somebody, as a supporter is asked to.
+func suppressAndForget(b *browser, sent string) {
+	b.t.Helper()
+	b.open(sent + "/messages/0")
+	b.see("This person")
+	b.press("Never write to this person again")
+	b.see("Never write to +15550001111 again? No message waits for them.")
+	b.check("suppress", "/suppressions/add?recipient=%2B15550001111")
+	b.run("why", chromedp.SendKeys("#f-reason", "asked on the phone", chromedp.ByQuery))
+	b.press("Never write to them again")
+	b.see("On the suppression list")
+	b.press("See the list")
+	b.see("asked on the phone")
+	file := filepath.Join(b.t.TempDir(), "left.csv")
+	require.NoError(b.t, os.WriteFile(file, []byte("recipient,reason\n+15550004444,moved\n"), 0o600))
+	b.run("a file", chromedp.SetUploadFiles("#f-file", []string{file}, chromedp.ByQuery))
+	b.press("Import")
+	b.see("Never write to 1 recipient again?")
+	b.press("Add 1 recipient")
+	b.see("On the suppression list")
+	b.check("suppressions", "/suppressions?check=%2B15550004444")
+	b.open("/suppressions?check=%2B15550004444")
+	b.see("+15550004444 is suppressed")
+	b.press("Remove +15550004444")
+	b.see("Write to +15550004444 again?")
+	b.press("Take off the list")
+	b.see("Taken off the list")
+
+	b.open(sent + "/messages/1")
+	b.press("Forget")
+	b.see("would be forgotten")
+	b.see("Histories in Temporal")
+	b.check("forget", "/person/forget?tenant=default&person=%2B15550002222")
+	b.run("who", chromedp.SendKeys("#f-typed", "+15550002222", chromedp.ByQuery))
+	b.run("forget", chromedp.Click(`.question button`, chromedp.ByQuery))
+	b.see("Forgotten")
+	b.see("backups of Temporal")
 }
 
 // send starts a batch as a person does, and returns where it is.

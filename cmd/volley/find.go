@@ -145,9 +145,9 @@ func (a *app) find(ctx context.Context, x *index.Index, q index.FindQuery) error
 		if q.Tenant == "" {
 			batch = m.Tenant + "/" + batch
 		}
-		reason := m.Code
-		if m.Detail != "" && m.Detail != m.Code {
-			reason = m.Code + ": " + m.Detail
+		reason := message.ReasonText(m.Code, m.Detail)
+		if m.Detail != "" && m.Detail != m.Code && m.Detail != reason {
+			reason += ": " + m.Detail
 		}
 		t.row(cell{clock(foundAt(m, now), now), 0}, cell{m.State.Text(), stateColour(m.State)}, cell{m.To, 0}, cell{m.Account, 0},
 			cell{clipWidth(reason, maxReason), 0}, cell{m.Reference, 0}, cell{batch, 0}, cell{number(m.Index), 0})

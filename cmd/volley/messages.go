@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"volley/internal/config"
 	"volley/internal/message"
 )
 
@@ -187,8 +188,34 @@ type messageDocument struct {
 
 func rowName(r message.Row) string { return fmt.Sprintf("#%d to %s", r.Index, r.To) }
 
+// providerOf names who an account sends through; where that is not in the configuration it
+// is the account.
+func (a *app) providerOf(account string) string {
+	provider := ""
+	if c, _, err := a.config(config.LoadWithoutSecrets); err == nil {
+		for _, x := range c.Accounts() {
+			if x.Name == account {
+				provider = x.Provider
+			}
+		}
+	}
+	return message.ProviderName(provider, account)
+}
+
+// sentence says what became of a message.
+func (a *app) sentence(r *message.Row) string {
+	now := a.now()
+	return r.Sentence(a.providerOf(r.Account), func(at *time.Time) string {
+		if at == nil {
+			return ""
+		}
+		return clock(*at, now)
+	})
+}
+
 func (a *app) showMessage(r message.Row) {
 	now := a.now()
+	a.printf("%s\n\n", a.sentence(&r))
 	t := &table{}
 	line, at := t.facts(now)
 	line("message", rowName(r))
@@ -210,6 +237,9 @@ func (a *app) showMessage(r message.Row) {
 	line("provider's id", r.ProviderID)
 	line("attempts", strconv.Itoa(r.Attempts))
 	line("code", r.Code)
+	if r.Code != "" {
+		line("which means", message.ReasonText(r.Code, r.Detail))
+	}
 	line("detail", r.Detail)
 	if r.Text != nil {
 		line("text, rendered again", *r.Text)

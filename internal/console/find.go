@@ -111,51 +111,7 @@ type Verdict struct {
 
 // verdict says what became of a message.
 func (c *Console) verdict(w *words, r *message.Row) Verdict {
-	by := c.providerOf(r.Account)
-	why := reasonOf(r.Code, r.Detail)
-	because := func(s string) string {
-		if why == "" {
-			return s
-		}
-		return s + ": " + why
-	}
-	sent := "sent"
-	if at := w.When(r.SentAt); at != "" {
-		sent = at + ", sent"
-	}
-	sent += " by " + by
-	ended := w.When(firstTime(r.FinishedAt, r.DueAt))
-	var text string
-	switch r.State {
-	case message.Scheduled:
-		text = "Not sent yet, due " + w.When(r.DueAt)
-	case message.Accepted:
-		text = because("Not sent yet, waits since " + w.When(r.DueAt))
-	case message.Sending:
-		text = "Being sent by " + by + " now"
-		if r.SentAt != nil {
-			text = sent + ", its delivery report is awaited"
-		}
-	case message.Retrying:
-		text = because("Not sent yet, is tried again")
-	case message.Sent:
-		text = sent + ", no delivery report so far"
-	case message.Delivered:
-		text = sent + ", delivered " + ended
-	case message.Undelivered:
-		text = because(sent + ", not delivered")
-	case message.Rejected:
-		text = because("Not sent, it was refused on arrival")
-	case message.Failed:
-		text = because(ended + ", not sent, " + by + " refused it")
-	case message.Expired:
-		text = ended + ", not sent, its validity ran out"
-	case message.Canceled:
-		text = ended + ", canceled before it was sent"
-	case message.Unknown:
-		text = because(ended + ", left for " + by + ", which cannot say whether it arrived")
-	}
-	return Verdict{strings.TrimPrefix(text, ", "), stateTone(r.State)}
+	return Verdict{r.Sentence(c.providerOf(r.Account), func(at *time.Time) string { return w.When(at) }), stateTone(r.State)}
 }
 
 func firstTime(times ...*time.Time) *time.Time {
@@ -168,14 +124,11 @@ func firstTime(times ...*time.Time) *time.Time {
 
 // providerOf names who an account sends through.
 func (c *Console) providerOf(account string) string {
-	i := slices.IndexFunc(c.o.Accounts, func(a starter.AccountOf) bool { return a.Name == account })
-	switch {
-	case i >= 0 && c.o.Accounts[i].Provider != "webhook":
-		return providerName(c.o.Accounts[i].Provider)
-	case account == "":
-		return "no account"
+	provider := ""
+	if i := slices.IndexFunc(c.o.Accounts, func(a starter.AccountOf) bool { return a.Name == account }); i >= 0 {
+		provider = c.o.Accounts[i].Provider
 	}
-	return account
+	return message.ProviderName(provider, account)
 }
 
 // messageData is one message.
@@ -218,9 +171,8 @@ func (c *Console) messagePage(v *visit) (*view, error) {
 		d.Reference = *row.Reference
 	}
 	for _, e := range row.Trail {
-		text, tone := eventWords(e, c.providerOf(e.Account))
-		s := step{At: e.At, Text: text, Tone: tone}
-		if e.Detail != "" && reasonOf(e.Code, e.Detail) != e.Detail {
+		s := step{At: e.At, Text: e.Sentence(c.providerOf(e.Account)), Tone: eventTone(e.Event)}
+		if e.Detail != "" && message.ReasonText(e.Code, e.Detail) != e.Detail {
 			s.Note = e.Detail
 		}
 		d.Steps = append(d.Steps, s)

@@ -258,7 +258,7 @@ func badOf(c message.Counts) int {
 
 func mainReason(all message.Reasons) string {
 	if r := topReason(all); r != nil {
-		return reasonOf(r.Code, r.Detail)
+		return message.ReasonText(r.Code, r.Detail)
 	}
 	return "their reasons differ"
 }
@@ -266,7 +266,7 @@ func mainReason(all message.Reasons) string {
 func accountReason(s *snapshot, name string) string {
 	for _, a := range s.Accounts {
 		if r := topReason(a.Reasons); a.Name == name && r != nil {
-			return ": " + reasonOf(r.Code, r.Detail)
+			return ": " + message.ReasonText(r.Code, r.Detail)
 		}
 	}
 	return ""

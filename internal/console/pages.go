@@ -133,6 +133,7 @@ func navigation(p access.Person) []navItem {
 		{access.Find, navItem{"find", "Find", "/find"}},
 		{access.Read, navItem{"batches", "Batches", "/batches"}},
 		{access.Read, navItem{"accounts", "Accounts", "/accounts"}},
+		{access.Read, navItem{"stuck", "Stuck", "/stuck"}},
 		{access.Read, navItem{"suppressions", "Suppressions", "/suppressions"}},
 		{access.Start, navItem{"new", "New batch", "/new"}},
 		{access.Audit, navItem{"log", "Log", "/log"}},

@@ -30,6 +30,7 @@ func (c *Console) routes() {
 	c.get("GET /batches/{tenant}/{id}/control/{action}", access.Read, c.askControl)
 	c.get("GET /accounts", access.Read, c.accountsPage)
 	c.get("GET /holds/{action}", access.Hold, c.askHold)
+	c.get("GET /stuck", access.Read, c.stuckPage)
 	c.get("GET /suppressions", access.Read, c.suppressionsPage)
 	c.get("GET /suppressions/{action}", access.Suppress, c.askSuppression)
 	c.get("GET /person/forget", access.Forget, c.askForget)

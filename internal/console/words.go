@@ -245,10 +245,10 @@ func (c *Console) campaignKey() string {
 	return c.o.SearchMetadata[0]
 }
 
-// providerName is a provider as its own company writes it.
+// providerName is a provider as its own company writes it; empty is that there is none.
 func providerName(provider string) string {
-	if name := map[string]string{"bird": "Bird", "sinch": "Sinch", "imkit": "IMKIT", "bluesky": "Bluesky"}[provider]; name != "" {
-		return name
+	if provider == "" {
+		return ""
 	}
-	return provider
+	return message.ProviderName(provider, provider)
 }

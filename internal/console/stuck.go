@@ -1,0 +1,88 @@
+package console
+
+import (
+	"strconv"
+	"time"
+
+	"volley/internal/access"
+	"volley/internal/message"
+	"volley/internal/stuck"
+)
+
+// stuckAfter is how long messages wait at least that the page shows.
+const stuckAfter = 10 * time.Minute
+
+// stuckData is what waits longer than it should.
+type stuckData struct {
+	Groups []stuckLine
+	Unread []string
+	Left   bool
+	// Batches is how many were looked at where Left.
+	Batches int
+}
+
+// stuckLine is messages that wait for the same reason.
+type stuckLine struct {
+	stuck.Group
+	What, Control, Path string
+	// BatchPath is where the batch is that waits longest, More how many others there are.
+	BatchPath string
+	More      int
+}
+
+// stuckPage shows what waits longer than it should, by reason, each with its control.
+func (c *Console) stuckPage(v *visit) (*view, error) {
+	if c.o.Index == nil {
+		return nil, errNoIndex
+	}
+	q := stuck.Query{For: stuckAfter, Now: v.now, Accounts: c.o.Accounts}
+	if len(v.person.Tenants) > 0 {
+		q.Tenant = v.person.Tenants[0]
+	}
+	found, err := stuck.Find(v.Context(), c.o.Index, c.o.Batches, q)
+	if err != nil {
+		return nil, err
+	}
+	d := stuckData{Unread: found.Unread, Left: found.Left, Batches: stuck.MaxBatches}
+	for _, g := range found.Groups {
+		l := stuckLine{Group: g, BatchPath: batchPath(g.Tenant, g.FirstBatch), More: len(g.Batches) - 1}
+		var may access.Right
+		l.What, l.Control, l.Path, may = stuckWords(&g)
+		if !v.person.May(may) {
+			l.Control = ""
+		}
+		d.Groups = append(d.Groups, l)
+	}
+	return &view{Page: "stuck", Title: "Stuck", Data: d}, nil
+}
+
+// stuckWords say why messages wait, and what can be done.
+func stuckWords(g *stuck.Group) (what, control, path string, may access.Right) {
+	batch := batchPath(g.Tenant, g.FirstBatch)
+	why := message.ReasonText(g.Code, "")
+	hold := func(what string) (string, string, string, access.Right) {
+		if why != "" {
+			what += ": " + why
+		}
+		return what, "Hold " + g.Account, "/holds/hold?account=" + queryEscape(g.Account), access.Hold
+	}
+	switch g.Why {
+	case stuck.Held:
+		return "They are held", "Release " + g.Account, "/holds/release?account=" + queryEscape(g.Account), access.Hold
+	case stuck.Paused:
+		return "Their batch is paused", "Resume", batch + "/control/resume", access.Control
+	case stuck.NoWorker:
+		return "No worker serves " + g.Account, "See the accounts", "/accounts", access.Read
+	case stuck.Rate:
+		return g.Account + " sends as fast as it may", "See the accounts", "/accounts", access.Read
+	case stuck.Breaker:
+		return hold(g.Account + " is not available")
+	case stuck.Retrying:
+		return hold("They are tried again")
+	case stuck.InDoubt:
+		return "They may have arrived, and the provider is asked", "Open the message", batch + "/messages/" + strconv.Itoa(g.First), access.Find
+	case stuck.AwaitsReport:
+		return "Their delivery reports have not come", "Open the message", batch + "/messages/" + strconv.Itoa(g.First), access.Find
+	}
+	return "They are due, and nothing known keeps them", "Open the batch", batch, access.Read
+}
