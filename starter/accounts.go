@@ -51,6 +51,9 @@ type AccountHealth struct {
 	// many messages, as Groups says.
 	Used   *float64 `json:"used"`
 	Groups bool     `json:"groups"`
+	// Queued is how many attempts and groups wait at the server for a worker, or for the
+	// rate; null where it does not say.
+	Queued *int `json:"queued"`
 	// Workers are those that polled for its attempts within 70 s.
 	Workers int `json:"workers"`
 	// Breaker is open where a batch lets nothing but probes through, as the account was
@@ -181,6 +184,10 @@ func (s *Starter) lookAtQueues(ctx context.Context, h *AccountHealth) error {
 	}
 	h.Workers = s.workersOf(sends)
 	h.Groups = groups.GetStats().GetTasksDispatchRate() > 0
+	if sends.GetStats() != nil && groups.GetStats() != nil {
+		queued := int(sends.GetStats().GetApproximateBacklogCount() + groups.GetStats().GetApproximateBacklogCount())
+		h.Queued = &queued
+	}
 	if stats := sends.GetStats(); stats != nil && !h.Groups {
 		used := float64(stats.GetTasksDispatchRate())
 		h.Used = &used

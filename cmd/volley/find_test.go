@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,6 +112,97 @@ func TestStuckSaysWhyAndWhatToDo(t *testing.T) {
 	golden(t, "stuck.json", s.run(t, "stuck", "-o", "json"))
 	f.page = message.Page{}
 	golden(t, "stuck.none", s.run(t, "stuck"))
+}
+
+// readConfig is the configuration that VOLLEY_CONFIG=… names.
+func readConfig(t *testing.T, variable string) string {
+	t.Helper()
+	_, path, _ := strings.Cut(variable, "=")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Each reason is what batches, Temporal and workers say now, whatever the index has.
+func TestStuckAsksWhatIsTrue(t *testing.T) {
+	t.Parallel()
+	due := moment.Add(-time.Hour)
+	row := func(change func(*message.Row)) message.Row {
+		m := message.Row{Account: "hook", State: message.Accepted, DueAt: &due}
+		if change != nil {
+			change(&m)
+		}
+		return m
+	}
+	served := starter.AccountHealth{Name: "hook", Workers: 1}
+	with := func(change func(*starter.AccountHealth)) starter.AccountHealth {
+		x := served
+		change(&x)
+		return x
+	}
+	running := message.Status{State: message.BatchRunning}
+	for why, c := range map[string]struct {
+		status  message.Status
+		account starter.AccountHealth
+		row     message.Row
+		err     error
+	}{
+		"waiting":        {status: running, account: served, row: row(nil)},
+		"paused":         {status: message.Status{State: message.BatchPaused}, account: served, row: row(nil)},
+		"held":           {status: message.Status{State: message.BatchRunning, Held: &message.HoldView{By: message.HeldByPerson}}, account: served, row: row(nil)},
+		"held (account)": {status: running, account: with(func(x *starter.AccountHealth) { x.Held = &message.HoldView{By: message.HeldByAccount} }), row: row(nil)},
+		"held (message)": {status: running, account: served, row: row(func(m *message.Row) { m.Code = message.CodeHeld })},
+		"no worker":      {status: running, account: with(func(x *starter.AccountHealth) { x.Workers = 0 }), row: row(nil)},
+		"no worker (of the batch)": {
+			err: fmt.Errorf("batch b1: %w", starter.ErrNoWorker), account: served,
+		},
+		"rate":             {status: running, account: with(func(x *starter.AccountHealth) { x.Queued = new(3) }), row: row(nil)},
+		"rate (used)":      {status: running, account: with(func(x *starter.AccountHealth) { x.Used = new(1000.0) }), row: row(nil)},
+		"breaker":          {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerOpen) }), row: row(nil)},
+		"breaker (tried)":  {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerOpen) }), row: row(func(m *message.Row) { m.State, m.Code = message.Retrying, "http_503" })},
+		"retrying":         {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerClosed) }), row: row(func(m *message.Row) { m.State, m.Code = message.Retrying, "http_503" })},
+		"waiting (closed)": {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerClosed) }), row: row(func(m *message.Row) { m.Code = "throttled" })},
+		"doubt":            {status: running, account: served, row: row(func(m *message.Row) { m.State, m.Attempts = message.Sending, 1 })},
+		"awaits report":    {status: running, account: served, row: row(func(m *message.Row) { m.State, m.ProviderID = message.Sending, "p" })},
+	} {
+		t.Run(why, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{accounts: starter.AccountList{Accounts: []starter.AccountHealth{c.account}}, statuses: []message.Status{c.status}, page: message.Page{Messages: []message.Row{c.row}}}
+			if c.err != nil {
+				f.failures = map[int]error{1: c.err}
+			}
+			s, _ := indexed(t, f)
+			s.env[0] = "VOLLEY_CONFIG=" + write(t, "rated.yaml", strings.Replace(readConfig(t, s.env[0]), "{provider: webhook", "{rate: 10/s, provider: webhook", 1))
+			out := document(t, s.run(t, "stuck", "-o", "json"))
+			groups := out["groups"].([]any)
+			require.Len(t, groups, 1)
+			want, _, _ := strings.Cut(why, " (")
+			require.Equal(t, want, groups[0].(map[string]any)["why"])
+			require.InDelta(t, 1, out["asked"], 0)
+		})
+	}
+}
+
+func TestStuckAsksOnlyBatchesInWhichSomethingWaitsAndSaysWhereItStopped(t *testing.T) {
+	t.Parallel()
+	due := moment.Add(-time.Hour)
+	f := &fake{statuses: []message.Status{{State: message.BatchRunning}}, page: message.Page{Messages: []message.Row{{Account: "hook", State: message.Accepted, DueAt: &due}}}}
+	s, x := indexed(t, f)
+	put := func(id string, c message.Counts, age time.Duration) {
+		require.NoError(t, x.Put(t.Context(), index.Batch{Tenant: "default", ID: id, State: message.BatchRunning, Total: 1, Counts: c, CreatedAt: moment.Add(-age), Rev: 1, AsOf: moment}, nil))
+	}
+	for i := range 250 {
+		put(fmt.Sprintf("done-%d", i), message.Counts{message.Sent: 1}, time.Minute)
+	}
+	for i := range 205 {
+		put(fmt.Sprintf("open-%d", i), message.Counts{message.Accepted: 1}, time.Duration(i+2)*time.Minute)
+	}
+	out := document(t, s.run(t, "stuck", "-o", "json"))
+	require.InDelta(t, 200, out["asked"], 0)
+	require.Equal(t, true, out["left"])
+	require.Equal(t, 200, f.calls)
+	r := s.run(t, "stuck")
+	require.Contains(t, r.stderr, fmt.Sprintf("only the newest 200 batches with messages that wait were asked, down to %v", out["stoppedAt"]))
 }
 
 func TestAnActionIsInTheIndexAndShownFromThere(t *testing.T) {

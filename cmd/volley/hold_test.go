@@ -152,11 +152,11 @@ func TestAccounts(t *testing.T) {
 	require.NotContains(t, r.stdout, "held: account b")
 	r = s.run(t, "accounts", "-o", "json")
 	require.JSONEq(t, `{"accounts":[
-		{"name":"a","provider":"bird","held":null,"rate":"500/s","used":12.5,"groups":false,"workers":2,"breaker":"open","inFlight":3,"lastReport":"2026-11-20T14:00:00Z",
+		{"name":"a","provider":"bird","held":null,"rate":"500/s","used":12.5,"groups":false,"queued":null,"workers":2,"breaker":"open","inFlight":3,"lastReport":"2026-11-20T14:00:00Z",
 		 "errors":[{"code":"http_500","count":1200,"last":"2026-11-20T15:00:00Z"},{"code":"timeout","count":1,"last":"2026-11-20T15:00:00Z"}],"asOf":"2026-11-20T14:59:40Z"},
 		{"name":"b","provider":"webhook","held":{"by":"account","reason":"the credentials were refused","since":"2026-11-20T14:59:00Z"},
-		 "rate":null,"used":null,"groups":true,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null},
-		{"name":"nosuch","provider":"","held":null,"rate":null,"used":null,"groups":false,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null}],
+		 "rate":null,"used":null,"groups":true,"queued":null,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null},
+		{"name":"nosuch","provider":"","held":null,"rate":null,"used":null,"groups":false,"queued":null,"workers":0,"breaker":null,"inFlight":null,"lastReport":null,"errors":null,"asOf":null}],
 		"holds":[{"account":"b","by":"account","reason":"","since":"2026-11-20T15:00:00Z","until":null},
 		{"meta":"campaign=spring","from":3,"to":5,"by":"person","reason":"rotation","since":"2026-11-20T14:00:00Z","until":"2026-11-20T16:00:00Z"}]}`, r.stdout)
 }

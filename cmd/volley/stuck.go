@@ -25,7 +25,8 @@ func (a *app) stuckCommand() *cobra.Command {
 		Long: `Shows messages that were due some time ago and still wait, grouped by why: what is held or
 paused, has no worker, waits for an account's rate, is tried again, is in doubt, or
 awaits a delivery report. Each group says since when, which batches, and what to do. The
-index says which batches are open; they themselves say what waits.`,
+index says in which batches something waits; they themselves say what and how they stand,
+Temporal and the workers how accounts do. At most 200 batches are asked, the newest.`,
 		Example:           "  volley stuck --for 30m",
 		Args:              needs(),
 		ValidArgsFunction: noFiles,
@@ -89,10 +90,15 @@ func stuckAdvice(g *stuck.Group) string {
 	case stuck.Paused:
 		return "volley resume " + g.Batches[0]
 	case stuck.NoWorker:
+		if g.Account == "" {
+			return "start a worker: none answers for " + g.Batches[0]
+		}
 		return "start a worker that has the account " + account
 	case stuck.Rate:
 		return "raise the rate of " + account + " in the configuration if its provider allows it"
-	case stuck.Breaker, stuck.Retrying:
+	case stuck.Breaker:
+		return account + " is unavailable and gets a probe every 30 s at most; volley accounts says what it answers"
+	case stuck.Retrying:
 		return "look at what " + account + " answers; volley hold --account " + account + " stops the attempts"
 	case stuck.InDoubt:
 		return fmt.Sprintf("volley message %s %d shows the attempt; its provider is asked until it answers", g.Batches[0], g.First)
@@ -127,6 +133,6 @@ func (a *app) showStuck(out stuck.Report) {
 		a.note("these open batches could not be read: %s", strings.Join(out.Unread, ", "))
 	}
 	if out.Left {
-		a.note("only the newest %d open batches were looked at", stuck.MaxBatches)
+		a.note("only the newest %d batches with messages that wait were asked, down to %s", out.Asked, out.StoppedAt)
 	}
 }

@@ -77,6 +77,15 @@ func TestWhoIsSuppressedIsListedAndLeavesNoTraceInTheAuditLog(t *testing.T) {
 	// A start leaves them out, and counts them.
 	_, _ = read()
 	request := write(t, "request.json", `{"text":"Hi","messages":[{"to":"+15550001111"},{"to":"+15550009999"}]}`)
+	r = s.run(t, "validate", "--dialect", "volley", request)
+	require.Zero(t, r.code, r.stderr)
+	require.Contains(t, r.stdout, "1 valid, 1 suppressed, 0 problems")
+	lines := write(t, "request.jsonl", "{\"text\":\"Hi\"}\n{\"to\":\"+15550001111\"}\n{\"to\":\"+15550009999\"}\n")
+	for _, file := range []string{request, lines} {
+		out := document(t, s.run(t, "validate", "--dialect", "volley", "-o", "json", file))
+		require.InDelta(t, 1, out["suppressed"], 0, file)
+		require.InDelta(t, 1, out["valid"], 0, file)
+	}
 	r = s.run(t, "start", "--dialect", "volley", "--id", "b2", request)
 	require.Zero(t, r.code, r.stderr)
 	require.Contains(t, r.stdout, "1 of them suppressed")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 
@@ -20,8 +21,11 @@ type validateDocument struct {
 	Problems message.Problems `json:"problems"`
 	// Excluded is how many messages are left out as asked, and Warnings are what should
 	// be known and what stops nothing.
-	Excluded int              `json:"excluded"`
-	Warnings message.Problems `json:"warnings"`
+	Excluded int `json:"excluded"`
+	// Suppressed is how many of these would be left out since their recipients want no
+	// messages.
+	Suppressed int              `json:"suppressed"`
+	Warnings   message.Problems `json:"warnings"`
 	// Estimate is there when a message is valid.
 	Estimate *message.Estimate `json:"estimate,omitempty"`
 	// Messages is there with --render.
@@ -52,7 +56,7 @@ size is possible: Volley's own JSON lines and CSV are never in memory as a whole
 			if err := errors.Join(f.check(a.json()), a.readAt(cmd, f.at)); err != nil {
 				return err
 			}
-			return a.validate(f, args[0])
+			return a.validate(cmd.Context(), f, args[0])
 		},
 	}
 	f.flags(a, cmd)
@@ -76,13 +80,16 @@ func (f *validateFlags) check(json bool) (err error) {
 	return errors.Join(f.input.check(), err)
 }
 
-func (a *app) validate(f validateFlags, file string) error {
+func (a *app) validate(ctx context.Context, f validateFlags, file string) error {
 	c, found, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err
 	}
 	if !found {
 		a.note("no configuration was found, so routing is not checked and defaults apply")
+	}
+	if f.input.suppressed, err = a.suppressed(ctx, c); err != nil {
+		return err
 	}
 	r, err := a.request(f.input, false, file, c, found)
 	if err != nil {
@@ -93,7 +100,7 @@ func (a *app) validate(f validateFlags, file string) error {
 		return a.validateLarge(r, c, found, f)
 	}
 	d := r.Buffered()
-	doc := validateDocument{Total: d.Total(), Excluded: d.Excluded, Warnings: listed(d.Warnings)}
+	doc := validateDocument{Total: d.Total(), Excluded: d.Excluded, Suppressed: d.Suppressed, Warnings: listed(d.Warnings)}
 	if f.render {
 		rows := []rendered{}
 		if d.Batch != nil && !d.None {
@@ -153,7 +160,7 @@ func (a *app) validateLarge(r *request, c *config.Config, routed bool, f validat
 		return err
 	}
 	doc := validateDocument{
-		Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}, Excluded: in.Excluded(), Warnings: listed(in.Warnings()),
+		Total: in.Total(), Valid: in.Valid(), Problems: message.Problems{}, Excluded: in.Excluded(), Suppressed: in.Suppressed(), Warnings: listed(in.Warnings()),
 	}
 	if doc.Valid > 0 {
 		doc.Estimate = foretold.Estimate(in.Header(), in.Total(), in.Bytes(), true)
@@ -243,7 +250,7 @@ func (a *app) renderNext(in *intake.Streamed, recipient func(int) string, b *mes
 
 // validated is the line that says how a validation went.
 func (a *app) validated(doc validateDocument, problems int) {
-	excluded := leftOutNote(doc.Excluded, 0, "")
+	excluded := leftOutNote(doc.Excluded, doc.Suppressed, "")
 	a.printf("%s, %s valid%s, %s\n", plural(doc.Total, "message"), number(doc.Valid), excluded, plural(problems, "problem"))
 }
 

@@ -54,7 +54,7 @@ func TestAccountsAreToldByTheWorkersThatLive(t *testing.T) {
 		return *down.Breaker == starter.BreakerOpen && len(down.Errors) > 0 && slow.InFlight != nil && *slow.InFlight > 0
 	}, 3*time.Minute, 100*time.Millisecond)
 	down, slow := accounts()
-	require.Equal(t, "http_503", down.Errors[0].Code)
+	require.Equal(t, "unavailable", down.Errors[0].Code, "as the sandbox calls it")
 	require.GreaterOrEqual(t, down.Errors[0].Count, 20, "which open a breaker")
 	require.WithinDuration(t, time.Now(), down.Errors[0].Last, time.Since(began))
 	require.Equal(t, starter.BreakerClosed, *slow.Breaker)

@@ -72,6 +72,9 @@ func stuckWords(g *stuck.Group) (what, control, path string, may access.Right) {
 	case stuck.Paused:
 		return "Their batch is paused", "Resume", batch + "/control/resume", access.Control
 	case stuck.NoWorker:
+		if g.Account == "" {
+			return "No worker answers for their batch", "See the accounts", "/accounts", access.Read
+		}
 		return "No worker serves " + g.Account, "See the accounts", "/accounts", access.Read
 	case stuck.Rate:
 		return g.Account + " sends as fast as it may", "See the accounts", "/accounts", access.Read

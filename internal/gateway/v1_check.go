@@ -30,7 +30,10 @@ type checkDocument struct {
 	Found    int                    `json:"found"`
 	Groups   []*intake.ProblemGroup `json:"groups"`
 	Excluded int                    `json:"excluded"`
-	Warnings message.Problems       `json:"warnings"`
+	// Suppressed is how many of these would be left out since their recipients want no
+	// messages.
+	Suppressed int              `json:"suppressed"`
+	Warnings   message.Problems `json:"warnings"`
 	// Estimate is there when a message is valid.
 	Estimate *message.Estimate `json:"estimate,omitempty"`
 	// Preview is there where it was asked for.
@@ -41,7 +44,7 @@ func documentOf(c *intake.Check, preview []intake.Rendered) checkDocument {
 	groups := append([]*intake.ProblemGroup{}, c.Groups.Sorted()...) // [] in JSON
 	warnings := append(message.Problems{}, c.Warnings...)
 	return checkDocument{
-		Total: c.Total, Valid: c.Valid, Problems: c.Problems, Found: c.Found, Groups: groups[:min(len(groups), maxShown)], Excluded: c.Excluded,
+		Total: c.Total, Valid: c.Valid, Problems: c.Problems, Found: c.Found, Groups: groups[:min(len(groups), maxShown)], Excluded: c.Excluded, Suppressed: c.Suppressed,
 		Warnings: warnings[:min(len(warnings), maxShown)], Estimate: c.Estimate, Preview: preview,
 	}
 }

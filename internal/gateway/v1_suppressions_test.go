@@ -95,6 +95,15 @@ func TestASubmitCountsWhoIsSuppressed(t *testing.T) {
 	require.Empty(t, out["problems"])
 	out = b.acme("POST", "/v1/batches?id=b2", `{"text":"hi","messages":[{"to":"+15550001111"}]}`).json(http.StatusAccepted)
 	require.EqualValues(t, 1, out["suppressed"], "a batch of nobody else has its row")
+	for kind, body := range map[string]string{
+		"application/json":     `{"text":"hi","messages":[{"to":"+15550001111"},{"to":"+15550002222"}]}`,
+		"application/x-ndjson": "{\"text\":\"hi\"}\n{\"to\":\"+15550001111\"}\n{\"to\":\"+15550002222\"}\n",
+	} {
+		out = b.acme("POST", "/v1/batches:validate", body, "Content-Type: "+kind).json(http.StatusOK)
+		require.EqualValues(t, 1, out["suppressed"], kind)
+		require.EqualValues(t, 1, out["excluded"], kind)
+		require.EqualValues(t, 1, out["valid"], kind)
+	}
 }
 
 func TestWithoutAnIndexThereIsNoSuppressionList(t *testing.T) {

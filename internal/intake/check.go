@@ -26,8 +26,9 @@ type CheckOptions struct {
 type Check struct {
 	o CheckOptions
 
-	// Total, Valid and Excluded count messages.
-	Total, Valid, Excluded int
+	// Total, Valid and Excluded count messages, and Suppressed those of Excluded whose
+	// recipients want no messages.
+	Total, Valid, Excluded, Suppressed int
 	// Found counts the problems, of which Problems are the first, and Groups all.
 	Found    int
 	Problems message.Problems
@@ -66,6 +67,7 @@ func (c *Check) Add(problems ...message.Problem) error {
 // Buffered checks a request that is in memory.
 func (c *Check) Buffered(d *Buffered) error {
 	c.Total, c.Valid, c.Excluded, c.Warnings, c.Refusal = d.Total(), d.Valid(), d.Excluded, d.Warnings, d.Refusal()
+	c.Suppressed = d.Suppressed
 	if err := c.Add(d.Problems...); err != nil || c.Valid == 0 {
 		return err
 	}
@@ -90,6 +92,7 @@ func (c *Check) Streamed(in *Streamed) error {
 		return err
 	}
 	c.Total, c.Valid, c.Excluded, c.Warnings, c.Refusal = in.Total(), in.Valid(), in.Excluded(), in.Warnings(), in.Refusal()
+	c.Suppressed = in.Suppressed()
 	if c.Valid == 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@ package stuck
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -26,8 +27,8 @@ const (
 )
 
 const (
-	// MaxBatches is how many open batches are looked at, and mostWaiting how many of the
-	// messages of each.
+	// MaxBatches is how many batches are asked, and mostWaiting for how many of the messages
+	// of each.
 	MaxBatches  = 200
 	mostWaiting = 500
 	// nearRate is from which part of its rate on an account counts as one that uses it up.
@@ -59,10 +60,12 @@ type Group struct {
 // Report is what waits.
 type Report struct {
 	Groups []Group `json:"groups"`
-	// Unread are open batches that could not be read, and Left is that there are more of
-	// them than were looked at.
-	Unread []string `json:"unread"`
-	Left   bool     `json:"left"`
+	// Unread are open batches that could not be read. Asked is how many were asked, and Left
+	// that older ones than StoppedAt, the last one, were not.
+	Unread    []string `json:"unread"`
+	Asked     int      `json:"asked"`
+	Left      bool     `json:"left"`
+	StoppedAt string   `json:"stoppedAt,omitempty"`
 }
 
 // Batches are the open batches; index.Index has them.
@@ -72,6 +75,7 @@ type Batches interface {
 
 // Reads are what batches and accounts say of themselves; a starter.Starter does.
 type Reads interface {
+	Status(ctx context.Context, ref starter.Ref) (message.Status, error)
 	Messages(ctx context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error)
 	Accounts(ctx context.Context, q starter.AccountsQuery) (starter.AccountList, error)
 }
@@ -85,35 +89,45 @@ type Query struct {
 	Accounts []starter.AccountOf
 }
 
-// Find finds out what waits. Batches that cannot be read are named, and are no error.
+// Find finds out what waits: the index tells which batches have messages that wait, they
+// themselves which messages and how the batch stands, and Temporal and the workers how the
+// accounts do. Batches that cannot be read are named, and are no error.
 func Find(ctx context.Context, x Batches, b Reads, q Query) (Report, error) {
-	page, err := x.Batches(ctx, index.BatchesQuery{Tenant: q.Tenant, Open: true, Limit: MaxBatches})
-	if err != nil {
-		return Report{}, err
-	}
-	accounts, err := b.Accounts(ctx, starter.AccountsQuery{Accounts: q.Accounts})
-	if err != nil {
-		return Report{}, err
-	}
-	s := messages{by: map[[3]string]*Group{}, before: q.Now.Add(-q.For), accounts: accounts, rates: map[string]float64{}}
+	out := Report{Groups: []Group{}, Unread: []string{}}
+	s := messages{by: map[[3]string]*Group{}, before: q.Now.Add(-q.For), rates: map[string]float64{}}
 	for _, a := range q.Accounts {
 		s.rates[a.Name] = a.Rate
 	}
-	out := Report{Groups: []Group{}, Unread: []string{}, Left: page.Next != ""}
-	for i := range page.Batches {
-		batch := &page.Batches[i]
-		if !batch.NextDueAt.IsZero() && batch.NextDueAt.After(q.Now) && batch.State == message.BatchScheduled {
-			continue
-		}
-		waiting, err := b.Messages(ctx, starter.Ref{Tenant: batch.Tenant, ID: batch.ID}, message.PageQuery{State: "accepted,sending,retrying", Limit: mostWaiting})
-		if ctx.Err() != nil {
-			return out, ctx.Err()
-		}
+	batches := index.BatchesQuery{Tenant: q.Tenant, Open: true, Limit: MaxBatches}
+	for more := true; more; {
+		page, err := x.Batches(ctx, batches)
 		if err != nil {
-			out.Unread = append(out.Unread, batch.ID)
-			continue
+			return out, err
 		}
-		s.add(batch, waiting)
+		for i := range page.Batches {
+			batch := &page.Batches[i]
+			if !s.mayWait(batch) {
+				continue
+			}
+			if out.Asked == MaxBatches {
+				out.Left = true
+				break
+			}
+			out.Asked, out.StoppedAt = out.Asked+1, batch.ID
+			if err := s.ask(ctx, b, batch); ctx.Err() != nil {
+				return out, ctx.Err()
+			} else if err != nil {
+				out.Unread = append(out.Unread, batch.ID)
+			}
+		}
+		batches.Cursor, more = page.Next, page.Next != "" && !out.Left
+	}
+	if !out.Left {
+		out.StoppedAt = ""
+	}
+	var err error
+	if s.accounts, err = b.Accounts(ctx, s.accountsOf(q)); err != nil {
+		return out, err
 	}
 	out.Groups = append(out.Groups, s.groups()...)
 	return out, nil
@@ -123,42 +137,128 @@ func Find(ctx context.Context, x Batches, b Reads, q Query) (Report, error) {
 type messages struct {
 	by       map[[3]string]*Group
 	before   time.Time
+	found    []waiting
 	accounts starter.AccountList
 	rates    map[string]float64
 }
 
-func (s *messages) add(b *index.Batch, page message.Page) {
-	for i := range page.Messages {
-		m := &page.Messages[i]
+// waiting are the messages of a batch that wait.
+type waiting struct {
+	ref    starter.Ref
+	status message.Status
+	// silent means that no worker answers for the batch: rows are empty, and count is how
+	// many messages wait by the index, and since when.
+	silent bool
+	count  int
+	since  time.Time
+	rows   []message.Row
+	more   bool
+}
+
+// mayWait reports whether the index knows of messages in a batch that may have been due for
+// some time.
+func (s *messages) mayWait(b *index.Batch) bool {
+	all := 0
+	for _, n := range b.Counts {
+		all += n
+	}
+	if all == b.Total && b.Counts.Open() == 0 {
+		return false
+	}
+	return b.State != message.BatchScheduled || !b.NextDueAt.After(s.before)
+}
+
+// ask asks a batch how it stands and for its messages that wait.
+func (s *messages) ask(ctx context.Context, b Reads, batch *index.Batch) error {
+	found := waiting{ref: starter.Ref{Tenant: batch.Tenant, ID: batch.ID}}
+	status, err := b.Status(ctx, found.ref)
+	var page message.Page
+	if err == nil {
+		page, err = b.Messages(ctx, found.ref, message.PageQuery{State: "accepted,sending,retrying", Limit: mostWaiting})
+	}
+	switch {
+	case errors.Is(err, starter.ErrNoWorker):
+		found.silent, found.count = true, batch.Counts.Open()
+		found.since = batch.NextDueAt
+		if found.since.IsZero() {
+			found.since = batch.CreatedAt
+		}
+		if found.since.After(s.before) {
+			return nil
+		}
+	case err != nil:
+		return err
+	}
+	found.status, found.rows, found.more = status, page.Messages, page.Next != ""
+	s.found = append(s.found, found)
+	return nil
+}
+
+// accountsOf are the accounts that are asked about and the others that messages wait for.
+func (s *messages) accountsOf(q Query) (out starter.AccountsQuery) {
+	there := map[string]bool{}
+	add := func(a starter.AccountOf) {
+		if a.Name != "" && !there[a.Name] {
+			there[a.Name] = true
+			out.Accounts = append(out.Accounts, a)
+		}
+	}
+	for _, a := range q.Accounts {
+		add(a)
+	}
+	for i := range s.found {
+		for k := range s.found[i].rows {
+			add(starter.AccountOf{Name: s.found[i].rows[k].Account})
+		}
+	}
+	return out
+}
+
+// add groups the messages of a batch that were due before.
+func (s *messages) add(f *waiting) {
+	if f.silent {
+		s.group(NoWorker, "", "", f.ref, f.since, 0).Messages += f.count
+		return
+	}
+	for i := range f.rows {
+		m := &f.rows[i]
 		if m.DueAt == nil || m.DueAt.After(s.before) {
 			continue
 		}
-		why, code := s.why(b, m)
-		key := [3]string{why, m.Account, code}
-		g := s.by[key]
-		if g == nil {
-			g = &Group{Why: why, Account: m.Account, Code: code, Since: *m.DueAt, Tenant: b.Tenant, FirstBatch: b.ID, First: m.Index}
-			s.by[key] = g
-		}
+		why, code := s.why(&f.status, m)
+		g := s.group(why, m.Account, code, f.ref, *m.DueAt, m.Index)
 		g.Messages++
-		g.AtLeast = g.AtLeast || page.Next != ""
-		if m.DueAt.Before(g.Since) {
-			g.Since, g.Tenant, g.FirstBatch, g.First = *m.DueAt, b.Tenant, b.ID, m.Index
-		}
-		if !slices.Contains(g.Batches, b.ID) {
-			g.Batches = append(g.Batches, b.ID)
-		}
+		g.AtLeast = g.AtLeast || f.more
 	}
 }
 
+// group is that of messages which wait for the same.
+func (s *messages) group(why, account, code string, ref starter.Ref, due time.Time, first int) *Group {
+	key := [3]string{why, account, code}
+	g := s.by[key]
+	if g == nil {
+		g = &Group{Why: why, Account: account, Code: code, Since: due, Tenant: ref.Tenant, FirstBatch: ref.ID, First: first}
+		s.by[key] = g
+	}
+	if due.Before(g.Since) {
+		g.Since, g.Tenant, g.FirstBatch, g.First = due, ref.Tenant, ref.ID, first
+	}
+	if !slices.Contains(g.Batches, ref.ID) {
+		g.Batches = append(g.Batches, ref.ID)
+	}
+	return g
+}
+
 // why says for what a message waits.
-func (s *messages) why(b *index.Batch, m *message.Row) (why, code string) {
+func (s *messages) why(b *message.Status, m *message.Row) (why, code string) {
 	var account starter.AccountHealth
 	for _, x := range s.accounts.Accounts {
 		if x.Name == m.Account {
 			account = x
 		}
 	}
+	queued := account.Queued != nil && *account.Queued > 0
+	used := account.Used != nil && *account.Used >= nearRate*s.rates[m.Account]
 	switch {
 	case m.State == message.Sending && m.SentAt != nil, m.State == message.Sending && m.ProviderID != "":
 		return AwaitsReport, ""
@@ -170,18 +270,21 @@ func (s *messages) why(b *index.Batch, m *message.Row) (why, code string) {
 		return Held, ""
 	case account.Name != "" && account.Workers == 0:
 		return NoWorker, ""
+	case account.Breaker != nil && *account.Breaker == starter.BreakerOpen:
+		return Breaker, m.Code
 	case m.State == message.Retrying:
 		return Retrying, m.Code
-	case m.Code != "": // it was given back without another attempt
-		return Breaker, m.Code
-	case account.Used != nil && s.rates[m.Account] > 0 && *account.Used >= nearRate*s.rates[m.Account]:
+	case s.rates[m.Account] > 0 && (queued || used):
 		return Rate, ""
 	}
-	return Waiting, ""
+	return Waiting, m.Code
 }
 
 // groups are those that wait, the longest first.
 func (s *messages) groups() []Group {
+	for i := range s.found {
+		s.add(&s.found[i])
+	}
 	all := make([]Group, 0, len(s.by))
 	for _, g := range s.by {
 		all = append(all, *g)
