@@ -73,15 +73,19 @@ func (s *Store) Forget(ctx context.Context, dir string, places []Place, values [
 	for _, p := range places {
 		bySegment[p.Segment] = append(bySegment[p.Segment], p)
 	}
-	for number, some := range bySegment {
-		for _, forget := range []func(context.Context, string, int, []Place) error{s.forgetMessages, s.forgetRecords} {
+	each := func(forget func(context.Context, string, int, []Place) error) error {
+		for number, some := range bySegment {
 			switch err := forget(ctx, dir, number, some); {
 			case err == nil:
 				objects++
 			case !errors.Is(err, ErrNotFound):
-				return objects, err
+				return err
 			}
 		}
+		return nil
+	}
+	if err := each(s.forgetRecords); err != nil {
+		return objects, err
 	}
 	n, err := s.forgetReports(ctx, dir, places, values)
 	objects += n
@@ -99,8 +103,10 @@ func (s *Store) Forget(ctx context.Context, dir string, places []Place, values [
 	case !errors.Is(err, ErrNotFound):
 		return objects, err
 	}
+	// The messages go last: by them it is found where to go on after an error.
+	err = each(s.forgetMessages)
 	s.cache.drop(dir + "/")
-	return objects, nil
+	return objects, err
 }
 
 // forgetMessages writes a segment anew. What a workflow reads of it stays as it is, but for

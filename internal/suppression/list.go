@@ -17,8 +17,9 @@ const (
 	// every is how often changes are read, and readWait how long that may take.
 	every    = 500 * time.Millisecond
 	readWait = 2 * time.Second
-	// atOnce is how many changes are read in one go.
-	atOnce = 20_000
+	// atOnce is how many changes are read in one go, few enough to be read within readWait where
+	// the machine is busy: what was read counts, and the rest goes on from there.
+	atOnce = 5_000
 	// anew is after how long without a reading all of the list is read again: the index
 	// forgets what was removed after a week.
 	anew = 24 * time.Hour
