@@ -373,8 +373,5 @@ func unsent(st message.Status, excluded int) error {
 }
 
 func isAre(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return plural(n, noun) + " are"
+	return plural(n, noun) + " " + message.Verb(n, "is", "are")
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -73,10 +72,7 @@ func lineOf(e *index.AuditEntry) logLine {
 	case slices.Contains(full.Selector, "all"):
 		l.What = "everything"
 	}
-	var notes []string
-	for _, name := range slices.Sorted(maps.Keys(full.Counts)) {
-		notes = append(notes, message.Number(full.Counts[name])+" "+name)
-	}
+	notes := full.CountTexts()
 	if full.Reason != "" {
 		notes = append(notes, "“"+full.Reason+"”")
 	}
