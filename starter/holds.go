@@ -171,7 +171,7 @@ func otherHolds(all []Hold, tenant string) string {
 	n := min(len(some), maxNamedHolds)
 	names := strings.Join(some[:n], "; ")
 	if n < len(some) {
-		names += fmt.Sprintf("; and %d others", len(some)-n)
+		names += "; and " + message.Plural(len(some)-n, "other")
 	}
 	return "a release names what was held, which is: " + names
 }

@@ -63,23 +63,14 @@ func keyword(name string) temporal.SearchAttributeKeyKeyword {
 const maxKeyword = 255
 
 // indexed are the key=value pairs of the metadata keys that are searchable, in
-// the order of the configuration. A value that is no string stands as its JSON,
-// and quotes in it as underscores.
+// the order of the configuration.
 func (s *Starter) indexed(metadata json.RawMessage) []string {
-	var values map[string]json.RawMessage
-	_ = json.Unmarshal(metadata, &values) // of one that is no object nothing is searchable
 	var pairs []string
+	values := message.MetadataTexts(metadata, s.o.SearchMetadata)
 	for _, key := range s.o.SearchMetadata {
-		raw, ok := values[key]
-		if !ok {
-			continue
+		if text, ok := values[key]; ok {
+			pairs = append(pairs, indexable(key+"="+text))
 		}
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			plain, _ := message.EncodeJSON(raw) // it has been read as JSON
-			text = string(plain)
-		}
-		pairs = append(pairs, indexable(key+"="+text))
 	}
 	return pairs
 }

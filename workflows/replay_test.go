@@ -129,7 +129,7 @@ func (r *registered) RegisterActivityWithOptions(_ any, o activity.RegisterOptio
 type seen map[string]bool
 
 // add adds what a history tells of: workflows and activities, controls as updates and as
-// signals, ends of runs and of messages.
+// signals, changes of the code, ends of runs and of messages.
 func (s seen) add(t *testing.T, h *history.History) {
 	t.Helper()
 	name := h.GetEvents()[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName()
@@ -143,6 +143,11 @@ func (s seen) add(t *testing.T, h *history.History) {
 		}
 		if a := e.GetWorkflowExecutionSignaledEventAttributes(); a != nil {
 			s["signal "+a.GetSignalName()] = true
+		}
+		if a := e.GetMarkerRecordedEventAttributes(); a.GetMarkerName() == "Version" {
+			var change string
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(a.GetDetails()["change-id"], &change))
+			s["change "+change] = true
 		}
 		if e.GetWorkflowExecutionCancelRequestedEventAttributes() != nil {
 			s["canceled through Temporal"] = true
@@ -206,6 +211,12 @@ func TestTheNewestCorpusHasEveryPath(t *testing.T) {
 			"update cancel", "update pause", "update resume", "update reschedule", "activity AwaitRelease",
 		} {
 			assert.Contains(t, s, path, "make histories: %s, %q", newest, way)
+		}
+		for _, change := range contract.Changes() {
+			if way == "" && change == contract.ChangeOrderRounds {
+				continue // only segments have rounds
+			}
+			assert.Contains(t, s, "change "+change, "make histories: %s, %q", newest, way)
 		}
 	}
 	for _, path := range []string{

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -252,7 +251,7 @@ func auditTarget(e *audit.Entry) string {
 	case e.NewBatch != "":
 		return e.Batch + " as " + e.NewBatch
 	case len(e.Batches) > 0:
-		return number(len(e.Batches)) + " batches"
+		return plural(len(e.Batches), "batch")
 	case e.Batch != "":
 		return e.Batch
 	case e.Account != "":
@@ -271,13 +270,11 @@ func auditNote(e *audit.Entry) string {
 	if len(e.Selector) > 0 {
 		chosen := "by " + strings.Join(e.Selector, ", ")
 		if e.Selected != nil {
-			chosen += ": " + strconv.Itoa(*e.Selected)
+			chosen += ": " + number(*e.Selected)
 		}
 		parts = append(parts, chosen)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Counts)) {
-		parts = append(parts, strconv.Itoa(e.Counts[name])+" "+name)
-	}
+	parts = append(parts, e.CountTexts()...)
 	if e.Existing {
 		parts = append(parts, "was there")
 	}
@@ -285,7 +282,7 @@ func auditNote(e *audit.Entry) string {
 		parts = append(parts, strconv.Quote(e.Reason))
 	}
 	if e.Unwritten > 0 {
-		parts = append(parts, strconv.Itoa(e.Unwritten)+" refusals before it without a line")
+		parts = append(parts, plural(e.Unwritten, "refusal")+" before it without a line")
 	}
 	if e.Remote != "" {
 		parts = append(parts, "from "+e.Remote)

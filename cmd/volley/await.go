@@ -75,3 +75,24 @@ func (a *app) noteUnserved(ctx context.Context, b batches, accounts []string) {
 		a.note("no worker serves account %s, its messages wait: start `volley worker` with a configuration that has it", name)
 	}
 }
+
+// end waits for a batch to end.
+func (a *app) end(ctx context.Context, b batches, ref starter.Ref, watch bool) (message.Status, error) {
+	if !watch {
+		return a.await(ctx, b, ref)
+	}
+	out := a.stdout
+	if a.json() {
+		out = a.stderr // stdout holds the one document
+	}
+	return a.follow(ctx, b, ref, a.live(out))
+}
+
+// unsent is the exit of a batch that has ended: 3 when a message is neither sent
+// nor delivered. Those that were left out as asked do not count.
+func unsent(st message.Status, excluded int) error {
+	if st.Counts == nil || st.Counts[message.Sent]+st.Counts[message.Delivered]+excluded == st.Total {
+		return nil
+	}
+	return &exitError{code: exitUnsent}
+}

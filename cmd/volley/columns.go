@@ -25,7 +25,7 @@ type selection struct {
 func (s *selection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.toColumn, "to-column", "", "the `column` of a CSV file that has the recipients (default to)")
-	f.StringArrayVar(&s.maps, "map", nil, "`name=column` makes a column of a CSV file a field (to, reference, send_after, ttl, channel)\nor the placeholder ${name}, as often as needed")
+	f.StringArrayVar(&s.maps, "map", nil, "`name=column` makes a column of a CSV file a field (to, to_phone, to_email, …, reference, send_after, ttl, channel)\nor the placeholder ${name}, as often as needed")
 	f.StringArrayVar(&s.ignored, "ignore-columns", nil, "`columns` of a CSV file that are not read, with commas between them; all: those that nothing uses")
 	f.StringArrayVar(&s.skipIf, "skip-if", nil, "`column=value` leaves out the rows of a CSV file with that value, as often as needed")
 	f.StringVar(&s.unique, "unique", "", "`what` no two messages may share: to or to+text; with =drop behind it later ones are left out")

@@ -74,10 +74,7 @@ func (a *app) warnOfExpiry(e *message.Estimate) {
 }
 
 func beforeTurn(n int) string {
-	if n == 1 {
-		return " would expire before its turn"
-	}
-	return " would expire before their turn"
+	return " would expire before " + message.Verb(n, "its", "their") + " turn"
 }
 
 func atAndIn(t, now time.Time) string {

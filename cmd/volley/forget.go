@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"volley/internal/audit"
+	"volley/internal/message"
 	"volley/internal/person"
 )
 
@@ -64,7 +64,8 @@ func (a *app) showForgotten(f *person.Forgotten) {
 		a.showCanceled(f.Canceled)
 	}
 	if len(f.Again) > 0 {
-		a.note("%s not ended, so the store keeps what it has of them: forget again later: %s", hasHave(len(f.Again)), strings.Join(f.Again, ", "))
+		a.note("%s %s not ended, so the store keeps what it has of them: forget again later: %s",
+			plural(len(f.Again), "batch"), message.Verb(len(f.Again), "has", "have"), strings.Join(f.Again, ", "))
 	}
 	if len(f.Histories) > 0 {
 		a.printf("\nHistories in Temporal that hold messages, or what providers said of them:\n")
@@ -86,13 +87,6 @@ func (a *app) showForgotten(f *person.Forgotten) {
 	for _, place := range f.Unreached {
 		a.printf("- %s\n", place)
 	}
-}
-
-func hasHave(n int) string {
-	if n == 1 {
-		return "1 batch has"
-	}
-	return fmt.Sprintf("%s have", batchCount(n))
 }
 
 func (a *app) exportCommand() *cobra.Command {

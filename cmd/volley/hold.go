@@ -116,14 +116,14 @@ func (a *app) showHold(res *starter.HoldResult) error {
 		a.printf("how many wait is not known, no worker answered\n")
 		return nil
 	case res.Hold.Until != 0:
-		a.printf("%s%s wait, %s expire before %s\n", atLeast(n), number(n.Waiting), number(n.Expiring), clockTime(time.UnixMilli(res.Hold.Until), now))
+		a.printf("%s%s, %s before %s\n", atLeast(n), waits(n.Waiting), does(n.Expiring, "expires", "expire"), clockTime(time.UnixMilli(res.Hold.Until), now))
 	case n.Waiting > 0 && !n.FirstExpiry.IsZero():
-		a.printf("%s%s wait, the first expires %s\n", atLeast(n), number(n.Waiting), when(n.FirstExpiry, now))
+		a.printf("%s%s, the first expires %s\n", atLeast(n), waits(n.Waiting), when(n.FirstExpiry, now))
 	default:
-		a.printf("%s%s wait\n", atLeast(n), number(n.Waiting))
+		a.printf("%s%s\n", atLeast(n), waits(n.Waiting))
 	}
 	if n.Sending > 0 {
-		a.printf("%s%s are with workers: what of them has not left waits as well\n", atLeast(n), number(n.Sending))
+		a.printf("%s%s with workers: what has not left waits as well\n", atLeast(n), does(n.Sending, "is", "are"))
 	}
 	return nil
 }
@@ -191,6 +191,11 @@ func (a *app) askRelease(ctx context.Context, n starter.HeldMessages, above int)
 	return a.askPerson(ctx, leaving(n)+"\nRelease them? [y/N] ", &exitError{code: exitFailed, err: errors.New("nothing was released")})
 }
 
+// does is a number of messages and their verb.
+func does(n int, one, many string) string { return number(n) + " " + message.Verb(n, one, many) }
+
+func waits(n int) string { return does(n, "waits", "wait") }
+
 // leaving says how many messages leave at a release, and how late.
 func leaving(n starter.HeldMessages) string {
 	switch {
@@ -199,9 +204,9 @@ func leaving(n starter.HeldMessages) string {
 	case n.Leaving == 0:
 		return "none leave now"
 	case n.Late < time.Second:
-		return atLeast(n) + number(n.Leaving) + " leave now"
+		return atLeast(n) + does(n.Leaving, "leaves", "leave") + " now"
 	}
-	return fmt.Sprintf("%s%s leave now, up to %s late", atLeast(n), number(n.Leaving), span(n.Late))
+	return fmt.Sprintf("%s%s now, up to %s late", atLeast(n), does(n.Leaving, "leaves", "leave"), span(n.Late))
 }
 
 func (a *app) showRelease(res *starter.ReleaseResult) error {

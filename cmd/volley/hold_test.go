@@ -15,7 +15,7 @@ func TestHold(t *testing.T) {
 	s := setting{fake: &fake{held: starter.HeldMessages{Known: true, Waiting: 12_400, Expiring: 310, Sending: 48}}}
 	r := s.run(t, "hold", "--account", "bird-main", "--for", "1h", "--priority", "3-5", "--reason", "rotation")
 	require.Equal(t, 0, r.code, r.stderr)
-	require.Equal(t, "account bird-main, priority 3-5: held\n12,400 wait, 310 expire before 16:00\n48 are with workers: what of them has not left waits as well\n", r.stdout)
+	require.Equal(t, "account bird-main, priority 3-5: held\n12,400 wait, 310 expire before 16:00\n48 are with workers: what has not left waits as well\n", r.stdout)
 	require.Equal(t, starter.HoldRequest{
 		Selector: starter.Selector{Account: "bird-main", From: 3, To: 5}, Reason: "rotation", Until: moment.Add(time.Hour),
 	}, s.fake.asked)
@@ -26,6 +26,10 @@ func TestHold(t *testing.T) {
 	s.fake.held = starter.HeldMessages{Known: true, Partial: true, Waiting: 5, FirstExpiry: moment.Add(2 * time.Hour)}
 	r = s.run(t, "hold", "--tenant", "acme")
 	require.Equal(t, "tenant acme: held\nat least 5 wait, the first expires in 2 h (2026-11-20 17:00:00 UTC)\n", r.stdout)
+
+	s.fake.held = starter.HeldMessages{Known: true, Waiting: 1, Expiring: 1, Sending: 1}
+	r = s.run(t, "hold", "--account", "bird-main", "--for", "1h")
+	require.Equal(t, "account bird-main: held\n1 waits, 1 expires before 16:00\n1 is with workers: what has not left waits as well\n", r.stdout)
 
 	s.fake.held = starter.HeldMessages{}
 	r = s.run(t, "hold", "--meta", "campaign=spring")

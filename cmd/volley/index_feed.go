@@ -100,10 +100,6 @@ func (a *app) rebuildIndex(ctx context.Context, x *index.Index, b indexer.Batche
 	if a.json() {
 		return a.print(done)
 	}
-	what := "batches"
-	if done.Batches == 1 {
-		what = "batch"
-	}
-	a.printf("%s %s taken in anew, %s could not be read\n", number(done.Batches-done.Failed), what, number(done.Failed))
+	a.printf("%s taken in anew, %s could not be read\n", plural(done.Batches-done.Failed, "batch"), number(done.Failed))
 	return nil
 }

@@ -164,25 +164,11 @@ With --force it looks at nothing.`,
 		Args:              needs("KEY"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, s, err := a.keyOf(args[0])
-			if err != nil {
-				return err
+			look := a.everywhere
+			if force {
+				look = nil
 			}
-			if s.unset {
-				return usage("there is no keyset yet; `volley keyset add` makes one")
-			}
-			if !force {
-				if err := a.everywhere(cmd.Context(), s, id); err != nil {
-					return err
-				}
-			}
-			printed, err := s.change(func(k *encryption.Keyset) (*encryption.Keyset, error) {
-				if k.IsOff() {
-					return nil, usage("there is no keyset yet; `volley keyset add` makes one")
-				}
-				n, err := k.Promote(id)
-				return n, refusedKey(err)
-			})
+			s, id, printed, err := a.changeKey(cmd.Context(), args[0], (*encryption.Keyset).Promote, look)
 			if err != nil {
 				return err
 			}
@@ -203,14 +189,7 @@ func nextKeyset(s keysetSource) string {
 }
 
 // everywhere is an error where a worker or a gateway lacks a key that is to seal.
-func (a *app) everywhere(ctx context.Context, s keysetSource, id uint32) error {
-	k, err := s.load()
-	if err != nil {
-		return err
-	}
-	if _, err := k.Promote(id); err != nil {
-		return refusedKey(err) // before anything is asked
-	}
+func (a *app) everywhere(ctx context.Context, id uint32) error {
 	c, _, err := a.config(config.LoadWithoutSecrets)
 	if err != nil {
 		return err
@@ -225,12 +204,38 @@ func (a *app) everywhere(ctx context.Context, s keysetSource, id uint32) error {
 	return nil
 }
 
-// refusedKey is the error of a change to a key that makes no sense.
-func refusedKey(err error) error {
-	if err == nil {
-		return nil
+// changeKey changes what one key of the keyset is for. Before that look may refuse it, where it
+// is not nil. printed is the new keyset where it is in no file.
+func (a *app) changeKey(
+	ctx context.Context, key string, change func(*encryption.Keyset, uint32) (*encryption.Keyset, error), look func(context.Context, uint32) error,
+) (s keysetSource, id uint32, printed string, err error) {
+	if id, s, err = a.keyOf(key); err != nil {
+		return s, id, "", err
 	}
-	return &exitError{code: exitUsage, err: err}
+	changed := func(k *encryption.Keyset) (*encryption.Keyset, error) {
+		if k.IsOff() {
+			return nil, usage("the keyset is gone meanwhile")
+		}
+		n, err := change(k, id)
+		if err != nil {
+			return nil, &exitError{code: exitUsage, err: err}
+		}
+		return n, nil
+	}
+	k, err := s.load()
+	if err != nil {
+		return s, id, "", err
+	}
+	if _, err = changed(k); err != nil {
+		return s, id, "", err // before anything is asked
+	}
+	if look != nil {
+		if err = look(ctx, id); err != nil {
+			return s, id, "", err
+		}
+	}
+	printed, err = s.change(changed)
+	return s, id, printed, err
 }
 
 // keyOf reads the id of a key.

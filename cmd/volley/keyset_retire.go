@@ -9,6 +9,7 @@ import (
 
 	"volley/internal/config"
 	"volley/internal/encryption"
+	"volley/internal/message"
 )
 
 func (a *app) keysetRetireCommand() *cobra.Command {
@@ -28,29 +29,11 @@ batches that wait or run stand still until the key is back, and results are gone
 		Args:              needs("KEY"),
 		ValidArgsFunction: noFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, s, err := a.keyOf(args[0])
-			if err != nil {
-				return err
+			look := a.unused
+			if force {
+				look = nil
 			}
-			k, err := s.load()
-			if err != nil {
-				return err
-			}
-			if _, err := k.Without(id); err != nil {
-				return refusedKey(err) // before everything is read
-			}
-			if !force {
-				if err := a.unused(cmd.Context(), id); err != nil {
-					return err
-				}
-			}
-			printed, err := s.change(func(k *encryption.Keyset) (*encryption.Keyset, error) {
-				if k.IsOff() {
-					return nil, usage("the keyset is gone meanwhile")
-				}
-				n, err := k.Without(id)
-				return n, refusedKey(err)
-			})
+			s, id, printed, err := a.changeKey(cmd.Context(), args[0], (*encryption.Keyset).Without, look)
 			if err != nil {
 				return err
 			}
@@ -80,7 +63,7 @@ func (a *app) unused(ctx context.Context, id uint32) error {
 	}
 	switch use := u.of(id); {
 	case use.Objects > 0 && use.Folder != "":
-		return fmt.Errorf("key %d stays: %s of the store are sealed with it, as in %s; they go with their batches (volley purge)", id, plural(use.Objects, "object"), use.Folder)
+		return fmt.Errorf("key %d stays: %s of the store %s sealed with it, as in %s; objects go with their batches (volley purge)", id, plural(use.Objects, "object"), message.Verb(use.Objects, "is", "are"), use.Folder)
 	case use.Objects > 0:
 		return fmt.Errorf("key %d stays: the store's marker is sealed with it; a worker or gateway that starts with the new keyset seals it anew", id)
 	case use.Workflows > 0:

@@ -172,7 +172,7 @@ func TestAKeysetOfTheEnvironmentIsPrinted(t *testing.T) {
 	require.Equal(t, []uint32{1931667682, 42, doc.Key}, keysOf(t, doc.Keyset))
 	r = inEnvironment(t, "").run(t, "keyset", "promote", "42")
 	require.Equal(t, 2, r.code)
-	require.Contains(t, r.stderr, "there is no keyset yet")
+	require.Contains(t, r.stderr, "there is no keyset")
 }
 
 func TestKeysAreListed(t *testing.T) {

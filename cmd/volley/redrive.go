@@ -101,7 +101,7 @@ func (a *app) leftOut(s starter.Started) {
 		a.note("it pauses itself where more than a fifth of them are refused alike again, as `volley status %s` says then; `volley resume %s` lets it go on", s.ID, s.ID)
 	}
 	if n := s.Doubtful; n > 0 && !s.Existing {
-		a.note("%s of them were unknown: they may have arrived before, and do so twice", number(n))
+		a.note("%s of them %s unknown: %s may have arrived before, and do so twice", number(n), message.Verb(n, "was", "were"), message.Verb(n, "it", "they"))
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -308,73 +307,4 @@ func (a *app) started(ctx context.Context, b batches, s starter.Started, f start
 		return failed
 	}
 	return unsent(*doc.Status, o.excluded)
-}
-
-func (a *app) startedJSON(doc startDocument, limit int, o *startContext) error {
-	if o.log == nil {
-		doc.Problems = clipped(doc.Problems, limit)
-		return a.print(doc)
-	}
-	doc.Problems = message.Problems{}
-	return a.printWith(doc, o.log)
-}
-
-func (a *app) startedText(s starter.Started, limit int, o *startContext) {
-	if o.log != nil {
-		o.log.show(a)
-	}
-	note := ""
-	if s.Existing {
-		note = ", which was there already"
-	}
-	if s.RedriveOf != "" {
-		note += ", from batch " + s.RedriveOf
-	}
-	note = leftOutNote(o.excluded, o.suppressed, " of them") + note
-	a.printf("batch %s: %s, %s rejected%s\n", s.ID, plural(s.Total, "message"), number(s.Rejected), note)
-	a.showDue(s.SendAfter)
-	a.showEstimate(s.Estimate, o.limited)
-	if o.log == nil && !o.shown && len(s.Problems) > 0 {
-		a.showProblems(s.Problems, limit)
-	}
-}
-
-// leftOutNote says how many messages are left out and why; those that are suppressed are
-// among the excluded.
-func leftOutNote(excluded, suppressed int, ofThem string) (note string) {
-	if suppressed > 0 {
-		note = fmt.Sprintf(", %s%s suppressed", number(suppressed), ofThem)
-	}
-	if asked := excluded - suppressed; asked > 0 {
-		note += fmt.Sprintf(", %s%s left out as asked", number(asked), ofThem)
-	}
-	return note
-}
-
-// end waits for a batch to end.
-func (a *app) end(ctx context.Context, b batches, ref starter.Ref, watch bool) (message.Status, error) {
-	if !watch {
-		return a.await(ctx, b, ref)
-	}
-	out := a.stdout
-	if a.json() {
-		out = a.stderr // stdout holds the one document
-	}
-	return a.follow(ctx, b, ref, a.live(out))
-}
-
-// unsent is the exit of a batch that has ended: 3 when a message is neither sent
-// nor delivered. Those that were left out as asked do not count.
-func unsent(st message.Status, excluded int) error {
-	if st.Counts == nil || st.Counts[message.Sent]+st.Counts[message.Delivered]+excluded == st.Total {
-		return nil
-	}
-	return &exitError{code: exitUnsent}
-}
-
-func isAre(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return plural(n, noun) + " are"
 }

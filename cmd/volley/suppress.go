@@ -147,32 +147,16 @@ func (a *app) showCanceled(c *person.Canceled) {
 		return
 	}
 	if c.Batches > 0 {
-		a.printf("%s canceled in %s, %s had left\n", plural(c.Messages, "message"), batchCount(c.Batches), number(c.InFlight))
+		a.printf("%s canceled in %s, %s had left\n", plural(c.Messages, "message"), plural(c.Batches, "batch"), number(c.InFlight))
 	}
 	if c.Unreached > 0 {
-		a.note("%s did not answer: what waits there is rejected when its turn comes", batchCount(c.Unreached))
+		a.note("%s did not answer: what waits there is rejected when its turn comes", plural(c.Unreached, "batch"))
 	}
-}
-
-func batchCount(n int) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return number(n) + " batches"
 }
 
 // noteCounts adds numbers to the line of the audit log.
 func noteCounts(ctx context.Context, counts map[string]int) {
-	audit.Of(ctx).Set(func(e *audit.Entry) {
-		for name, n := range counts {
-			if n != 0 && e.Counts == nil {
-				e.Counts = map[string]int{}
-			}
-			if n != 0 {
-				e.Counts[name] += n
-			}
-		}
-	})
+	audit.Of(ctx).Set(func(e *audit.Entry) { e.AddCounts(counts) })
 }
 
 func (a *app) suppressRemoveCommand() *cobra.Command {

@@ -1,12 +1,15 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
+	"volley/internal/index"
 	"volley/internal/message"
 	"volley/starter"
 	"volley/workflows/contract"
@@ -31,7 +34,7 @@ var kept = map[string]bool{
 	"sent": true, "rejected-failed-expired": true, "doubtful": true, "breaker": true, "stragglers": true,
 	"canceled-by-update": true, "canceled-in-flight": true, "canceled-single": true,
 	"paused-and-resumed": true, "rescheduled": true, "continued-as-new": mode == segments,
-	"unknown": true, "undelivered": true, "canceled-by-name": true,
+	"unknown": true, "undelivered": true, "canceled-by-name": true, "unclear-signal": true,
 }
 
 func TestHistoriesOfEveryPathReplay(t *testing.T) {
@@ -126,6 +129,7 @@ func scenarios() map[string]scenario {
 		"canceled-single":           {notes: waits, during: single},
 		"canceled-by-name":          {notes: waits, during: byName},
 		"paused-and-resumed":        {account: "idle", during: pauseAndResume, want: message.BatchCanceled},
+		"unclear-signal":            {notes: waits, during: unclear},
 		"rescheduled": {notes: waits, during: func(t *testing.T, l *lab, ref starter.Ref) {
 			l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
 			res, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "2s"})
@@ -191,6 +195,14 @@ func byName(t *testing.T, l *lab, ref starter.Ref) {
 	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
 	q := message.CancelRequest{Messages: []string{"1", "2", "3"}}
 	require.NoError(t, l.client.SignalWorkflow(t.Context(), starter.WorkflowID(ref), "", contract.ControlCancel, q))
+}
+
+// unclear asks for a cancel that could mean something else, which is ignored.
+func unclear(t *testing.T, l *lab, ref starter.Ref) {
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
+	require.NoError(t, l.client.SignalWorkflow(t.Context(), starter.WorkflowID(ref), "", contract.ControlCancel, json.RawMessage(`{"messages":null}`)))
+	_, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "1s"})
+	require.NoError(t, err)
 }
 
 // undelivered reports one that has left, and lets the others go.
@@ -294,4 +306,49 @@ func TestHistoriesOfASegmentThatOthersEndReplay(t *testing.T) {
 	status, _ := l.wait(t, ref)
 	require.Equal(t, 3, status.Counts[message.Failed])
 	l.record(t, "closed-out", ref)
+}
+
+func TestHistoriesOfASuppressedMessageReplay(t *testing.T) {
+	t.Parallel()
+	l := inMode(t)
+	x, all := l.suppresses(t), notes(t, 4)
+	_, err := x.Suppress(t.Context(), []index.Suppression{{Tenant: "default", Recipient: all[1].To}})
+	require.NoError(t, err)
+	l.serve(t)
+	ref := l.large(t, all)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, message.Counts{message.Sent: 3, message.Rejected: 1}, *status.Counts)
+	l.agree(t, rows)
+	l.record(t, "suppressed", ref)
+}
+
+// A control that is brought to a segment after a later one is not done: what the batch was
+// asked for last counts.
+func TestHistoriesOfOvertakenControlsReplay(t *testing.T) {
+	t.Parallel()
+	if mode == "" {
+		return // nobody brings it its controls
+	}
+	l := inMode(t)
+	l.serve(t)
+	ref := l.large(t, dueIn(notes(t, 4), 1, "1h"))
+	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Sent] == 1 })
+	_, err := l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "2h"})
+	require.NoError(t, err)
+	_, err = l.starter.Pause(t.Context(), ref)
+	require.NoError(t, err)
+	_, err = l.starter.Resume(t.Context(), ref)
+	require.NoError(t, err)
+	late, err := l.client.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+		WorkflowID: starter.WorkflowID(ref) + "~0001", UpdateID: contract.RoundID(contract.ControlPause, 1), UpdateName: contract.ControlPause,
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.NoError(t, err)
+	require.NoError(t, late.Get(t.Context(), nil))
+	_, err = l.starter.Reschedule(t.Context(), ref, message.RescheduleRequest{SendAfter: "0s"})
+	require.NoError(t, err)
+	status, rows := l.wait(t, ref)
+	require.Equal(t, 4, status.Counts[message.Sent], "no segment stands still")
+	l.agree(t, rows)
+	l.record(t, "overtaken", ref)
 }

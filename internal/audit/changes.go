@@ -63,7 +63,7 @@ func noteStart(rec *Record, r starter.Request, s starter.Started, err error) {
 		}
 		if err == nil {
 			e.Existing = s.Existing
-			e.add(map[string]int{"messages": s.Total, "rejected": s.Rejected})
+			e.AddCounts(map[string]int{"messages": s.Total, "rejected": s.Rejected})
 		}
 	})
 	rec.settle(err, false)
@@ -100,7 +100,7 @@ func (c changes) Cancel(ctx context.Context, ref starter.Ref, q message.CancelRe
 			e.Selector, e.Selected = []string{"messages"}, &n
 		}
 		n := res.Counts
-		e.add(map[string]int{"canceled": n.Canceled, "sent": n.Sent, "inFlight": n.InFlight, "ended": n.Ended})
+		e.AddCounts(map[string]int{"canceled": n.Canceled, "sent": n.Sent, "inFlight": n.InFlight, "ended": n.Ended})
 	})
 	rec.settle(err, isRecorded(res.Batch, err))
 	return res, err
@@ -136,7 +136,7 @@ func noteControl(ctx context.Context, ref starter.Ref, batch string, err error, 
 	rec := Of(ctx)
 	rec.Set(func(e *Entry) {
 		e.about(ref.ID)
-		e.add(counts)
+		e.AddCounts(counts)
 	})
 	rec.settle(err, isRecorded(batch, err))
 }
@@ -153,7 +153,7 @@ func (c changes) Redrive(ctx context.Context, ref starter.Ref, q starter.Redrive
 		}
 		if err == nil {
 			e.Existing = s.Existing
-			e.add(map[string]int{"messages": s.Total, "rejected": s.Rejected})
+			e.AddCounts(map[string]int{"messages": s.Total, "rejected": s.Rejected})
 		}
 	})
 	rec.settle(err, false)
@@ -180,7 +180,7 @@ func noteHold(ctx context.Context, s starter.Selector, byTenant, reason string, 
 		e.Account, e.HeldTenant, e.Reason = s.Account, cmp.Or(s.Tenant, byTenant), reason
 		e.selects(map[string]bool{"account": s.Account != "", "tenant": s.Tenant != "" || byTenant != "", "meta": s.Meta != "", "all": s.All, "priority": s.From > 0})
 		if err == nil {
-			e.add(counts)
+			e.AddCounts(counts)
 		}
 	})
 	rec.settle(err, false)
@@ -205,7 +205,7 @@ func (u upkeep) Purge(ctx context.Context, olderThan time.Duration, dryRun bool)
 		rec.Skip()
 	}
 	rec.Set(func(e *Entry) {
-		e.add(map[string]int{"folders": gone.Folders, "objects": gone.Objects})
+		e.AddCounts(map[string]int{"folders": gone.Folders, "objects": gone.Objects})
 	})
 	rec.settle(err, false)
 	return gone, err

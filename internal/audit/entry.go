@@ -2,7 +2,9 @@ package audit
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -195,8 +197,8 @@ func (e *Entry) about(batch string) {
 	}
 }
 
-// add adds to counts; those that are 0 are left out.
-func (e *Entry) add(counts map[string]int) {
+// AddCounts adds to counts; those that are 0 are left out.
+func (e *Entry) AddCounts(counts map[string]int) {
 	for name, n := range counts {
 		if n == 0 {
 			continue
@@ -206,6 +208,24 @@ func (e *Entry) add(counts map[string]int) {
 		}
 		e.Counts[name] += n
 	}
+}
+
+// CountTexts are the counts as people read them, in the order of their names: 1 message,
+// 5,000 sent.
+func (e *Entry) CountTexts() (texts []string) {
+	for _, name := range slices.Sorted(maps.Keys(e.Counts)) {
+		n := e.Counts[name]
+		noun, plural := strings.CutSuffix(name, "s")
+		if name == "batches" {
+			noun = "batch"
+		}
+		if plural {
+			texts = append(texts, message.Plural(n, noun))
+		} else {
+			texts = append(texts, message.Number(n)+" "+name)
+		}
+	}
+	return texts
 }
 
 // selects notes what chose messages.

@@ -83,14 +83,14 @@ func (c *Console) controlQuestion(v *visit, f filter, given url.Values, wrong st
 	switch v.PathValue("action") {
 	case "pause":
 		ask.Title, ask.Yes = "Pause "+name, "Pause"
-		ask.Asks = fmt.Sprintf("Pause %s, of which %s %s not ended?", name, message.Plural(open, "message"), verb(open, "has", "have"))
+		ask.Asks = fmt.Sprintf("Pause %s, of which %s %s not ended?", name, message.Plural(open, "message"), message.Verb(open, "has", "have"))
 		ask.Notes = []string{"Nothing leaves until it is resumed. Validity runs on."}
 	case "resume":
 		ask.Title, ask.Yes = "Resume "+name, "Resume"
-		ask.Asks = fmt.Sprintf("Resume %s, of which %s %s sent?", name, message.Plural(open, "message"), verb(open, "is then", "are then"))
+		ask.Asks = fmt.Sprintf("Resume %s, of which %s %s sent?", name, message.Plural(open, "message"), message.Verb(open, "is then", "are then"))
 	case "reschedule":
 		ask.Title, ask.Yes = "Move "+name, "Move"
-		ask.Asks = fmt.Sprintf("Move %s, of which up to %s %s not been tried, to another time?", name, message.Plural(open, "message"), verb(open, "has", "have"))
+		ask.Asks = fmt.Sprintf("Move %s, of which up to %s %s not been tried, to another time?", name, message.Plural(open, "message"), message.Verb(open, "has", "have"))
 		ask.Fields = timeFields(given, v.now)
 	case "cancel":
 		n, err := c.chosen(v, f, open, func(s message.State) bool { return !s.Final() })
@@ -98,7 +98,7 @@ func (c *Console) controlQuestion(v *visit, f filter, given url.Values, wrong st
 			return nil, err
 		}
 		ask.Title, ask.Yes, ask.Danger = "Cancel "+name, "Cancel "+message.Plural(n, "message"), true
-		ask.Asks = fmt.Sprintf("Cancel %s of %s that %s not ended?", message.Plural(n, "message"), name, verb(n, "has", "have"))
+		ask.Asks = fmt.Sprintf("Cancel %s of %s that %s not ended?", message.Plural(n, "message"), name, message.Verb(n, "has", "have"))
 		ask.Notes = append(chosenNote(f), "What has left is followed to its end. This cannot be undone, but sent again.")
 		ask.Fields = []field{{Name: "reason", Label: "Why", Hint: "for the log", Value: given.Get("reason"), Type: "text"}}
 	case "redrive":
@@ -220,13 +220,13 @@ func (c *Console) doControl(v *visit) (*view, error) {
 	return c.redrive(v, ref, f)
 }
 
-func isAre(n int) string { return message.Plural(n, "message") + " " + verb(n, "is", "are") }
+func isAre(n int) string { return message.Plural(n, "message") + " " + message.Verb(n, "is", "are") }
 
 func inFlightText(n int) string {
 	if n == 0 {
 		return "Nothing is under way."
 	}
-	return message.Plural(n, "message") + " had left and " + verb(n, "is", "are") + " followed to the end."
+	return message.Plural(n, "message") + " had left and " + message.Verb(n, "is", "are") + " followed to the end."
 }
 
 // answered is what a control brought. One that no worker has confirmed is recorded.

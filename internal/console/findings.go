@@ -164,7 +164,7 @@ func workerFindings(s *snapshot) (all []finding) {
 	f := finding{Key: "worker " + strings.Join(none, " "), rank: rankNoWorker, Tone: toneBad, Seen: true, May: access.Read, Control: "See the accounts", Path: "/accounts"}
 	f.What = "No worker serves " + strings.Join(none[:min(len(none), 3)], ", ")
 	if len(none) > 3 {
-		f.What += fmt.Sprintf(" and %d others", len(none)-3)
+		f.What += " and " + message.Plural(len(none)-3, "other")
 	}
 	if len(none) == len(s.Accounts) {
 		f.What = "No worker runs"

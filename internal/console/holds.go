@@ -73,7 +73,7 @@ func (c *Console) holdQuestion(v *visit, q url.Values, wrong string) (*view, err
 		ask.Title, ask.Yes, ask.Danger = "Hold "+what, "Hold", true
 		ask.Asks = "Hold " + what + "?"
 		if n, known := c.waitingFor(v.Context(), s); known {
-			ask.Asks = "Hold " + what + ", for which " + message.Plural(n, "message") + " " + verb(n, "waits", "wait") + "?"
+			ask.Asks = "Hold " + what + ", for which " + message.Plural(n, "message") + " " + message.Verb(n, "waits", "wait") + "?"
 		}
 		ask.Notes = []string{"Nothing leaves until it is released, also of what comes later. Validity runs on. What is with workers is followed to its end."}
 		ask.Fields = []field{
@@ -93,7 +93,7 @@ func (c *Console) holdQuestion(v *visit, q url.Values, wrong string) (*view, err
 		}
 		ask.Notes = []string{leavingText(n)}
 		if n.Known && !n.Partial {
-			ask.Asks = "Release " + what + ", of which " + message.Plural(n.Leaving, "message") + " " + verb(n.Leaving, "leaves", "leave") + " now?"
+			ask.Asks = "Release " + what + ", of which " + message.Plural(n.Leaving, "message") + " " + message.Verb(n.Leaving, "leaves", "leave") + " now?"
 			if c.o.ConfirmAbove > 0 && n.Leaving > c.o.ConfirmAbove {
 				ask.Number = n.Leaving
 			}
@@ -108,13 +108,6 @@ func (c *Console) holdQuestion(v *visit, q url.Values, wrong string) (*view, err
 	return out, nil
 }
 
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
 // leavingText says how many messages leave at a release, and how late.
 func leavingText(n starter.HeldMessages) string {
 	switch {
@@ -123,7 +116,7 @@ func leavingText(n starter.HeldMessages) string {
 	case n.Leaving == 0:
 		return "None leaves now."
 	}
-	text := message.Plural(n.Leaving, "message") + " " + verb(n.Leaving, "leaves", "leave") + " now"
+	text := message.Plural(n.Leaving, "message") + " " + message.Verb(n.Leaving, "leaves", "leave") + " now"
 	if n.Partial {
 		text = "At least " + text
 	}
@@ -195,12 +188,12 @@ func heldText(n starter.HeldMessages) string {
 	if !n.Known {
 		return "How many messages wait is not known, since no worker answered."
 	}
-	text := message.Plural(n.Waiting, "message") + " " + verb(n.Waiting, "waits", "wait") + "."
+	text := message.Plural(n.Waiting, "message") + " " + message.Verb(n.Waiting, "waits", "wait") + "."
 	if n.Partial {
 		text = "At least " + text
 	}
 	if n.Sending > 0 {
-		text += " " + message.Plural(n.Sending, "other") + " " + verb(n.Sending, "is", "are") + " with workers, and " + verb(n.Sending, "waits", "wait") + " if it has not left."
+		text += " " + message.Plural(n.Sending, "other") + " " + message.Verb(n.Sending, "is", "are") + " with workers, and " + message.Verb(n.Sending, "waits", "wait") + " if it has not left."
 	}
 	return text
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -99,10 +98,7 @@ func lineOf(e *index.AuditEntry) logLine {
 	case slices.Contains(full.Selector, "all"):
 		l.What = "everything"
 	}
-	var notes []string
-	for _, name := range slices.Sorted(maps.Keys(full.Counts)) {
-		notes = append(notes, message.Number(full.Counts[name])+" "+name)
-	}
+	notes := full.CountTexts()
 	if full.Reason != "" {
 		notes = append(notes, "“"+full.Reason+"”")
 	}

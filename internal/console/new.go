@@ -162,15 +162,12 @@ func (u *upload) readOptions() error {
 
 // mapColumns gives columns the names that the form chose for them.
 func (u *upload) mapColumns() {
-	for _, name := range columnFields {
+	for _, name := range dialect.CSVFields() {
 		if column := u.get("column-" + name); column != "" && column != name {
 			u.options.Columns.Map = append(u.options.Columns.Map, dialect.ColumnName{Name: name, Column: column})
 		}
 	}
 }
-
-// columnFields are the fields that columns can be mapped to.
-var columnFields = []string{"to", "reference", "send_after", "ttl", "channel"} //nolint:gochecknoglobals // a list that nobody changes
 
 // checkFile says what is in a file: its columns, its problems, and how messages look.
 func (c *Console) checkFile(v *visit) (*view, error) {

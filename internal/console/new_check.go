@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"volley/internal/dialect"
 	"volley/internal/intake"
 	"volley/internal/message"
 	"volley/starter"
@@ -69,7 +70,7 @@ type preview struct {
 func (c *Console) checkedOf(u *upload, check *intake.Check) checkedData {
 	d := checkedData{Check: check, File: u.name, Columns: u.columns, Scheduled: u.at.After(c.o.Now())}
 	if len(u.columns) > 0 {
-		for _, name := range columnFields {
+		for _, name := range dialect.CSVFields() {
 			column := u.get("column-" + name)
 			if column == "" && slices.Contains(u.columns, name) {
 				column = name

@@ -36,7 +36,7 @@ func (c *Console) redriveQuestion(v *visit, ask *question, f filter, st *message
 		return err
 	}
 	ask.Title, ask.Yes = "Send again: "+name, "Send them again"
-	ask.Asks = fmt.Sprintf("Send up to %s of %s again that %s %s?", message.Plural(n, "message"), name, verb(n, "is", "are"), listStates(states))
+	ask.Asks = fmt.Sprintf("Send up to %s of %s again that %s %s?", message.Plural(n, "message"), name, message.Verb(n, "is", "are"), listStates(states))
 	if all {
 		ask.Asks = fmt.Sprintf("Send up to %s of %s again, to those who did not get it?", message.Plural(n, "message"), name)
 		ask.Notes = append(ask.Notes, "These are the messages that are "+listStates(states)+".")
@@ -46,7 +46,7 @@ func (c *Console) redriveQuestion(v *visit, ask *question, f filter, st *message
 	case slices.Contains(states, message.Unknown):
 		ask.Notes = append(ask.Notes, "Unknown ones may have arrived: these people may get the message a second time.")
 	case st.Counts != nil && st.Counts[message.Unknown] > 0:
-		ask.Notes = append(ask.Notes, message.Plural(st.Counts[message.Unknown], "message")+" that may have arrived "+verb(st.Counts[message.Unknown], "is", "are")+" left out, so that nobody gets it a second time.")
+		ask.Notes = append(ask.Notes, message.Plural(st.Counts[message.Unknown], "message")+" that may have arrived "+message.Verb(st.Counts[message.Unknown], "is", "are")+" left out, so that nobody gets it a second time.")
 	}
 	ask.Fields = append([]field{{Name: "account", Label: "Through", Hint: "another account; empty: as before", Value: given.Get("through"), Type: "text"}}, timeFields(given, v.now)...)
 	ask.Fields[0].Name = "through"

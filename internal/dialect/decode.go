@@ -41,6 +41,25 @@ func (a *budget) spend(problems message.Problems) message.Problems {
 	return slices.Clone(problems[:n]) // lets go of the others
 }
 
+// messagesOf reads the items of a list, one message each, with as many problems as the request
+// may have. It is false where the request is given up.
+func messagesOf(items []node, o Options, read func(*reader, *object) message.Message) ([]message.Message, bool) {
+	all := make([]message.Message, len(items))
+	room := budget(maxProblems)
+	for i, item := range items {
+		if o.ended() {
+			return nil, false
+		}
+		r := &reader{index: i, most: room.each()}
+		r.characters(item, "")
+		if object, ok := r.object(item); ok {
+			all[i] = read(r, object)
+		}
+		all[i].Problems = room.spend(r.problems)
+	}
+	return all, true
+}
+
 // node is one value of a JSON request that open has checked, and its place in it.
 // raw has no space between its tokens; every other byte is the caller's.
 type node struct {

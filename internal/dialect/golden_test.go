@@ -50,6 +50,7 @@ type goldenBatch struct {
 
 type goldenMessage struct {
 	To        string            `json:"to"`
+	Addresses []message.Address `json:"addresses,omitempty"`
 	Reference string            `json:"reference,omitempty"`
 	Channels  []string          `json:"channels,omitempty"`
 	Due       string            `json:"due"`
@@ -145,7 +146,7 @@ func showMessage(t *testing.T, b *message.Batch, i int) goldenMessage {
 	t.Helper()
 	m := &b.Messages[i]
 	out := goldenMessage{
-		To: m.To, Reference: m.Reference, Channels: m.Channels,
+		To: m.To, Addresses: m.Addresses, Reference: m.Reference, Channels: m.Channels,
 		Due: formatMillis(b.DueAt(&b.Messages[i])), TTL: span(b.Validity(&b.Messages[i])),
 		Params: m.Params, Metadata: m.Metadata, Problems: m.Problems,
 	}

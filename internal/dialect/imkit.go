@@ -131,19 +131,8 @@ func (k *imkit) paras(n node) {
 		k.add(n.path, message.CodeTooFew, "at least 1 para")
 		return
 	}
-	k.batch.Messages = make([]message.Message, len(items))
-	room := budget(maxProblems)
-	for i, item := range items {
-		if k.options.ended() {
-			k.batch, k.problems = givenUp()
-			return
-		}
-		r := &reader{index: i, most: room.each()}
-		r.characters(item, "")
-		if o, ok := r.object(item); ok {
-			k.batch.Messages[i] = k.para(r, o)
-		}
-		k.batch.Messages[i].Problems = room.spend(r.problems)
+	if k.batch.Messages, ok = messagesOf(items, k.options, k.para); !ok {
+		k.batch, k.problems = givenUp()
 	}
 }
 

@@ -32,19 +32,8 @@ func (s *sinch) recipients(n node) {
 		s.add(n.path, message.CodeTooFew, "at least 1 recipient")
 		return
 	}
-	s.batch.Messages = make([]message.Message, len(items))
-	room := budget(maxProblems)
-	for i, item := range items {
-		if s.options.ended() {
-			s.batch, s.problems = givenUp()
-			return
-		}
-		r := &reader{index: i, most: room.each()}
-		r.characters(item, "")
-		if o, ok := r.object(item); ok {
-			s.batch.Messages[i] = s.recipient(r, o)
-		}
-		s.batch.Messages[i].Problems = room.spend(r.problems)
+	if s.batch.Messages, ok = messagesOf(items, s.options, s.recipient); !ok {
+		s.batch, s.problems = givenUp()
 	}
 }
 

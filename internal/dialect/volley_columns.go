@@ -28,8 +28,7 @@ type Columns struct {
 	Refuse bool
 }
 
-// ColumnName gives a column the name of a field (to, reference, send_after, ttl,
-// channel) or of a placeholder.
+// ColumnName gives a column the name of a field (to, to_phone, reference, …) or of a placeholder.
 type ColumnName struct{ Name, Column string }
 
 // ColumnValue is a value that rows may have in a column.

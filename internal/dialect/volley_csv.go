@@ -53,7 +53,7 @@ func beginVolleyCSV(body []byte, encoding string, whole bool, o Options) (*volle
 	b.whole.problems = append(b.whole.problems, columns.problems...)
 	b.warnings, b.columns = columns.warnings, &columns
 	rows := csvRows{
-		batch: b, separator: head.separator, again: newSecondHead(head.cells, columns.fields[fieldTo]), columns: &columns,
+		batch: b, separator: head.separator, again: newSecondHead(head.cells, columns.recipient()), columns: &columns,
 		escaped: message.IsResultColumns(columns.names),
 	}
 	return &volleyFile{

@@ -77,9 +77,9 @@ func guessHead(body []byte, whole bool) (h csvHead, ambiguous string) {
 			others = append(others, o)
 		}
 	}
-	named := slices.DeleteFunc(slices.Clone(others), func(o csvHead) bool { return !o.names("to") })
+	named := slices.DeleteFunc(slices.Clone(others), func(o csvHead) bool { return !o.namesRecipient() })
 	switch {
-	case commas && (h.names("to") || len(named) == 0) || len(others) == 0:
+	case commas && (h.namesRecipient() || len(named) == 0) || len(others) == 0:
 		return h, ""
 	case commas:
 		return h, fmt.Sprintf("the first row has commas and %s, so it is not clear what separates its cells; write commas between them", named[0].separators())
@@ -112,9 +112,9 @@ func headWith(body []byte, separator byte, whole bool) csvHead {
 	}
 }
 
-// names reports whether a column has that name.
-func (h *csvHead) names(column string) bool {
-	return slices.ContainsFunc(h.cells, func(cell string) bool { return strings.TrimSpace(cell) == column })
+// namesRecipient reports whether a column is named as one that has recipients.
+func (h *csvHead) namesRecipient() bool {
+	return slices.ContainsFunc(h.cells, func(cell string) bool { return isRecipient(strings.TrimSpace(cell)) })
 }
 
 func (h *csvHead) separators() string {
@@ -129,7 +129,7 @@ type secondHead struct {
 	// names are those of the first head, and known the same as a set.
 	names []string
 	known map[string]bool
-	// to is the recipient's column; -1 is none.
+	// to is the recipient's column, the first one of several; -1 is none.
 	to int
 }
 

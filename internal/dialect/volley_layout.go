@@ -15,10 +15,25 @@ const (
 	fieldSendAfter
 	fieldTTL
 	fieldChannel
+	fieldAddress // the first of addressKinds
 )
 
-// csvFields are the columns of a CSV file that are fields of a message.
-var csvFields = [...]string{"to", "reference", "send_after", "ttl", "channel"}
+// csvFields are the columns of a CSV file that are fields of a message: five, and one for
+// each of addressKinds.
+var csvFields = [...]string{
+	"to", "reference", "send_after", "ttl", "channel",
+	"to_" + string(message.KindPhone), "to_" + string(message.KindEmail), "to_" + string(message.KindContact),
+	"to_" + string(message.KindConvo), "to_" + string(message.KindRoom), "to_" + string(message.KindOther),
+}
+
+// CSVFields are the names of columns that are fields of a message.
+func CSVFields() []string { return slices.Clone(csvFields[:]) }
+
+// isRecipient reports whether the field of that name says who gets a message.
+func isRecipient(field string) bool {
+	f := slices.Index(csvFields[:], field)
+	return f == fieldTo || f >= fieldAddress
+}
 
 // csvLayout is what the columns of a CSV file are.
 type csvLayout struct {
@@ -64,6 +79,7 @@ func layoutOf(row, needs []string, o Options) csvLayout {
 		used[i] = l.place(i, name, needs, o) || used[i] || l.skipsBy(i)
 	}
 	l.lookForTo(o)
+	l.refuseTwoRecipients(o)
 	l.lookForNeeds(needs)
 	l.warnUnused(used, needs, o)
 	return l
@@ -174,7 +190,7 @@ func (l *csvLayout) at(name string) (int, bool) {
 
 // lookForTo refuses a file without recipients, and says which column may have them.
 func (l *csvLayout) lookForTo(o Options) {
-	if l.fields[fieldTo] >= 0 || slices.Contains(l.requested, "to") {
+	if l.recipient() >= 0 || slices.ContainsFunc(l.requested, isRecipient) {
 		return
 	}
 	var may []string
@@ -194,6 +210,30 @@ func (l *csvLayout) lookForTo(o Options) {
 	l.problem("to", message.CodeRequired, "%s", l.noTo)
 }
 
+// recipient is the index of the first column that says who gets a message, or -1.
+func (l *csvLayout) recipient() int {
+	if l.fields[fieldTo] >= 0 {
+		return l.fields[fieldTo]
+	}
+	for _, i := range l.fields[fieldAddress:] {
+		if i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// refuseTwoRecipients refuses a column with addresses of one kind beside one with recipients.
+func (l *csvLayout) refuseTwoRecipients(o Options) {
+	to := l.fields[fieldTo]
+	for f, i := range l.fields[fieldAddress:] {
+		if field := csvFields[fieldAddress+f]; to >= 0 && i >= 0 {
+			l.problem(fmt.Sprintf("columns[%d]", i), message.CodeConflict, "the recipient is in columns %d and %d, as \"to\" and as %q; %s",
+				to+1, i+1, field, o.setting("ignore-columns", shortName(l.names[i])))
+		}
+	}
+}
+
 // lookForNeeds notes what is wrong with placeholders that have no column.
 func (l *csvLayout) lookForNeeds(needs []string) {
 	for _, name := range needs {
@@ -211,70 +251,6 @@ func (l *csvLayout) lookForNeeds(needs []string) {
 	}
 }
 
-// warnUnused names the columns that nothing uses. One whose name says that it
-// decides when or whether to send is more than a remark.
-func (l *csvLayout) warnUnused(used []bool, needs []string, o Options) {
-	var rest, results []string
-	ofResults := slices.Equal(l.names, message.RowColumns())
-	for i, name := range l.names {
-		if used[i] || o.Columns.IgnoreRest {
-			continue
-		}
-		if ofResults {
-			results = append(results, name)
-			continue
-		}
-		why := ""
-		switch plain := plainName(name); {
-		case sendTimeColumns[plain]:
-			why = fmt.Sprintf("by its name the column %q has send times, and nothing uses it; %s, or %s",
-				name, o.mapping("send_after", name), o.setting("ignore-columns", name))
-		case consentColumns[plain]:
-			why = fmt.Sprintf("by its name the column %q says who wants no message, and nothing uses it; %s leaves rows out, %s sends to all",
-				name, o.setting("skip-if", name+"=VALUE"), o.setting("ignore-columns", name))
-		case agreementColumns[plain]:
-			why = fmt.Sprintf("by its name the column %q says who agreed to messages, and nothing uses it; %s, or the value that the file has, leaves out who did not, %s sends to all",
-				name, o.setting("skip-if", name+"=no"), o.setting("ignore-columns", name))
-		case l.noTo != "" || slices.Contains(l.requested, "to") || isBlank(o.Text):
-			continue // nobody can say yet
-		default:
-			rest = append(rest, name)
-			continue
-		}
-		path := fmt.Sprintf("columns[%d]", i)
-		if o.Columns.Refuse {
-			l.problem(path, message.CodeUnknownField, "%s", why)
-		} else {
-			l.warnings.Add(message.WholeBatch, path, message.CodeUnknownField, "%s", why)
-		}
-	}
-	if len(results) > 0 {
-		l.warnings.Add(message.WholeBatch, "columns", message.CodeUnused,
-			"the file has the results of a batch, of which these columns are not read: %s", listed(results))
-	}
-	odd := oddText(o.Text, rest)
-	if len(rest) > 0 {
-		noun, hint := "columns", ""
-		if len(rest) == 1 {
-			noun = "column"
-		}
-		if len(needs) == 0 && len(odd) == 0 {
-			hint = noPlaceholder(o)
-		}
-		l.warnings.Add(message.WholeBatch, "columns", message.CodeUnused, "no text uses the %s %s%s", noun, listed(rest), hint)
-	}
-	l.warnings = append(l.warnings, odd...)
-}
-
-// noPlaceholder is what to say of a text without placeholders beside columns that
-// could fill some.
-func noPlaceholder(o Options) string {
-	if o.OverHTTP {
-		return "; the text has no placeholder"
-	}
-	return "; the text has no placeholder (for a shell, ${name} stands in single quotes)"
-}
-
 func (l *csvLayout) problem(path, code, detail string, args ...any) {
 	l.problems.Add(message.WholeBatch, path, code, detail, args...)
 }
@@ -285,7 +261,7 @@ func (l *csvLayout) list() string { return listed(l.names) }
 // is empty.
 func (l *csvLayout) readRow(r *volleyRow, cells []string) {
 	if len(cells) != len(l.names) {
-		r.refuse(message.CodeFormat, "%d cells, but the first row names %d columns", len(cells), len(l.names))
+		r.refuse(message.CodeFormat, "%s, but the first row names %s", message.Plural(len(cells), "cell"), message.Plural(len(l.names), "column"))
 	} else {
 		l.skip(r, cells)
 	}
@@ -294,6 +270,12 @@ func (l *csvLayout) readRow(r *volleyRow, cells []string) {
 			*g = optionalField{key: csvFields[f], value: cells[i], ok: true}
 		}
 	}
+	for f, kind := range addressKinds {
+		if i := l.fields[fieldAddress+f]; i >= 0 && i < len(cells) && trimRecipient(cells[i]) != "" {
+			r.addresses = append(r.addresses, message.Address{Kind: kind, Value: cells[i]})
+		}
+	}
+	r.reachFirst()
 	r.params.cells, r.params.columns, r.params.lacking = cells, l.params, l.lacking
 	r.noTo, r.params.requested = l.noTo, l.requested
 }

@@ -19,8 +19,8 @@ func (b *volleyBatch) fillTo(m *message.Message, r *volleyRow) {
 	if isClean(m.To) {
 		return
 	}
-	m.To = strings.TrimFunc(m.To, func(c rune) bool { return c != reversed && (phone.IsMark(c) || phone.IsBlank(c)) })
-	if m.To == "" && !slices.Contains(r.params.requested, "to") {
+	m.To = trimRecipient(m.To)
+	if m.To == "" && !slices.ContainsFunc(r.params.requested, isRecipient) {
 		why := "a message needs a recipient"
 		if r.noTo != "" {
 			why = r.noTo
@@ -30,6 +30,24 @@ func (b *volleyBatch) fillTo(m *message.Message, r *volleyRow) {
 	if i := strings.IndexFunc(m.To, func(c rune) bool { return unicode.IsControl(c) || c == reversed }); i >= 0 {
 		c, _ := utf8.DecodeRuneInString(m.To[i:])
 		r.add(r.place("to"), message.CodeRecipient, "has the invisible character %s", phone.NameOf(c))
+	}
+}
+
+// trimRecipient takes spaces and invisible characters off the ends.
+func trimRecipient(to string) string {
+	return strings.TrimFunc(to, func(c rune) bool { return c != reversed && (phone.IsMark(c) || phone.IsBlank(c)) })
+}
+
+// addressKinds are the kinds of addresses that a message can have several of, the preferred
+// one first.
+var addressKinds = [...]message.AddressKind{
+	message.KindPhone, message.KindEmail, message.KindContact, message.KindConvo, message.KindRoom, message.KindOther,
+}
+
+// reachFirst makes the first of several addresses the recipient.
+func (r *volleyRow) reachFirst() {
+	if len(r.addresses) > 0 {
+		r.to = optionalField{key: "to", value: r.addresses[0].Value, ok: true}
 	}
 }
 
@@ -46,7 +64,7 @@ func (r *volleyRow) readTo(o *object) {
 	if !ok {
 		return
 	}
-	for _, kind := range []message.AddressKind{message.KindPhone, message.KindEmail, message.KindContact, message.KindConvo, message.KindRoom, message.KindOther} {
+	for _, kind := range addressKinds {
 		v, ok := kinds.take(string(kind))
 		if !ok {
 			continue
@@ -59,9 +77,7 @@ func (r *volleyRow) readTo(o *object) {
 	if len(kinds.fields) == 0 {
 		r.add(n.path, message.CodeRequired, "a message needs a recipient: phone, email, contact, convo, room or other")
 	}
-	if len(r.addresses) > 0 {
-		r.to.value, r.to.ok = r.addresses[0].Value, true
-	}
+	r.reachFirst()
 }
 
 // fillAddresses takes off and refuses what fillTo does, in each address. An id of another

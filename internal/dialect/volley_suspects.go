@@ -1,8 +1,12 @@
 package dialect
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"volley/internal/message"
 )
 
 // The names of columns that are taken for more than a parameter, as plainName has
@@ -72,4 +76,68 @@ func (o Options) mapping(name, column string) string {
 		return o.setting("to-column", column)
 	}
 	return o.setting("map", name+"="+column)
+}
+
+// warnUnused names the columns that nothing uses. One whose name says that it
+// decides when or whether to send is more than a remark.
+func (l *csvLayout) warnUnused(used []bool, needs []string, o Options) {
+	var rest, results []string
+	ofResults := slices.Equal(l.names, message.RowColumns())
+	for i, name := range l.names {
+		if used[i] || o.Columns.IgnoreRest {
+			continue
+		}
+		if ofResults {
+			results = append(results, name)
+			continue
+		}
+		why := ""
+		switch plain := plainName(name); {
+		case sendTimeColumns[plain]:
+			why = fmt.Sprintf("by its name the column %q has send times, and nothing uses it; %s, or %s",
+				name, o.mapping("send_after", name), o.setting("ignore-columns", name))
+		case consentColumns[plain]:
+			why = fmt.Sprintf("by its name the column %q says who wants no message, and nothing uses it; %s leaves rows out, %s sends to all",
+				name, o.setting("skip-if", name+"=VALUE"), o.setting("ignore-columns", name))
+		case agreementColumns[plain]:
+			why = fmt.Sprintf("by its name the column %q says who agreed to messages, and nothing uses it; %s, or the value that the file has, leaves out who did not, %s sends to all",
+				name, o.setting("skip-if", name+"=no"), o.setting("ignore-columns", name))
+		case l.noTo != "" || slices.ContainsFunc(l.requested, isRecipient) || isBlank(o.Text):
+			continue // nobody can say yet
+		default:
+			rest = append(rest, name)
+			continue
+		}
+		path := fmt.Sprintf("columns[%d]", i)
+		if o.Columns.Refuse {
+			l.problem(path, message.CodeUnknownField, "%s", why)
+		} else {
+			l.warnings.Add(message.WholeBatch, path, message.CodeUnknownField, "%s", why)
+		}
+	}
+	if len(results) > 0 {
+		l.warnings.Add(message.WholeBatch, "columns", message.CodeUnused,
+			"the file has the results of a batch, of which these columns are not read: %s", listed(results))
+	}
+	odd := oddText(o.Text, rest)
+	if len(rest) > 0 {
+		noun, hint := "columns", ""
+		if len(rest) == 1 {
+			noun = "column"
+		}
+		if len(needs) == 0 && len(odd) == 0 {
+			hint = noPlaceholder(o)
+		}
+		l.warnings.Add(message.WholeBatch, "columns", message.CodeUnused, "no text uses the %s %s%s", noun, listed(rest), hint)
+	}
+	l.warnings = append(l.warnings, odd...)
+}
+
+// noPlaceholder is what to say of a text without placeholders beside columns that
+// could fill some.
+func noPlaceholder(o Options) string {
+	if o.OverHTTP {
+		return "; the text has no placeholder"
+	}
+	return "; the text has no placeholder (for a shell, ${name} stands in single quotes)"
 }

@@ -98,6 +98,11 @@ func (g *Gateway) blueskyLogin(w http.ResponseWriter, r *http.Request) {
 		writeXRPC(w, http.StatusUnauthorized, "AuthenticationRequired", "Invalid identifier or password")
 		return
 	}
+	g.issueTokens(w, r, tenant)
+}
+
+// issueTokens answers a login of a tenant.
+func (g *Gateway) issueTokens(w http.ResponseWriter, r *http.Request, tenant *Tenant) {
 	s := g.session(tenant)
 	knownAs(r, tenant, "bluesky")
 	now := g.o.Now()
@@ -149,10 +154,5 @@ func (g *Gateway) blueskyRefresh(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, failed)
 		return
 	}
-	s := g.session(tenant)
-	knownAs(r, tenant, "bluesky")
-	now := g.o.Now()
-	s.Access = issue(tenant.key.Hash, scopeAccess, s.DID, now, accessLife)
-	s.Refresh = issue(tenant.key.Hash, scopeRefresh, s.DID, now, refreshLife)
-	writeJSON(w, http.StatusOK, s)
+	g.issueTokens(w, r, tenant)
 }

@@ -112,14 +112,7 @@ func (g *Gateway) recipients(t *Tenant, given []string) ([]string, error) {
 
 // noteCounts adds numbers to the line of the audit log.
 func noteCounts(r tenantRequest, counts map[string]int) {
-	audit.Of(r.Context()).Set(func(e *audit.Entry) {
-		if e.Counts == nil {
-			e.Counts = map[string]int{}
-		}
-		for name, n := range counts {
-			e.Counts[name] = n
-		}
-	})
+	audit.Of(r.Context()).Set(func(e *audit.Entry) { e.AddCounts(counts) })
 }
 
 func (g *Gateway) v1Unsuppress(w http.ResponseWriter, r tenantRequest) error {

@@ -40,6 +40,15 @@ func (s *Set) Add(h uint64) bool {
 	return true
 }
 
+// Has reports whether h was added.
+func (s *Set) Has(h uint64) bool {
+	width := slot
+	if s.wide {
+		width = wideSlot
+	}
+	return s.tables[h%shards].has(h/shards, width)
+}
+
 // Len is how many different hashes were added.
 func (s *Set) Len() int { return s.n }
 
@@ -64,6 +73,15 @@ func (t *table) add(h uint64, width int) bool {
 	put(t.slots[at:], h, width)
 	t.n++
 	return true
+}
+
+// has reports whether h was added.
+func (t *table) has(h uint64, width int) bool {
+	if t.n == 0 {
+		return false
+	}
+	_, found := t.place(max(h&mask(width), 1), width)
+	return found
 }
 
 // room is how many slots there are. Behind the last one there is space, so that

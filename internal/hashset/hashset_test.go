@@ -27,6 +27,7 @@ func TestASetKnowsWhatCameBefore(t *testing.T) {
 				if h/256 == 0 {
 					continue // counts as its neighbour
 				}
+				require.Equal(t, seen[h], set.Has(h), "%x", h)
 				require.Equal(t, !seen[h], set.Add(h), "%x", h)
 				seen[h] = true
 			}

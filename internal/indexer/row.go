@@ -1,7 +1,6 @@
 package indexer
 
 import (
-	"encoding/json"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -34,7 +33,7 @@ func newRowMaker(metadata []string) rowMaker {
 func (r rowMaker) batch(st *message.Status, read time.Time) index.Batch {
 	b := index.Batch{
 		Tenant: st.Tenant, ID: st.ID, Dialect: st.Dialect, Account: st.Account, State: st.State, Dispatch: st.Dispatch, Total: st.Total,
-		Reasons: st.Reasons, Metadata: r.searchable(st.Metadata), CreatedAt: st.CreatedAt,
+		Reasons: st.Reasons, Metadata: message.MetadataTexts(st.Metadata, r.metadata), CreatedAt: st.CreatedAt,
 		SendAfter: timeOf(st.SendAfter), StartedAt: timeOf(st.StartedAt), FinishedAt: timeOf(st.FinishedAt), NextDueAt: timeOf(st.NextDueAt), EstimatedEnd: timeOf(st.EstimatedEnd),
 		Held: st.Held, Fault: st.Fault, Rev: st.Rev, AsOf: st.AsOf,
 	}
@@ -51,29 +50,6 @@ func (r rowMaker) batch(st *message.Status, read time.Time) index.Batch {
 		b.RedriveOf = *st.RedriveOf
 	}
 	return b
-}
-
-// searchable are the members of metadata by which batches may be looked for. A value that is
-// no text stands as its JSON.
-func (r rowMaker) searchable(metadata json.RawMessage) map[string]string {
-	var values map[string]json.RawMessage
-	if len(r.metadata) == 0 || json.Unmarshal(metadata, &values) != nil {
-		return nil
-	}
-	found := map[string]string{}
-	for _, name := range r.metadata {
-		raw, ok := values[name]
-		if !ok {
-			continue
-		}
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			plain, _ := message.EncodeJSON(raw) // it has been read as JSON
-			text = string(plain)
-		}
-		found[name] = text
-	}
-	return found
 }
 
 // message is a message as its row tells of it.

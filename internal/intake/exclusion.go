@@ -97,7 +97,7 @@ func (e *Exclusion) seal() {
 func (e *Exclusion) take(l *list, row []string) error {
 	line, _ := l.rows.FieldPos(0)
 	if l.at >= len(row) {
-		return fmt.Errorf("line %d: there are %d cells, and the recipient is in column %d", line, len(row), l.at+1)
+		return fmt.Errorf("line %d: it has %s, and the recipient is in column %d", line, message.Plural(len(row), "cell"), l.at+1)
 	}
 	cell := row[l.at]
 	if l.escaped {

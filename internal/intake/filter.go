@@ -22,6 +22,8 @@ type filter struct {
 	// request; first is the earliest of those times, in Unix ms.
 	timed int
 	first int64
+	// keys are those of the message that is looked at.
+	keys []string
 }
 
 // newFilter returns the filter of a request of which nothing has been read.
@@ -53,7 +55,7 @@ func (s *filter) apply(i int, m *message.Message, region string) {
 		s.suppressed++
 	}
 	if len(m.Problems) == 0 && key != "" {
-		s.repeats.check(i, m, key, o.Dialect.Recipient)
+		s.repeats.check(i, m, s.keysOf(m, key, region), o.Dialect)
 	}
 	m.Line, m.Numbers = 0, nil
 	if !o.SendAfter.IsZero() && m.Due != 0 && len(m.Problems) == 0 {
@@ -79,6 +81,28 @@ func (s *filter) isExcluded(m *message.Message, key, region string) bool {
 		excluded = e.has(recipientKey(a.Value, region)) || excluded
 	}
 	return excluded
+}
+
+// keysOf are the keys of all addresses of a recipient; key is that of a single one.
+// Phone numbers and email addresses are the same on every channel, and a text without a
+// kind may be one; an address of another kind is the same as one of its kind only, and
+// KindOther on its channel only.
+func (s *filter) keysOf(m *message.Message, key, region string) []string {
+	s.keys = s.keys[:0]
+	if len(m.Addresses) == 0 {
+		s.keys = append(s.keys, key)
+	}
+	for _, a := range m.Addresses {
+		key = recipientKey(a.Value, region)
+		switch a.Kind {
+		case message.KindContact, message.KindConvo, message.KindRoom:
+			key = string(a.Kind) + "\x00" + key
+		case message.KindOther:
+			key = string(a.Kind) + "\x00" + a.Channel + "\x00" + key
+		}
+		s.keys = append(s.keys, key)
+	}
+	return s.keys
 }
 
 // reachable lists the recipient's addresses, those in the message's own body too.

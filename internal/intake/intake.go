@@ -301,11 +301,7 @@ func refusal(whole, strict bool, total, valid, excluded, suppressed int) error {
 	case total > 0 && valid == 0:
 		return &RefusalError{"no message is valid"}
 	case strict && wrong > 0:
-		is := "messages are"
-		if wrong == 1 {
-			is = "message is"
-		}
-		return &RefusalError{fmt.Sprintf("%d %s rejected and the request is strict", wrong, is)}
+		return &RefusalError{message.Plural(wrong, "message") + " " + message.Verb(wrong, "is", "are") + " rejected and the request is strict"}
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func TestAnExclusionListThatCannotBeMeantIsRefused(t *testing.T) {
 		"\ufeff \r\n\n":                "there is no recipient in it, and no first row that names columns",
 		"id,phone\n1,+15550001111\n":   `there is no column "to"; columns: id, phone; --exclude-column phone`,
 		"to,x\n+15550001111,y\n\"a\n":  `line 3: expected CSV, or one recipient a line: extraneous or missing " in quoted-field`,
-		"x,to\na,b\nc\n":               "line 3: there are 1 cells, and the recipient is in column 2",
+		"x,to\na,b\nc\n":               "line 3: it has 1 cell, and the recipient is in column 2",
 		"\xff\xfe\x00\xd8\n\x00":       "line 1: it is not in UTF-16",
 		"a\x00\n\x00b\x00\n\x00":       "line 1: it is not in UTF-8",
 		"+15550001111\nM\xfcller@x.de": "line 2: it is not in UTF-8",
@@ -262,6 +262,58 @@ func TestRepeatsInOtherFormats(t *testing.T) {
 {"to":"a"}
 `, intake.Options{})
 	require.Equal(t, "2 messages have the same recipient and text as an earlier one; --unique to+text=drop leaves them out", w.Warnings[0].Detail)
+}
+
+// A provider may try each address of a message, so one that an earlier message has is enough.
+func TestMessagesThatShareAnyAddressRepeatEachOther(t *testing.T) {
+	t.Parallel()
+	const both = `{"phone":"+15550001111","email":"ann@example.com"}`
+	for name, tt := range map[string]struct {
+		to        []string
+		duplicate []bool
+	}{
+		"the second address":          {[]string{both, `{"phone":"+15550002222","email":"Ann@example.com"}`}, []bool{false, true}},
+		"beside a text":               {[]string{both, `"ann@example.com"`, `"+1 555 000-1111"`}, []bool{false, true, true}},
+		"behind a text":               {[]string{`"ann@example.com"`, both}, []bool{false, true}},
+		"of one that is left out":     {[]string{`"+15550001111"`, both, `"ann@example.com"`}, []bool{false, true, false}},
+		"another kind":                {[]string{`{"room":"7"}`, `{"contact":"7"}`, `{"convo":"7","room":"8"}`, `{"contact":"7","room":"9"}`}, []bool{false, false, false, true}},
+		"all different":               {[]string{both, `{"phone":"+15550002222","email":"bob@example.com"}`}, []bool{false, false}},
+		"twice in one message, alone": {[]string{`{"contact":"7","other":"7"}`}, []bool{false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := `{"text":"Hi"}` + "\n"
+			for _, to := range tt.to {
+				body += `{"to":` + to + "}\n"
+			}
+			for _, by := range []string{"to", "to+text"} {
+				o := intake.Options{Unique: intake.Unique{By: by}}
+				found := []bool{}
+				for _, code := range codes(read(t, body, o)) {
+					found = append(found, code == message.CodeDuplicate)
+				}
+				require.Equal(t, tt.duplicate, found, by)
+			}
+		})
+	}
+	lines := `{"text":"Hi"}` + "\n" + `{"to":{"other":"7"},"channel":"LINE"}` + "\n" + `{"to":{"other":"7"},"channel":"TELEGRAM"}` + "\n" + `{"to":{"other":"7"},"channel":"LINE"}` + "\n"
+	require.Equal(t, []string{"", "", "duplicate"}, codes(read(t, lines, intake.Options{Unique: intake.Unique{By: "to"}})))
+}
+
+// Where a message's own part says who gets it, that is no part of its text.
+func TestRepeatsOfContactsWithSeveralAddresses(t *testing.T) {
+	t.Parallel()
+	d, err := dialect.Named("bird")
+	require.NoError(t, err)
+	receiver := func(phone, email string) string {
+		return `{"receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":"` + phone + `","identifiers":[{"identifierKey":"emailaddress","identifierValue":"` + email +
+			`"}]}]},"body":{"type":"text","text":{"text":"Hi"}}}`
+	}
+	body := `{"messageRequests":[` + receiver("+15550001111", "a@example.com") + "," + receiver("+15550002222", "a@example.com") + "," + receiver("+15550003333", "b@example.com") + "]}"
+	q, err := intake.Open(strings.NewReader(body), intake.Caller{Router: &router}, intake.Limits{BodyBytes: 1 << 20}, intake.Options{Dialect: d, Unique: intake.Unique{By: "to+text"}})
+	require.NoError(t, err)
+	w := q.Buffered()
+	require.Equal(t, []string{"", "duplicate", ""}, codes(w))
 }
 
 func TestARequestOfWhichNobodyIsLeftIsRefused(t *testing.T) {

@@ -3,9 +3,11 @@ package intake
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
+	"volley/internal/dialect"
 	"volley/internal/hashset"
 	"volley/internal/message"
 )
@@ -41,6 +43,8 @@ const (
 type repeats struct {
 	unique Unique
 	seen   *hashset.Set
+	// hashes are those of the message that is looked at.
+	hashes []uint64
 	// same is how many repeat recipient and text, where that is all that is counted.
 	same int
 }
@@ -53,22 +57,31 @@ func newRepeats(u Unique) *repeats {
 	return r
 }
 
-// check takes a message without problems, with its index, recipient key and path. One
-// that repeats an earlier message gets a problem if the caller asked for that, else it
-// is counted.
-func (r *repeats) check(i int, m *message.Message, key string, path func(int) string) {
-	hash, detail := uint64(0), "an earlier message has the same recipient"
-	if r.unique.By == uniqueTo {
-		hash = xxhash.Sum64String(key)
-	} else {
-		hash, detail = sameHash(key, m), detail+" and text"
+// check takes a message without problems, with its index, the keys of its addresses and
+// its path. One that repeats an earlier message gets a problem if the caller asked for
+// that, else it is counted.
+func (r *repeats) check(i int, m *message.Message, keys []string, d dialect.Dialect) {
+	r.hashes = r.hashes[:0]
+	detail := "an earlier message has the same recipient"
+	if r.unique.By != uniqueTo {
+		detail += " and text"
+	}
+	for _, key := range keys {
+		if r.unique.By == uniqueTo {
+			r.hashes = append(r.hashes, xxhash.Sum64String(key))
+		} else {
+			r.hashes = append(r.hashes, sameHash(key, m, d.Name))
+		}
 	}
 	switch {
-	case r.seen.Add(hash):
+	case !slices.ContainsFunc(r.hashes, r.seen.Has):
+		for _, h := range r.hashes { // one that is left out counts for no later one
+			r.seen.Add(h)
+		}
 	case r.unique.By == "":
 		r.same++
 	default:
-		m.Problems.Add(i, path(i), message.CodeDuplicate, m.AtLine()+detail)
+		m.Problems.Add(i, d.Recipient(i), message.CodeDuplicate, m.AtLine()+detail)
 		m.Route = -1
 	}
 }
@@ -93,15 +106,29 @@ func (r *repeats) warnings(noun string, overHTTP bool) (out message.Problems) {
 
 // sameHash is the same for messages to the recipient of a key that say the same, and
 // in practice for no others.
-func sameHash(key string, m *message.Message) uint64 {
+func sameHash(key string, m *message.Message, dialect string) uint64 {
 	if len(m.Body) > 0 {
-		return m.HashFor(key)
+		return m.HashFor(key, recipientFields(dialect)...)
 	}
 	var params uint64 // in any order
 	for name, value := range m.Params {
 		params += mixed(xxhash.Sum64String(name), xxhash.Sum64String(value))
 	}
 	return mixed(xxhash.Sum64String(key), params)
+}
+
+// recipientFields are the keys of a message's body that say who gets it, in the dialects
+// whose bodies do.
+func recipientFields(dialect string) []string {
+	switch dialect {
+	case "bird":
+		return []string{"receiver"}
+	case "sinch":
+		return []string{"recipient"}
+	case "bluesky":
+		return []string{"convoId"}
+	}
+	return nil
 }
 
 // mixed makes one hash of two. The constants are fractions of the golden ratio and of

@@ -19,6 +19,29 @@ func EncodeJSON(v any) (json.RawMessage, error) {
 	return PlainJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
+// MetadataTexts are the members of metadata with these names. A value that is no text stands as
+// its JSON. It is nil where nothing is to be looked for, and where metadata is no object.
+func MetadataTexts(metadata json.RawMessage, names []string) map[string]string {
+	var values map[string]json.RawMessage
+	if len(names) == 0 || json.Unmarshal(metadata, &values) != nil {
+		return nil
+	}
+	found := map[string]string{}
+	for _, name := range names {
+		raw, ok := values[name]
+		if !ok {
+			continue
+		}
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			plain, _ := EncodeJSON(raw) // it has been read as JSON
+			text = string(plain)
+		}
+		found[name] = text
+	}
+	return found
+}
+
 // PlainJSON takes Go's escapes of <, >, &, U+2028 and U+2029 out of valid JSON.
 // Temporal's payloads and the store's objects have them in what a caller wrote
 // without. They are the same JSON; any other escape stays. The result may be raw

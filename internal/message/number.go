@@ -1,6 +1,9 @@
 package message
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Number writes n as texts for people do: 5,000.
 func Number(n int) string {
@@ -15,10 +18,22 @@ func Number(n int) string {
 	return s
 }
 
-// Plural writes a number of things: 1 message, 5,000 messages.
+// Plural writes a number of things: 1 message, 5,000 messages, 2 batches. noun is one of them.
 func Plural(n int, noun string) string {
-	if n != 1 {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(noun, "ch"):
+		noun += "es"
+	default:
 		noun += "s"
 	}
 	return Number(n) + " " + noun
+}
+
+// Verb is the verb behind a number of things: one for 1 of them, else many.
+func Verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

@@ -20,4 +20,8 @@ func TestNumbersHaveSeparators(t *testing.T) {
 	require.Equal(t, "1 segment", message.Plural(1, "segment"))
 	require.Equal(t, "0 segments", message.Plural(0, "segment"))
 	require.Equal(t, "5,000 segments", message.Plural(5000, "segment"))
+	require.Equal(t, "1 batch", message.Plural(1, "batch"))
+	require.Equal(t, "2 batches", message.Plural(2, "batch"))
+	require.Equal(t, "waits", message.Verb(1, "waits", "wait"))
+	require.Equal(t, "wait", message.Verb(0, "waits", "wait"))
 }

@@ -190,8 +190,9 @@ func (r Router) Known(account string) error {
 }
 
 // HashFor is the same for messages to a recipient that say the same, and in practice for
-// no others. The recipient comes in a form in which two ways to write it are the same.
-func (m *Message) HashFor(to string) uint64 {
+// no others. The recipient comes in a form in which two ways to write it are the same. Of
+// the body, the keys of except do not count.
+func (m *Message) HashFor(to string, except ...string) uint64 {
 	var d xxhash.Digest
 	d.Reset()
 	part := func(s string) {
@@ -201,7 +202,7 @@ func (m *Message) HashFor(to string) uint64 {
 		_, _ = d.WriteString(s)
 	}
 	part(to)
-	part(meaning(m.plainBody()))
+	part(meaning(m.plainBody(), except))
 	var few [8]string
 	keys := slices.AppendSeq(few[:0], maps.Keys(m.Params))
 	slices.Sort(keys)
@@ -222,8 +223,8 @@ func (m *Message) plainBody() json.RawMessage {
 }
 
 // meaning is the same for two bodies that say the same: the order of keys, the
-// way characters are escaped and blanks around texts do not count.
-func meaning(body json.RawMessage) string {
+// way characters are escaped, blanks around texts and the keys of except do not count.
+func meaning(body json.RawMessage, except []string) string {
 	if len(body) == 0 || isPlain(body) {
 		return string(body)
 	}
@@ -232,6 +233,11 @@ func meaning(body json.RawMessage) string {
 	var v any
 	if dec.Decode(&v) != nil {
 		return string(body)
+	}
+	if o, ok := v.(map[string]any); ok {
+		for _, key := range except {
+			delete(o, key)
+		}
 	}
 	same, err := EncodeJSON(trimmed(v)) // a plain body has no escapes
 	if err != nil {
