@@ -373,7 +373,7 @@ func (s *stack) startGateway(ctx context.Context) error {
 		Metrics: page, Observe: temporalclient.ObserveHTTP(metrics), CountReports: temporalclient.CountReports(metrics), ObserveReport: temporalclient.ObserveReport(metrics), CountFailedLogin: temporalclient.CountFailedLogins(metrics),
 	}
 	if s.index != nil {
-		o.Index, o.Suppressed, o.Suppressions = s.index, s.suppressed.Suppressed, s.persons()
+		o.Index, o.Suppressed, o.Suppressions, o.Persons = s.index, s.suppressed.Suppressed, s.persons(), s.persons()
 		also := audit.NewCopier(s.index, s.log.Named("audit"))
 		s.stops = append(s.stops, func() error { also.Close(); return nil })
 		o.Audit = audit.New(audit.Options{Log: o.Log, Copy: also})

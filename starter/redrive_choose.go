@@ -38,13 +38,14 @@ func (s *Starter) choose(ctx context.Context, ref Ref, q RedriveQuery, states []
 		return nil, err
 	}
 	plain := len(q.States) == 0
+	leavesUnknown := !slices.Contains(states, message.Unknown) // and counts them
 	is := func(row *message.Row) bool {
 		return row.State.Final() && (q.Code == "" || row.Code == q.Code) && (slices.Contains(states, row.State) ||
-			plain && (row.State == message.Unknown || row.State == message.Canceled && row.Detail == message.DetailEndedByTemporal))
+			leavesUnknown && row.State == message.Unknown || plain && row.State == message.Canceled && row.Detail == message.DetailEndedByTemporal)
 	}
 	add := func(row *message.Row) {
 		switch {
-		case plain && row.State == message.Unknown:
+		case leavesUnknown && row.State == message.Unknown:
 			c.unknown.Add(row.Index)
 			return
 		case row.State == message.Unknown:

@@ -22,12 +22,12 @@ func TestRedriveSendsExactlyTheSelectedMessagesAgain(t *testing.T) {
 		"by default":       {starter.RedriveQuery{}, []string{"1", "2", "6"}, 1},
 		"by state":         {starter.RedriveQuery{States: []string{"canceled", "unknown", "canceled"}}, []string{"3", "4"}, 0},
 		"by code":          {starter.RedriveQuery{Code: "http_400"}, []string{"1", "6"}, 0},
-		"not sent":         {starter.RedriveQuery{States: []string{"not-sent"}}, []string{"1", "2", "4", "6"}, 0},
+		"not sent":         {starter.RedriveQuery{States: []string{"not-sent"}}, []string{"1", "2", "4", "6"}, 1},
 		"two in one":       {starter.RedriveQuery{States: []string{"expired, unknown"}}, []string{"2", "3"}, 0},
 		"by recipient":     {starter.RedriveQuery{Selector: message.Selector{To: "+1 555 000-0002"}}, []string{"2"}, 0},
 		"by account":       {starter.RedriveQuery{Selector: message.Selector{Account: "nobody"}}, nil, 0},
 		"by metadata":      {starter.RedriveQuery{Selector: message.Selector{Meta: "n=2"}, Code: "http_400"}, []string{"1", "6"}, 0},
-		"by state and all": {starter.RedriveQuery{States: []string{"failed"}, Code: ""}, []string{"1", "6"}, 0},
+		"by state and all": {starter.RedriveQuery{States: []string{"failed"}, Code: ""}, []string{"1", "6"}, 1},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -86,8 +86,8 @@ type Started struct {
 
 // Redriven is what a redrive says beside its new batch.
 type Redriven struct {
-	// Unknown is how many messages are left out since they may have arrived, and nobody
-	// asked for those.
+	// Unknown is how many messages are left out since they may have arrived, whichever other
+	// states were asked for; 0 where unknown was.
 	Unknown int `json:"unknown"`
 	// AlreadyRedriven is how many are left out since other redrives have taken them.
 	AlreadyRedriven int `json:"alreadyRedriven"`

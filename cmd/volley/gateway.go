@@ -85,7 +85,7 @@ func (a *app) gateway(ctx context.Context, listen, public, ops string, pages con
 		Audit: openAudit(a, s), Connections: s.config.Limits.Connections,
 	}
 	if s.index != nil {
-		o.Index, o.Suppressed, o.Suppressions = s.index, suppressions.Suppressed, s.persons()
+		o.Index, o.Suppressed, o.Suppressions, o.Persons = s.index, suppressions.Suppressed, s.persons(), s.persons()
 	}
 	g := gateway.New(o)
 	console, err := pages.open(ctx, s, o.Audit, o.Suppressed)

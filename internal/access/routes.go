@@ -13,9 +13,9 @@ const (
 // its path, where it has a wildcard there. It is false for what is not in the table, which
 // nobody may.
 //
-// Two of them ask for more than the table says, see the gateway: a cancel of one person's
-// messages needs CancelPerson alone, and control of a batch that somebody else started
-// needs ControlAll.
+// Some of them ask for more than the table says, see the gateway: a cancel of one person's
+// messages needs CancelPerson alone, control of a batch that somebody else started needs
+// ControlAll, and whatever names a person, as one entry of the suppression list, needs Find.
 func RightFor(pattern, action string) (Right, bool) {
 	if action != "" {
 		pattern += " " + action
@@ -56,9 +56,11 @@ func routes() map[string]Right {
 		"POST /v1/accounts/{action} release":      Hold,
 		"POST /v1/holds":                          Hold,
 		"POST /v1/holds:release":                  Hold,
-		"GET /v1/suppressions":                    Suppress,
+		"GET /v1/suppressions":                    Read,
 		"POST /v1/suppressions":                   Suppress,
 		"DELETE /v1/suppressions":                 Suppress,
+		"POST /v1/persons:forget":                 Forget,
+		"POST /v1/persons:export":                 Export,
 
 		"POST /workspaces/{workspaceId}/channels/{channelId}/batch/messages": Tenants,
 		"GET /workspaces/{workspaceId}/channels/{channelId}/messages":        Tenants,

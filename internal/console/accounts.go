@@ -1,6 +1,9 @@
 package console
 
 import (
+	"slices"
+	"time"
+
 	"volley/internal/access"
 	"volley/internal/message"
 	"volley/starter"
@@ -19,6 +22,8 @@ type accountsData struct {
 type accountView struct {
 	accountLine
 	HoldPath, ReleasePath string
+	// Until is when its hold ends by itself; nil is not.
+	Until *time.Time
 	// Failed are the reasons of its failures, the most frequent first.
 	Failed []message.Reason
 }
@@ -39,7 +44,7 @@ func (c *Console) accountsPage(v *visit) (*view, error) {
 	d := accountsData{CanHold: v.person.May(access.Hold)}
 	for _, a := range s.Accounts {
 		d.Accounts = append(d.Accounts, accountView{
-			accountLine: a, Failed: a.Reasons,
+			accountLine: a, Failed: a.Reasons, Until: s.heldUntil(a.Name),
 			HoldPath: "/holds/hold?account=" + queryEscape(a.Name), ReleasePath: "/holds/release?account=" + queryEscape(a.Name),
 		})
 	}
@@ -49,4 +54,15 @@ func (c *Console) accountsPage(v *visit) (*view, error) {
 		}
 	}
 	return &view{Page: "accounts", Title: "Accounts", Data: d, AsOf: s.At}, nil
+}
+
+// heldUntil is when the hold of an account ends by itself; nil is not.
+func (s *snapshot) heldUntil(account string) *time.Time {
+	i := slices.IndexFunc(s.Holds, func(h starter.HoldDocument) bool {
+		return h.Selector == starter.Selector{Account: account} || h.All && h.From == 0
+	})
+	if i < 0 {
+		return nil
+	}
+	return s.Holds[i].Until
 }

@@ -28,6 +28,10 @@ type batchData struct {
 	// Old is the batch that this one sends again; empty is none.
 	Old      string
 	Controls []controlLink
+	// Log are the newest actions on the batch, for who may see them; NoLog is why there are
+	// none, and LogPath where all of them are.
+	Log            []logLine
+	NoLog, LogPath string
 }
 
 // stateCount is how many messages are in a state.
@@ -121,6 +125,7 @@ func (c *Console) batchPage(v *visit) (*view, error) {
 	d.States = statesOf(&st, d.Line.Path)
 	d.Controls = controlsOf(v.person, &st, d.Line.Path, d.Filter)
 	c.readRows(actx, v, ref, &d)
+	c.readLog(actx, v, ref, &d)
 	return &view{Page: "batch", Title: d.Line.Campaign, Data: d, AsOf: asOf(&st, v)}, nil
 }
 
@@ -203,7 +208,11 @@ func controlsOf(p access.Person, st *message.Status, path string, f filter) (all
 		add(access.Control, "Move to another time", "reschedule", false)
 	}
 	if counts := st.Counts; counts == nil || counts[message.Failed]+counts[message.Expired]+counts[message.Undelivered]+counts[message.Unknown]+counts[message.Canceled] > 0 {
-		add(access.Redrive, "Send"+chosen+" again", "redrive", false)
+		name := "Send again to those who did not get it"
+		if f.Any() {
+			name = "Send these again"
+		}
+		add(access.Redrive, name, "redrive", false)
 	}
 	if !st.State.Closed() {
 		add(access.Control, "Cancel"+chosen, "cancel", true)

@@ -214,3 +214,27 @@ func TestWithoutTemporalThePageSaysSo(t *testing.T) {
 	require.Contains(t, s.visitor(t).get("/", http.StatusOK), "Temporal does not answer")
 	require.Contains(t, s.visitor(t).get("/batches/default/b-1", http.StatusServiceUnavailable), "Temporal does not answer")
 }
+
+func TestABatchSaysWhoDidWhatWithIt(t *testing.T) {
+	t.Parallel()
+	s, _ := full(t)
+	body := s.as(t, access.Operator).get("/batches/default/b-4", http.StatusOK)
+	for _, want := range []string{"Who did what", "ann", "cancel", "console", "“x”", `href="/log?batch=b-4"`} {
+		require.Contains(t, body, want)
+	}
+	require.NotContains(t, s.as(t, access.Sender).get("/batches/default/b-4", http.StatusOK), "Who did what", "the log is an operator's")
+}
+
+func TestAnAccountSaysWhenItsHoldEndsAndWhatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.accounts.Holds[0].Until = at(time.Hour)
+	breaker, inFlight := "open", 3
+	w.accounts.Accounts[0].Breaker, w.accounts.Accounts[0].InFlight, w.accounts.Accounts[0].LastReport = &breaker, &inFlight, at(-time.Minute)
+	s := serve(t, console.Options{Batches: w, Open: true})
+	body := s.visitor(t).get("/accounts", http.StatusOK)
+	require.Contains(t, body, `until <time datetime="2026-11-24T10:02:13Z">10:02 UTC</time>, in 1 h`)
+	require.Contains(t, body, "<dt>In flight</dt><dd>3</dd>")
+	require.Contains(t, body, `<dt>In flight</dt><dd><span class="none">–</span></dd>`, "of the other nobody has told")
+	require.Contains(t, body, "1 min ago")
+}

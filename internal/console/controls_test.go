@@ -26,8 +26,8 @@ func TestAControlAsksFirstAndNamesTheNumber(t *testing.T) {
 		"/batches/default/b-1/control/pause":               "Pause Spring sale, of which 3,248 messages have not ended?",
 		"/batches/default/b-1/control/cancel":              "Cancel 3,248 messages of Spring sale that have not ended?",
 		"/batches/default/b-1/control/cancel?state=failed": "Cancel 0 messages",
-		"/batches/default/b-1/control/redrive":             "Send up to 112 messages of Spring sale again that are failed or expired?",
-		"/batches/default/b-4/control/redrive":             "3 messages that may have arrived are not among them.",
+		"/batches/default/b-1/control/redrive":             "Send up to 112 messages of Spring sale again, to those who did not get it?",
+		"/batches/default/b-4/control/redrive":             "3 messages that may have arrived are left out, so that nobody gets it a second time.",
 		"/holds/hold?account=sinch-eu":                     "Hold sinch-eu, for which 3,200 messages wait?",
 		"/holds/release?account=bird-main":                 "Release bird-main, of which 600 messages leave now?",
 	} {
@@ -82,7 +82,7 @@ func TestManyMessagesLeaveOnlyWithTheirNumberTypedIn(t *testing.T) {
 	form.Set("number", "5,200")
 	require.Equal(t, http.StatusOK, b.post("/holds/release", form).status)
 	require.Equal(t, http.StatusOK, b.post("/batches/default/b-1/control/redrive", url.Values{"number": {"3000"}}).status)
-	require.Equal(t, []string{"release account bird-main", "redrive b-1 [failed,expired]"}, w.calls)
+	require.Equal(t, []string{"release account bird-main", "redrive b-1 [failed,expired,undelivered]"}, w.calls)
 }
 
 func TestASenderControlsWhatTheyStartedAndSupportOnePersonsMessages(t *testing.T) {

@@ -1,15 +1,18 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"volley/internal/access"
 	"volley/internal/audit"
 	"volley/internal/index"
 	"volley/internal/message"
+	"volley/starter"
 )
 
 // logData is a page of the audit log.
@@ -50,6 +53,29 @@ func (c *Console) logPage(v *visit) (*view, error) {
 		d.Lines = append(d.Lines, lineOf(&entries[i]))
 	}
 	return &view{Page: "log", Title: "Log", Data: d}, nil
+}
+
+// maxBatchLog is how many actions the page of a batch shows.
+const maxBatchLog = 20
+
+// readLog adds who did what with a batch.
+func (c *Console) readLog(ctx context.Context, v *visit, ref starter.Ref, d *batchData) {
+	if c.o.Index == nil || !v.person.May(access.Audit) {
+		return
+	}
+	d.LogPath = "/log?batch=" + queryEscape(ref.ID)
+	entries, _, err := c.o.Index.Audit(ctx, index.AuditQuery{Tenant: ref.Tenant, Batch: ref.ID, Limit: maxBatchLog})
+	if err != nil {
+		_, p := explain(err)
+		d.NoLog = p.Text
+		return
+	}
+	for i := range entries {
+		d.Log = append(d.Log, lineOf(&entries[i]))
+	}
+	if len(entries) == 0 {
+		d.NoLog = "Nothing is noted of it."
+	}
 }
 
 // lineOf is an entry as people read it.

@@ -12,12 +12,14 @@ import (
 	"volley/starter"
 )
 
-// redriveStates are those of messages that a redrive takes where nobody says which.
-const redriveStates = "failed,expired"
+// redriveStates are those of messages that their people did not get: what a redrive takes
+// where nobody says which.
+const redriveStates = "failed,expired,undelivered"
 
 // redriveQuestion asks before messages are sent again.
 func (c *Console) redriveQuestion(v *visit, ask *question, f filter, st *message.Status, name string, given url.Values) error {
-	if f.State == "" {
+	all := f.State == ""
+	if all {
 		f.State = redriveStates
 		ask.Hidden = append(ask.Hidden, pair{"state", redriveStates})
 	}
@@ -35,12 +37,16 @@ func (c *Console) redriveQuestion(v *visit, ask *question, f filter, st *message
 	}
 	ask.Title, ask.Yes = "Send again: "+name, "Send them again"
 	ask.Asks = fmt.Sprintf("Send up to %s of %s again that %s %s?", message.Plural(n, "message"), name, verb(n, "is", "are"), listStates(states))
+	if all {
+		ask.Asks = fmt.Sprintf("Send up to %s of %s again, to those who did not get it?", message.Plural(n, "message"), name)
+		ask.Notes = append(ask.Notes, "These are the messages that are "+listStates(states)+".")
+	}
 	ask.Notes = append(ask.Notes, "They become a new batch. Those that were sent again before are left out.")
 	switch {
 	case slices.Contains(states, message.Unknown):
 		ask.Notes = append(ask.Notes, "Unknown ones may have arrived: these people may get the message a second time.")
 	case st.Counts != nil && st.Counts[message.Unknown] > 0:
-		ask.Notes = append(ask.Notes, message.Plural(st.Counts[message.Unknown], "message")+" that may have arrived "+verb(st.Counts[message.Unknown], "is", "are")+" not among them.")
+		ask.Notes = append(ask.Notes, message.Plural(st.Counts[message.Unknown], "message")+" that may have arrived "+verb(st.Counts[message.Unknown], "is", "are")+" left out, so that nobody gets it a second time.")
 	}
 	ask.Fields = append([]field{{Name: "account", Label: "Through", Hint: "another account; empty: as before", Value: given.Get("through"), Type: "text"}}, timeFields(given, v.now)...)
 	ask.Fields[0].Name = "through"

@@ -24,6 +24,8 @@ var actions = map[string][]string{
 	"POST /v1/accounts/{action}": {audit.ActionHold, audit.ActionRelease},
 	"POST /v1/suppressions":      {audit.ActionSuppressAdd},
 	"DELETE /v1/suppressions":    {audit.ActionSuppressRemove},
+	"POST /v1/persons:forget":    {audit.ActionForget},
+	"POST /v1/persons:export":    {audit.ActionExport},
 	"POST /v1/holds":             {audit.ActionHold},
 	"POST /v1/holds:release":     {audit.ActionRelease},
 
@@ -76,8 +78,8 @@ func (g *Gateway) audited(pattern string, h http.HandlerFunc) http.HandlerFunc {
 
 // writeAudit ends the record of a request that was answered.
 func (g *Gateway) writeAudit(record *audit.Record, pattern string, w http.ResponseWriter, r *http.Request) {
-	e, _ := record.End(resultOf(w))
-	if e.Action == "" {
+	e, write := record.End(resultOf(w))
+	if e.Action == "" || !write {
 		return
 	}
 	e.Through, e.Route, e.Forwarded = audit.ThroughHTTP, pattern, message.Clip(r.Header.Get("X-Forwarded-For"), maxEcho)

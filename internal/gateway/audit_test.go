@@ -32,6 +32,7 @@ func auditEnvWith(t *testing.T, change func(*gateway.Options)) (b *testEnv, read
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "audit.jsonl")
 	b = newEnv(t, func(o *gateway.Options) {
+		o.Persons = &forgotten{}
 		change(o)
 		o.Audit = audit.New(audit.Options{File: file, Now: o.Now})
 		withList(&listed{})(o)
@@ -90,6 +91,8 @@ func actingRequests(t *testing.T, b *testEnv) map[string][]acting {
 		"POST /v1/holds":          {{path: "/v1/holds", body: `{"meta":"customer=+15550001111"}`, action: "hold"}},
 		"POST /v1/suppressions":   {{path: "/v1/suppressions", body: `{"recipient":"+15550001111"}`, action: "suppress-add"}},
 		"DELETE /v1/suppressions": {{path: "/v1/suppressions?recipient=%2B15550001111", action: "suppress-remove"}},
+		"POST /v1/persons:forget": {{path: "/v1/persons:forget", body: `{"person":"+15550001111"}`, action: "forget"}},
+		"POST /v1/persons:export": {{path: "/v1/persons:export", body: `{"person":"+15550001111"}`, action: "export"}},
 		"POST /v1/holds:release":  {{path: "/v1/holds:release", body: `{"meta":"customer=+15550001111"}`, action: "release"}},
 		"POST /workspaces/{workspaceId}/channels/{channelId}/batch/messages": {
 			{path: "/workspaces/" + workspace + "/channels/" + channel + "/batch/messages", body: birdText("+15550001111"), action: "start"},

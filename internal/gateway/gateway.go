@@ -89,6 +89,8 @@ type Options struct {
 	ObserveReport func(account string)
 	// Suppressions are changed and listed by callers; nil is none.
 	Suppressions Suppressions
+	// Persons forgets people and tells what is known of them; nil is that there is no index.
+	Persons Persons
 	// Suppressed reports at acceptance whether a tenant's messages to one of the addresses
 	// are not sent, with phone numbers as those of a region; nil is nobody.
 	Suppressed func(tenant, region string, addresses []string) bool

@@ -41,7 +41,7 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 	require.NoError(t, err)
 	b := newEnv(t, func(o *gateway.Options) {
 		withList(&listed{})(o)
-		o.Index = &fakeIndex{}
+		o.Index, o.Persons = &fakeIndex{}, &forgotten{}
 	})
 	b.acme("POST", "/v1/batches?id=b1", `{"text":"hi ${n}","metadata":{"k":"v"},"messages":[{"to":"+15550001111","params":{"n":"1"}},{"to":"+15550002222"}]}`)
 	b.states[starter.Ref{Tenant: "acme", ID: "open"}] = message.BatchRunning
@@ -73,6 +73,10 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 		{call: "GET /v1/suppressions?limit=5", status: 200},
 		{call: "GET /v1/suppressions?recipient=%2B15550009999", status: 200},
 		{call: "DELETE /v1/suppressions?recipient=%2B15550009999", status: 200},
+		{call: "POST /v1/persons:forget", body: `{"person":"c-4001","dryRun":true}`, status: 200},
+		{call: "POST /v1/persons:forget", body: `{"person":"+15550009999"}`, status: 200},
+		{call: "POST /v1/persons:forget", body: `{"person":""}`, status: 422, wrong: true},
+		{call: "POST /v1/persons:export", body: `{"person":"+15550009999"}`, status: 200},
 		{call: "GET /v1/batches?state=running&limit=5&counts=true", status: 200},
 		{call: "GET /v1/batches/b1", status: 200},
 		{call: "POST /v1/batches?id=b3&text=Hi&map=to%3Dphone&ignoreColumns=a&skipIf=c%3D1", status: 202, body: "phone,c,send_at\n+15550001111,1,x\n+15550002222,2,y\n"},
@@ -188,7 +192,7 @@ func TestEveryRouteOfTheOwnAPIIsInTheDocument(t *testing.T) {
 	served := map[string]bool{}
 	for _, pattern := range gateway.New(gateway.Options{Batches: newFake()}).Patterns() {
 		method, path, ok := strings.Cut(pattern, " ")
-		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds", "/v1/messages", "/v1/stats", "/v1/audit", "/v1/suppressions"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds", "/v1/messages", "/v1/stats", "/v1/audit", "/v1/suppressions", "/v1/persons"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
 			continue
 		}
 		if path == "/v1/accounts/{action}" {

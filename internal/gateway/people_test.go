@@ -120,9 +120,11 @@ func routeNeeds() map[string][]struct {
 		"POST /v1/holds":         {{path: "/v1/holds", body: `{"all":true}`, lowest: access.Operator}},
 		"POST /v1/holds:release": {{path: "/v1/holds:release", body: `{"all":true}`, lowest: access.Operator}},
 
-		"GET /v1/suppressions":    {{path: "/v1/suppressions?tenant=acme", lowest: access.Operator}},
+		"GET /v1/suppressions":    {{path: "/v1/suppressions?tenant=acme", lowest: access.Viewer}, {path: "/v1/suppressions?tenant=acme&recipient=%2B15550009999", lowest: access.Support}},
 		"POST /v1/suppressions":   {{path: "/v1/suppressions?tenant=acme", body: `{"recipient":"+15550009999"}`, lowest: access.Operator}},
 		"DELETE /v1/suppressions": {{path: "/v1/suppressions?recipient=%2B15550009999&tenant=acme", lowest: access.Operator}},
+		"POST /v1/persons:forget": {{path: "/v1/persons:forget?tenant=acme", body: `{"person":"+15550009999","dryRun":true}`, lowest: access.Operator}},
+		"POST /v1/persons:export": {{path: "/v1/persons:export?tenant=acme", body: `{"person":"+15550009999"}`, lowest: access.Operator}},
 
 		"POST /workspaces/{workspaceId}/channels/{channelId}/batch/messages": {{path: bird + "/batch/messages", lowest: nobody}},
 		"GET /workspaces/{workspaceId}/channels/{channelId}/messages":        {{path: bird + "/messages", lowest: nobody}},

@@ -35,6 +35,7 @@ func (g *Gateway) v1() {
 	g.v1Holds(f)
 	g.v1Index(f)
 	g.v1Suppressions(f)
+	g.v1Persons(f)
 	for path, methods := range map[string]string{
 		"/v1/batches": "GET, POST", "/v1/batches/{id}/messages": "GET", "/v1/batches/{id}/messages/{message}": "GET",
 		"/v1/batches/{id}/results": "GET", "/v1/batches/{id}/events": "GET",

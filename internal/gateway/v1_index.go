@@ -35,10 +35,12 @@ const statsDefault = 7 * 24 * time.Hour
 // needsIndex refuses what a gateway without an index cannot answer.
 func (g *Gateway) needsIndex() error {
 	if g.o.Index == nil {
-		return fail(http.StatusNotImplemented, codeNoIndex, "this gateway has no index: whoever runs it sets index.url in its configuration")
+		return fail(http.StatusNotImplemented, codeNoIndex, noIndexDetail)
 	}
 	return nil
 }
+
+const noIndexDetail = "this gateway has no index: whoever runs it sets index.url in its configuration"
 
 // indexFailure is what an error of the index means to a caller.
 func indexFailure(err error) error {

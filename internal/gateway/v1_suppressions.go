@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
+	"volley/internal/access"
 	"volley/internal/audit"
 	"volley/internal/index"
 	"volley/internal/message"
@@ -75,7 +77,7 @@ func (g *Gateway) v1Suppress(w http.ResponseWriter, r tenantRequest) error {
 	if n := len(q.Recipients); n == 0 || n > maxSuppressed {
 		return fail(http.StatusUnprocessableEntity, codeInvalid, "expected recipient, or 1 to 1,000 recipients")
 	}
-	each := index.Suppression{Tenant: tenant, Reason: q.Reason, Source: q.Source, By: r.tenant.Tenant + "/" + r.tenant.key.Name}
+	each := index.Suppression{Tenant: tenant, Reason: q.Reason, Source: q.Source, By: cmp.Or(r.startedBy(), r.tenant.Tenant+"/"+r.tenant.key.Name)}
 	if q.Until != "" {
 		each.Until, err = message.ParseTime(q.Until, g.o.Now())
 		if err != nil || !each.Until.After(g.o.Now()) {
@@ -92,7 +94,7 @@ func (g *Gateway) v1Suppress(w http.ResponseWriter, r tenantRequest) error {
 		all[i].Recipient = list[i]
 	}
 	done, err := g.o.Suppressions.Suppress(r.Context(), all)
-	noteSuppressions(r, map[string]int{"recipients": len(all), "added": done.Added})
+	noteCounts(r, map[string]int{"recipients": len(all), "added": done.Added})
 	return answerWith(w, done, indexFailure(err))
 }
 
@@ -108,8 +110,8 @@ func (g *Gateway) recipients(t *Tenant, given []string) ([]string, error) {
 	return list, nil
 }
 
-// noteSuppressions adds numbers to the line of the audit log.
-func noteSuppressions(r tenantRequest, counts map[string]int) {
+// noteCounts adds numbers to the line of the audit log.
+func noteCounts(r tenantRequest, counts map[string]int) {
 	audit.Of(r.Context()).Set(func(e *audit.Entry) {
 		if e.Counts == nil {
 			e.Counts = map[string]int{}
@@ -135,7 +137,7 @@ func (g *Gateway) v1Unsuppress(w http.ResponseWriter, r tenantRequest) error {
 		return err
 	}
 	n, err := g.o.Suppressions.Unsuppress(r.Context(), tenant, list)
-	noteSuppressions(r, map[string]int{"removed": n})
+	noteCounts(r, map[string]int{"removed": n})
 	return answerWith(w, map[string]int{"removed": n}, indexFailure(err))
 }
 
@@ -152,6 +154,9 @@ func (g *Gateway) v1ListSuppressions(w http.ResponseWriter, r tenantRequest) err
 	}
 	ask.Tenants = []string{tenant}
 	if recipient != "" {
+		if err := r.mayFind(message.Selector{To: recipient}); err != nil {
+			return err
+		}
 		list, err := g.recipients(r.tenant, []string{recipient})
 		if err != nil {
 			return err
@@ -165,7 +170,19 @@ func (g *Gateway) v1ListSuppressions(w http.ResponseWriter, r tenantRequest) err
 		if s.Tenant == "" && !r.tenant.Operator { // why and by whom is the operator's
 			row.Reason, row.Source, row.By = "", "", ""
 		}
+		if r.person != nil {
+			row = maskedSuppression(*r.person, row)
+		}
 		page.Suppressions = append(page.Suppressions, row)
 	}
 	return answerWith(w, page, indexFailure(err))
+}
+
+// maskedSuppression is an entry as a person may see it. Its key is for who may take it off.
+func maskedSuppression(p access.Person, row person.SuppressionRow) person.SuppressionRow {
+	row.Recipient, row.Reason, row.Source, row.By = p.Mask(row.Recipient), p.MaskText(row.Reason, row.Recipient), p.MaskText(row.Source, row.Recipient), p.MaskText(row.By)
+	if !p.May(access.Suppress) {
+		row.Key = ""
+	}
+	return row
 }
