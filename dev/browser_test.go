@@ -38,7 +38,7 @@ func openBrowser(t *testing.T, base string) *browser {
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(actx)
 	t.Cleanup(end)
-	ctx, end = context.WithTimeout(ctx, 4*time.Minute)
+	ctx, end = context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(end)
 	require.NoError(t, chromedp.Run(ctx)) // it lives as long as the context of its first run
 	return &browser{t: t, ctx: ctx, base: base, axe: axe}

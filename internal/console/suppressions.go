@@ -244,7 +244,7 @@ func (c *Console) waitingText(v *visit, tenant string, recipients []string) stri
 	case n == 0:
 		return "No message waits for them."
 	}
-	return fmt.Sprintf("%s that %s for them %s canceled.", message.Plural(n, "message"), verb(n, "waits", "wait"), verb(n, "is", "are"))
+	return fmt.Sprintf("%s that %s for them %s canceled.", message.Plural(n, "message"), message.Verb(n, "waits", "wait"), message.Verb(n, "is", "are"))
 }
 
 func openMessageStates() []message.State {
@@ -316,7 +316,7 @@ func (c *Console) suppressed(v *visit, list string, n int, res person.Suppressed
 	if err != nil {
 		return nil, err
 	}
-	notes := []string{message.Plural(res.Added, "recipient") + " " + verb(res.Added, "is", "are") + " new on the list, " + message.Number(n-res.Added) + " had been there."}
+	notes := []string{message.Plural(res.Added, "recipient") + " " + message.Verb(res.Added, "is", "are") + " new on the list, " + message.Number(n-res.Added) + " had been there."}
 	if n == 1 {
 		notes = []string{"It is in force everywhere."}
 	}

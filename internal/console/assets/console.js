@@ -83,20 +83,36 @@ function mergeNode(old, next) {
 setInterval(() => { if (pending !== null) update(pending); }, 700);
 
 // The page follows its stream while it is seen, and asks now and then where there is none.
-let stream = null, poll = null;
+// Of several windows that are seen one has a stream, since a browser keeps few connections to
+// a host. Without locks, which need a secure context, each has its own.
+let stream = null, poll = null, waiting = null, release = null;
 const renewed = () => { readAt = Date.now(); age(); };
 
 function follow() {
-  const box = live();
-  if (!box?.dataset.live || document.hidden || stream) return;
+  if (!live()?.dataset.live || document.hidden || stream || waiting) return;
+  if (!navigator.locks) { openStream(); return; }
+  ask();
+  waiting = new AbortController();
+  navigator.locks.request("volley-stream", { signal: waiting.signal }, () => {
+    waiting = null;
+    openStream();
+    return new Promise((done) => { release = done; });
+  }).catch(() => { /* hidden meanwhile */ });
+}
+function openStream() {
   clearInterval(poll); poll = null;
   stream = new EventSource("/live?path=" + encodeURIComponent(location.pathname + location.search));
   stream.addEventListener("page", (e) => { update(e.data); renewed(); });
   stream.addEventListener("same", renewed);
   stream.addEventListener("gone", () => location.reload());
-  stream.addEventListener("error", () => { stop(); poll = setInterval(refresh, pollEvery); setTimeout(follow, 3 * pollEvery); });
+  stream.addEventListener("error", () => { stop(); ask(); setTimeout(follow, 3 * pollEvery); });
 }
-function stop() { stream?.close(); stream = null; }
+function stop() {
+  waiting?.abort(); waiting = null;
+  stream?.close(); stream = null;
+  release?.(); release = null;
+}
+function ask() { poll ||= setInterval(refresh, pollEvery); }
 
 async function refresh() {
   if (document.hidden) return;
