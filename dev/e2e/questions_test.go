@@ -183,7 +183,7 @@ func stopAndGoOn(t *testing.T, l *questionLab) {
 	l.list("meanwhile.csv", "+4916199999")
 	l.start("meanwhile", "Meanwhile", "", 0)
 	l.until("meanwhile", func(s message.Status) bool { return s.Held != nil && s.Counts[message.Accepted] == 1 })
-	out = l.says(`sms +webhook .*by a person .*wrong sender name`)
+	l.says(`sms +webhook .*by a person .*wrong sender name`)
 	require.Equal(t, before, left(), "nothing leaves")
 	require.Zero(t, l.got("+4916199999"))
 

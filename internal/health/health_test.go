@@ -201,7 +201,7 @@ func TestManyAccountsAreToldInSeveralTexts(t *testing.T) {
 		defer p.end()
 		time.Sleep(time.Minute)
 		all := read(t, s)
-		require.Equal(t, 60, len(all))
+		require.Len(t, all, 60)
 		for _, name := range names[1:] {
 			require.Len(t, all[name].Errors, 6)
 			require.Equal(t, "other", all[name].Errors[0].Code)
@@ -216,11 +216,11 @@ func TestManyAccountsAreToldInSeveralTexts(t *testing.T) {
 		}
 		first := len(s.polls)
 		time.Sleep(10 * time.Minute)
-		require.Equal(t, first, len(s.polls), "what does not change is published under the same texts")
+		require.Len(t, s.polls, first, "what does not change is published under the same texts")
 		r.Began(names[0])
 		time.Sleep(time.Minute)
 		all = read(t, s)
-		require.Equal(t, 60, len(all))
+		require.Len(t, all, 60)
 		require.Equal(t, 1, all[names[0]].InFlight)
 	})
 }

@@ -18,9 +18,10 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrKeys means that the index was made with keys that are not at hand.
 	ErrKeys = errors.New("the index was made with another keyset")
-	// ErrLease means that another process has the lease by now, and ErrMoved that one has taken
-	// the batch further, or out, since it was read.
+	// ErrLease means that another process has the lease by now.
 	ErrLease = errors.New("another process fills the index by now")
+	// ErrMoved means that another process has taken the batch further, or out, since it was
+	// read.
 	ErrMoved = errors.New("another process was faster")
 	// errFault is what must not happen.
 	errFault = errors.New("index")
