@@ -102,7 +102,7 @@ func TestStuckSaysWhyAndWhatToDo(t *testing.T) {
 			{Index: 1, Account: "hook", State: message.Accepted, Code: message.CodeHeld, DueAt: at(time.Hour)},
 			{Index: 2, Account: "spare", State: message.Accepted, DueAt: at(30 * time.Minute)},
 			{Index: 3, Account: "third", State: message.Accepted, DueAt: at(20 * time.Minute)},
-			{Index: 4, Account: "hook", State: message.Sending, Attempts: 1, DueAt: at(15 * time.Minute)},
+			{Index: 4, Account: "hook", State: message.Sending, Code: "timeout", Attempts: 1, DueAt: at(15 * time.Minute)},
 			{Index: 5, Account: "hook", State: message.Sending, Attempts: 1, ProviderID: "p", DueAt: at(14 * time.Minute)},
 			{Index: 6, Account: "hook", State: message.Accepted, DueAt: at(time.Minute)}, // not yet
 		}},
@@ -162,8 +162,16 @@ func TestStuckAsksWhatIsTrue(t *testing.T) {
 		"breaker (tried)":  {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerOpen) }), row: row(func(m *message.Row) { m.State, m.Code = message.Retrying, "http_503" })},
 		"retrying":         {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerClosed) }), row: row(func(m *message.Row) { m.State, m.Code = message.Retrying, "http_503" })},
 		"waiting (closed)": {status: running, account: with(func(x *starter.AccountHealth) { x.Breaker = new(starter.BreakerClosed) }), row: row(func(m *message.Row) { m.Code = "throttled" })},
-		"doubt":            {status: running, account: served, row: row(func(m *message.Row) { m.State, m.Attempts = message.Sending, 1 })},
-		"awaits report":    {status: running, account: served, row: row(func(m *message.Row) { m.State, m.ProviderID = message.Sending, "p" })},
+		"doubt":            {status: running, account: served, row: row(func(m *message.Row) { m.State, m.Attempts, m.Code = message.Sending, 1, "timeout" })},
+		"no worker (of a queued attempt)": {
+			status: running, account: with(func(x *starter.AccountHealth) { x.Workers = 0 }),
+			row: row(func(m *message.Row) { m.State, m.Attempts = message.Sending, 1 }),
+		},
+		"rate (of a queued attempt)": {
+			status: running, account: with(func(x *starter.AccountHealth) { x.Queued = new(3) }),
+			row: row(func(m *message.Row) { m.State, m.Attempts = message.Sending, 1 }),
+		},
+		"awaits report": {status: running, account: served, row: row(func(m *message.Row) { m.State, m.ProviderID = message.Sending, "p" })},
 	} {
 		t.Run(why, func(t *testing.T) {
 			t.Parallel()

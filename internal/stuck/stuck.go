@@ -262,7 +262,9 @@ func (s *messages) why(b *message.Status, m *message.Row) (why, code string) {
 	switch {
 	case m.State == message.Sending && m.SentAt != nil, m.State == message.Sending && m.ProviderID != "":
 		return AwaitsReport, ""
-	case m.State == message.Sending && m.Attempts > 0:
+	case m.State == message.Sending && account.Name != "" && account.Workers == 0: // its attempt, or the question about it, is queued
+		return NoWorker, ""
+	case m.State == message.Sending && m.Attempts > 0 && m.Code != "": // an attempt ended, and not well
 		return InDoubt, m.Code
 	case b.State == message.BatchPaused:
 		return Paused, ""
