@@ -179,7 +179,7 @@ func (w *visitor) again(do func(), text string) {
 	for range 60 {
 		do()
 		var yes bool
-		w.run("look for "+text, chromedp.Evaluate(fmt.Sprintf(`document.querySelector("main").innerText.includes(%q)`, text), &yes), chromedp.Sleep(200*time.Millisecond))
+		w.run("look for "+text, chromedp.Evaluate(fmt.Sprintf(`(document.querySelector("main")?.innerText ?? "").includes(%q)`, text), &yes), chromedp.Sleep(200*time.Millisecond))
 		if yes {
 			return
 		}
@@ -261,7 +261,7 @@ func worstOfTheWeek(t *testing.T, w *visitor) {
 	require.Contains(t, rows[worst][4], "2 failed", "why: %v", rows[worst])
 	w.press("Spring sale")
 	w.see("How they stand")
-	w.see("which cannot say whether")
+	w.see("the account has no way to ask")
 }
 
 func stopAndGoOn(t *testing.T, w *visitor) {
@@ -334,7 +334,8 @@ func againToSome(t *testing.T, w *visitor, id string) {
 
 func neverAgain(t *testing.T, w *visitor, ended, waits string) {
 	const who = "+4915123450005"
-	w.again(func() { w.search("+49 1512 3450005") }, "Winter letter")
+	w.again(func() { w.search("+49 1512 3450005") }, "Not sent yet")
+	require.Contains(t, w.text(), ended)
 	w.press("Never write to this person again")
 	w.see("1 message that waits for them is canceled")
 	w.fill("Why", "asked us to")
@@ -348,10 +349,10 @@ func neverAgain(t *testing.T, w *visitor, ended, waits string) {
 	w.fill("Type in who is forgotten", who)
 	w.press("Forget")
 	w.see("2 messages forgotten")
+	w.search(who)
+	w.see("This person")
+	require.NotContains(t, w.text(), ended, "the index has forgotten it")
 
-	for _, m := range w.rows(ended) {
-		require.NotEqual(t, who, m.To)
-	}
 	require.Equal(t, message.Canceled, w.rows(waits)[0].State)
 	w.newBatch("New", "Hi ${name}", "", who, "+4915123450052")
 	w.see("1 message can be sent")
@@ -367,9 +368,9 @@ func whoCanceled(t *testing.T, w *visitor, id string) {
 	w.press("Winter letter")
 	w.see("scheduled")
 	w.press("Cancel")
-	w.see("Cancel 2 messages of Winter letter")
+	w.see("Cancel 1 message of Winter letter")
 	w.fill("Why", "wrong list")
-	w.press("Cancel 2 messages")
+	w.press("Cancel 1 message")
 	w.see("Canceled")
 	w.nav("Log")
 	w.fill("Batch", id)
@@ -378,7 +379,7 @@ func whoCanceled(t *testing.T, w *visitor, id string) {
 	w.until("only cancels", `location.search.includes("cancel") && document.readyState === "complete"`)
 	w.again(func() { w.press("Show") }, "wrong list")
 	text := w.text()
-	require.Contains(t, text, "Winter letter")
+	require.Contains(t, text, id)
 	require.Contains(t, text, "console")
 }
 
