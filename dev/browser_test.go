@@ -50,7 +50,9 @@ func (b *browser) run(what string, actions ...chromedp.Action) {
 	defer end()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var at, text string
-		_ = chromedp.Run(b.ctx, chromedp.Location(&at), chromedp.Text("body", &text, chromedp.ByQuery))
+		ctx, end := context.WithTimeout(b.ctx, 10*time.Second)
+		defer end()
+		_ = chromedp.Run(ctx, chromedp.Location(&at), chromedp.Text("body", &text, chromedp.ByQuery))
 		require.NoError(b.t, err, "%s, at %s:\n%s", what, at, text)
 	}
 }

@@ -229,7 +229,7 @@ func focusAndRowsStay(t *testing.T, w *visitor, running string) {
 	w.open("/batches")
 	w.see("Standing")
 	inRow := `[...document.querySelectorAll("main tbody tr")].find((r) => r.innerText.includes("Standing"))`
-	at := eval[[]float64](w, `((r) => [r.x + r.width - 60, r.y + r.height / 2])(`+inRow+`.getBoundingClientRect())`)
+	at := eval[[]float64](w, `((e) => { e.scrollIntoView({block: "center", behavior: "instant"}); const r = e.getBoundingClientRect(); return [r.x + r.width - 60, r.y + r.height / 2]; })(`+inRow+`)`)
 	w.stopClock() // so that the pointer moves for as long as this takes
 	w.run("point at the row", chromedp.MouseEvent(input.MouseMoved, at[0], at[1]), chromedp.MouseEvent(input.MouseMoved, at[0], at[1]+1))
 	under := fmt.Sprintf(`document.elementFromPoint(%f, %f)?.closest("tr")?.innerText.split("\n")[0] || ""`, at[0], at[1])
@@ -323,6 +323,7 @@ func oneStreamPerBrowser(t *testing.T, w *visitor, running string) {
 	// Another tab, which hides the first.
 	ctx, end := chromedp.NewContext(w.ctx)
 	defer end()
+	require.NoError(t, chromedp.Run(ctx)) // it lives as long as the context of its first run
 	second := &visitor{&browser{t: t, ctx: ctx, base: base}, w.s}
 	second.open("/accounts")
 	second.run("in front", page.BringToFront())
@@ -341,6 +342,7 @@ func oneStreamPerBrowser(t *testing.T, w *visitor, running string) {
 	require.NoError(t, err)
 	ctx, end = chromedp.NewContext(w.ctx, chromedp.WithTargetID(id))
 	defer end()
+	require.NoError(t, chromedp.Run(ctx))
 	beside := &visitor{&browser{t: t, ctx: ctx, base: base}, w.s}
 	beside.open("/batches/default/" + running)
 	beside.see("scheduled")
