@@ -72,7 +72,7 @@ func TestDeleteTakesABatchOutOfTheIndex(t *testing.T) {
 		require.NoError(t, ferr)
 		require.Equal(t, code != 0, len(page.Messages) == 1, "%v", err)
 	}
-	require.Equal(t, 4, setting{fake: &fake{err: starter.ErrNotFound}, env: env(url)}.run(t, "delete", "b1").code, "nobody has it")
+	require.Equal(t, 4, setting{fake: &fake{err: starter.ErrNotFound}, env: env(url)}.run(t, "delete", "b2").code, "nobody has it")
 
 	away := env("sqlite:///nowhere/index.db")
 	r := setting{fake: &fake{}, env: away}.run(t, "delete", "b1", "-o", "json")

@@ -372,17 +372,7 @@ func noteList(v *visit, tenant string) {
 
 // noteCounts adds numbers to the line of the audit log.
 func noteCounts(v *visit, counts map[string]int) {
-	audit.Of(v.Context()).Set(func(e *audit.Entry) {
-		for name, n := range counts {
-			if n == 0 {
-				continue
-			}
-			if e.Counts == nil {
-				e.Counts = map[string]int{}
-			}
-			e.Counts[name] += n
-		}
-	})
+	audit.Of(v.Context()).Set(func(e *audit.Entry) { e.AddCounts(counts) })
 }
 
 // untilIn reads when an entry ends: a day, a duration from now or a time; zero is never.
