@@ -71,6 +71,7 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	b.see("Canceled")
 
 	b.open(sent)
+	b.see("1: the recipient is away") // the report has come
 	b.press("Send again")
 	b.see("to those who did not get it?")
 	b.press("Send them again")
@@ -92,7 +93,7 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	b.see("Released")
 	b.open("/")
 	b.until("nothing is held", `!document.querySelector("main").innerText.includes("hook is held")`)
-	b.see("2 of 11 through hook failed")
+	b.see("4 of 12 through hook failed")
 
 	suppressAndForget(b, sent)
 

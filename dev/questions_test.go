@@ -84,6 +84,7 @@ func (w *visitor) search(text string) {
 func (w *visitor) fill(label, text string) {
 	w.t.Helper()
 	var id, kind string
+	w.until("the field "+label, fmt.Sprintf(`[...document.querySelectorAll("main label")].some((l) => l.innerText.trim().startsWith(%q))`, label))
 	w.run("the field "+label, chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll("main label")].find((l) => l.innerText.trim().startsWith(%q))?.htmlFor || ""`, label), &id))
 	require.NotEmpty(w.t, id, "a field with the label %q", label)
 	w.run("what it is", chromedp.Evaluate(fmt.Sprintf(`((e) => e.tagName + e.type)(document.getElementById(%q))`, id), &kind))
