@@ -59,7 +59,8 @@ build: ## build bin/volley
 test: ## every test of all modules, the end-to-end ones included
 	$(GO) test ./...
 	$(GO) -C deploy test ./...
-	$(GO) -C dev test ./...
+	$(GO) -C dev test $$($(GO) -C dev list ./... | grep -v '/e2e$$')
+	$(E2E) ./e2e
 
 # What BASE does not have: packages with changed, new or deleted files, committed or not.
 # Packages that import them are compiled by vet and tested by `make test`; tests of dev/
@@ -133,24 +134,29 @@ check-tidy:
 
 # The layering of imports, the replay of every stored history and the seeds of
 # every fuzz test are plain tests. The end-to-end tests run with small batches
-# first, then with every batch in segments and in groups; those of large batches
-# choose for themselves, so once is enough. Without a cache every task replays its
+# first, then with every batch in segments and in groups. They run by themselves, so
+# that they have the machine. Without a cache every task replays its
 # history. What is read of the environment before a test begins is not in the key of
 # go test's cache of results, so these runs have none.
+E2E := $(GO) -C dev test -count 1 -timeout 20m
+# Tests that choose their own dispatch, or that do not look at how batches are dispatched.
+ONCE := '^TestLarge|^TestEightQuestions|^TestAccountsAreTold'
 .PHONY: check-tests
 check-tests:
 	@echo "== go test -race ./..."
 	@$(GO) test -race ./...
 	@echo "== go test ./... in deploy: the rules for Prometheus"
 	@$(GO) -C deploy test ./...
-	@echo "== go test ./... in dev"
-	@$(GO) -C dev test ./...
+	@echo "== go test in dev, but for the end-to-end tests"
+	@$(GO) -C dev test $$($(GO) -C dev list ./... | grep -v '/e2e$$')
+	@echo "== the end-to-end tests"
+	@$(E2E) ./e2e
 	@echo "== the end-to-end tests, every batch in segments"
-	@VOLLEY_MODE=segments $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=segments $(E2E) -skip $(ONCE) ./e2e
 	@echo "== the end-to-end tests, every batch in groups"
-	@VOLLEY_MODE=group $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=group $(E2E) -skip $(ONCE) ./e2e
 	@echo "== the same without a cache of workflows: every task replays its history"
-	@VOLLEY_MODE=group VOLLEY_STICKY_CACHE=-1 $(GO) -C dev test -count 1 -skip '^TestLarge' ./e2e
+	@VOLLEY_MODE=group VOLLEY_STICKY_CACHE=-1 $(E2E) -skip $(ONCE) ./e2e
 
 # On what a cluster has: PostgreSQL behind Temporal, an object store in place of a
 # directory, two workers and two gateways. Large batches choose their own store and

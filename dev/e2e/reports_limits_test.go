@@ -97,8 +97,9 @@ func TestNoNumberOfReportsIsTooMuch(t *testing.T) {
 	l.until(t, ref, func(s message.Status) bool { return s.Counts[message.Delivered] == total })
 
 	keeper := contract.ReportsID(starter.WorkflowID(ref))
+	var runs []*workflowpb.WorkflowExecutionInfo
 	require.Eventually(t, func() bool {
-		runs := l.runsOf(t, keeper)
+		runs = l.runsOf(t, keeper)
 		for _, run := range runs {
 			if run.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 				return false
@@ -107,7 +108,6 @@ func TestNoNumberOfReportsIsTooMuch(t *testing.T) {
 		return len(runs) > 0
 	}, 5*time.Minute, 100*time.Millisecond)
 	var events, bytes int64
-	runs := l.runsOf(t, keeper)
 	for _, run := range runs {
 		require.Contains(t, []enumspb.WorkflowExecutionStatus{
 			enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
