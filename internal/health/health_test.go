@@ -23,19 +23,20 @@ import (
 	"volley/internal/health"
 )
 
-// temporal remembers who polled, of every second poll: the others came to another partition.
+// temporal remembers when was polled under each text, but for every second time: these came to
+// another partition.
 type temporal struct {
 	mu    sync.Mutex
 	polls map[string]time.Time
-	n     int
+	times map[string]int
 }
 
 func (s *temporal) PollActivityTaskQueue(ctx context.Context, r *workflowservice.PollActivityTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.PollActivityTaskQueueResponse, error) {
 	s.mu.Lock()
-	if s.n++; s.n%2 == 0 {
-		if s.polls == nil {
-			s.polls = map[string]time.Time{}
-		}
+	if s.polls == nil {
+		s.polls, s.times = map[string]time.Time{}, map[string]int{}
+	}
+	if s.times[r.GetIdentity()]++; s.times[r.GetIdentity()]%2 == 0 {
 		s.polls[r.GetIdentity()] = time.Now()
 	}
 	s.mu.Unlock()
