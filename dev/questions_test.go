@@ -219,6 +219,7 @@ func TestEightQuestionsAreAnsweredInABrowser(t *testing.T) {
 		whyNot, worstOfTheWeek, stopAndGoOn,
 		func(t *testing.T, w *visitor) { againToSome(t, w, spring) },
 		func(t *testing.T, w *visitor) { neverAgain(t, w, tuesday, winter) },
+		whatIsStuck,
 		func(t *testing.T, w *visitor) { whoCanceled(t, w, winter) },
 		atNine,
 	} {
@@ -310,6 +311,30 @@ func stopAndGoOn(t *testing.T, w *visitor) {
 	for _, to := range append(all, "+4916199999") {
 		require.Equal(t, 1, w.got(to), to)
 	}
+}
+
+func whatIsStuck(t *testing.T, w *visitor) {
+	w.nav("Accounts")
+	w.press("Hold hook")
+	w.fill("Why", "sender name")
+	w.press("Hold")
+	w.see("Held")
+	id := w.sends("Waiting letter", "", "+4915123450071", "+4915123450072")
+	w.again(func() {
+		w.nav("Stuck")
+		w.fill("Waiting for at least", "a minute")
+		w.press("Show")
+		w.run("wait", chromedp.Sleep(2*time.Second)) // until it is a minute
+	}, "They are held")
+	w.see("2 messages through hook, in Waiting letter")
+	w.press("Release hook")
+	w.see("Release hook")
+	w.press("Release")
+	w.see("Released")
+	st := w.ends(id)
+	require.Equal(t, 2, st.Counts[message.Sent])
+	w.nav("Stuck")
+	w.see("Nothing is stuck")
 }
 
 func againToSome(t *testing.T, w *visitor, id string) {
