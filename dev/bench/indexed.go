@@ -37,8 +37,8 @@ type indexed struct {
 	CPUs  []float64 `json:"cpuRatios"`
 }
 
-// run is one run of a pair.
-type run struct{ total, cpu, behind, filling time.Duration }
+// indexedRun is one run of a pair.
+type indexedRun struct{ total, cpu, behind, filling time.Duration }
 
 // kind is what is sent: batches of so many messages each.
 type kind struct {
@@ -86,7 +86,7 @@ func pairs(ctx context.Context, o options, where string, k kind) (indexed, error
 	out := indexed{Server: where, Kind: k.name, Messages: k.messages, Pairs: o.rounds}
 	var behind, filling []float64
 	for i := range o.rounds {
-		var with, without run
+		var with, without indexedRun
 		first := i % 2
 		for turn := range 2 {
 			indexed := turn == first
@@ -111,7 +111,7 @@ func pairs(ctx context.Context, o options, where string, k kind) (indexed, error
 }
 
 // runOnce sends the batches through a worker of their own, on a server of their own.
-func runOnce(ctx context.Context, o options, where string, k kind, indexed bool) (r run, err error) {
+func runOnce(ctx context.Context, o options, where string, k kind, indexed bool) (r indexedRun, err error) {
 	b, err := newEnvironment(ctx, o, where)
 	if err != nil {
 		return r, err
