@@ -72,10 +72,10 @@ func TestAQueryThatMakesNoSenseIsInvalid(t *testing.T) {
 			_, err := x.Batches(t.Context(), index.BatchesQuery{Only: make([]index.BatchName, 501)})
 			return err
 		},
-		"batches' limit":  func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Limit: -1}); return err },
-		"audit's cursor":  func() error { _, _, err := x.Audit(t.Context(), index.AuditQuery{Cursor: "1"}); return err },
-		"by":              func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "colour"}); return err },
-		"no key":          func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "meta."}); return err },
+		"batches' limit": func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Limit: -1}); return err },
+		"audit's cursor": func() error { _, _, err := x.Audit(t.Context(), index.AuditQuery{Cursor: "1"}); return err },
+		"by":             func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "colour"}); return err },
+		"no key":         func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "meta."}); return err },
 	} {
 		require.ErrorIs(t, ask(), index.ErrInvalid, name)
 	}
