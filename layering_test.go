@@ -144,7 +144,7 @@ func places() map[string]place {
 			powers: []string{http, json},
 		},
 		"internal/gateway": {
-			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "internal/person", "internal/provider", "internal/suppression", "internal/tracing", "starter"},
+			ours:   []string{"internal/access", "internal/audit", "internal/dialect", "internal/index", "internal/intake", "internal/message", "internal/person", "internal/provider", "internal/stuck", "internal/suppression", "internal/tracing", "starter"},
 			powers: []string{http, json},
 		},
 		"internal/config": {ours: []string{

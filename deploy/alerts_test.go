@@ -59,6 +59,18 @@ var situations = map[string][]situation{
 		  volley_messages_total{account="b", state="sent"} 0+80x30`, 20 * time.Minute, []string{`account="a"`}},
 		{`volley_messages_total{account="a", state="failed"} 0x20 1x20`, 25 * time.Minute, nil}, // one of one
 	},
+	"VolleyCampaignFailing": {
+		{`volley_campaign_messages{campaign="spring", result="arrived", instance="1"} 95x20
+		  volley_campaign_messages{campaign="spring", result="missed", instance="1"} 5x20
+		  volley_campaign_messages{campaign="few", result="arrived", instance="1"} 0x20
+		  volley_campaign_messages{campaign="few", result="missed", instance="1"} 20x20
+		  volley_campaign_messages{campaign="old", result="arrived", instance="1"} 0x20
+		  volley_campaign_messages{campaign="old", result="missed", instance="1"} 0x20`, 15 * time.Minute, nil},
+		{`volley_campaign_messages{campaign="spring", result="arrived", instance="1"} 80x20
+		  volley_campaign_messages{campaign="spring", result="missed", instance="1"} 21x20
+		  volley_campaign_messages{campaign="spring", result="arrived", instance="2"} 0x20
+		  volley_campaign_messages{campaign="spring", result="missed", instance="2"} 0x20`, 15 * time.Minute, []string{`campaign="spring"`}},
+	},
 	"VolleyBatchPausedItself": {
 		{`volley_guards_total{account="a", code="http_400"} 1x40`, 30 * time.Minute, nil},
 		{`volley_guards_total{account="a", code="http_400"} _x20 1x20`, 25 * time.Minute, []string{`account="a", code="http_400"`}},

@@ -34,6 +34,7 @@ type environment struct {
 	store    *store.Store
 	storeURL string
 	redis    string // its address; empty without
+	dir      string // for files of its own
 	ends     []func()
 }
 
@@ -52,6 +53,7 @@ func (b *environment) start(ctx context.Context, where string) error {
 	if err != nil {
 		return err
 	}
+	b.dir = dir
 	b.ends = append(b.ends, func() { _ = os.RemoveAll(dir) })
 	b.storeURL = "file://" + filepath.ToSlash(filepath.Join(dir, "store"))
 	keyset, err := b.makeKeyset()

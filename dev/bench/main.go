@@ -31,7 +31,7 @@ func main() {
 // modes are the subcommands, each with its own defaults in options.
 func modes() map[string]func(context.Context, options, io.Writer) error {
 	return map[string]func(context.Context, options, io.Writer) error{
-		"compare": compare, "scale": scale, "pacing": pacing, "fair": fair, "due": due, "stragglers": stragglers, "gateway": atGateway,
+		"compare": compare, "scale": scale, "pacing": pacing, "fair": fair, "due": due, "stragglers": stragglers, "gateway": atGateway, "index": atIndex, "encryption": atEncryption,
 	}
 }
 
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	mode, ok := modes()[name]
 	if !ok {
-		return fmt.Errorf("unknown command %q, expected compare, scale, pacing, fair, due, stragglers or gateway", name)
+		return fmt.Errorf("unknown command %q, expected compare, scale, pacing, fair, due, stragglers, gateway, index or encryption", name)
 	}
 	o, err := parse(name, args)
 	if err != nil {

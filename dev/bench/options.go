@@ -57,7 +57,7 @@ func parse(name string, args []string) (options, error) {
 		delays = f.String("delay", "0,50", "after how many milliseconds the sink answers; several with commas")
 		f.IntVar(&o.rounds, "rounds", 3, "alternating rounds, of which the medians count")
 	case "scale":
-	case "gateway":
+	case "gateway", "index", "encryption":
 		f.IntVar(&o.rounds, "rounds", 5, "alternating rounds, of which the medians count")
 	default:
 		ways = f.String("dispatch", defaultWays(name), "ways of dispatch, with commas")

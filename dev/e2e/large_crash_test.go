@@ -1,7 +1,11 @@
 package e2e_test
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,13 +18,18 @@ import (
 )
 
 // spawned is a lab of one test in group dispatch, with an account that can be asked
-// and one that cannot, and a function that runs the volley binary as its worker.
-func spawned(t *testing.T, slow time.Duration) (l *lab, work func() *exec.Cmd) {
+// and one that cannot, and a function that runs the volley binary as its worker. Its
+// configuration has some further lines.
+func spawned(t *testing.T, slow time.Duration, further ...string) (l *lab, work func() *exec.Cmd) {
 	t.Helper()
 	l = shared.own(t, groups, slow)
 	sure := l.served[0].Name
 	l.served = []provider.Account{l.hook(sure, true), l.hook(sure+"-blind", false)}
 	cfg := l.config(t, queueOf(t), sure, sure+"-blind")
+	f, err := os.OpenFile(cfg, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = fmt.Fprintln(f, strings.Join(further, "\n"))
+	require.NoError(t, errors.Join(err, f.Close()))
 	bin := volley(t)
 	return l, func() *exec.Cmd {
 		return spawn(t, []string{"TEMPORAL_ADDRESS=" + l.server.Address()}, bin, "worker", "--config", cfg, "--listen", "")

@@ -50,6 +50,7 @@ func routes() map[string]Right {
 		"POST /v1/batches/{action} redrive":       Redrive,
 		"GET /v1/messages":                        Find,
 		"GET /v1/stats":                           Read,
+		"GET /v1/stuck":                           Read,
 		"GET /v1/audit":                           Audit,
 		"GET /v1/accounts":                        Read,
 		"POST /v1/accounts/{action} hold":         Hold,

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -148,12 +147,8 @@ func (c *Console) listBatches(v *visit, d *batchesData) error {
 
 // indexedLine is a batch as the index has it.
 func (c *Console) indexedLine(b *index.Batch) batchLine {
-	metadata, err := json.Marshal(b.Metadata)
-	if err != nil {
-		metadata = nil // a map of texts has JSON
-	}
 	l := batchLine{
-		Tenant: b.Tenant, ID: b.ID, Campaign: c.campaignOf(b.ID, metadata), State: b.State, Held: b.Held, Total: b.Total, Counts: &b.Counts,
+		Tenant: b.Tenant, ID: b.ID, Campaign: c.campaignIn(b), State: b.State, Held: b.Held, Total: b.Total, Counts: &b.Counts,
 		Reason: topReason(b.Reasons), CreatedAt: b.CreatedAt, End: b.EstimatedEnd, Path: batchPath(b.Tenant, b.ID),
 	}
 	if b.State.Closed() {

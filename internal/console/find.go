@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -60,8 +61,15 @@ func (c *Console) findPage(v *visit) (*view, error) {
 		return &view{To: messagePath(m.Tenant, m.Batch, m.Index) + "?q=" + queryEscape(d.Query)}, nil
 	}
 	d.Next = page.Next
+	var batches []index.BatchName
 	for i := range page.Messages {
-		d.Messages = append(d.Messages, c.foundLine(v, &page.Messages[i]))
+		if b := nameOf(&page.Messages[i]); !slices.Contains(batches, b) {
+			batches = append(batches, b)
+		}
+	}
+	campaigns := c.campaignsOf(v, batches)
+	for i := range page.Messages {
+		d.Messages = append(d.Messages, c.foundLine(v, &page.Messages[i], campaigns[nameOf(&page.Messages[i])]))
 	}
 	if v.URL.Query().Get("cursor") == "" {
 		d.Person = c.personOfAll(v, &d)
@@ -91,11 +99,15 @@ func (c *Console) findByID(v *visit, id string) (path string, ok bool, err error
 	return "", false, nil
 }
 
-func (c *Console) foundLine(v *visit, m *index.Found) foundLine {
+// nameOf names the batch of a message.
+func nameOf(m *index.Found) index.BatchName { return index.BatchName{Tenant: m.Tenant, ID: m.Batch} }
+
+// foundLine is a message of a campaign, which may be empty.
+func (c *Console) foundLine(v *visit, m *index.Found, campaign string) foundLine {
 	row := message.Row{State: m.State, Code: m.Code, Detail: m.Detail, DueAt: m.DueAt, SentAt: m.SentAt, FinishedAt: m.FinishedAt, Account: m.Account, Attempts: m.Attempts}
 	return foundLine{
 		Verdict: c.verdict(&v.words, &row), To: m.To, Reference: m.Reference,
-		Campaign: m.Batch, Path: messagePath(m.Tenant, m.Batch, m.Index) + "?q=" + queryEscape(v.URL.Query().Get("q")), State: m.State, Tenant: m.Tenant,
+		Campaign: cmp.Or(campaign, m.Batch), Path: messagePath(m.Tenant, m.Batch, m.Index) + "?q=" + queryEscape(v.URL.Query().Get("q")), State: m.State, Tenant: m.Tenant,
 	}
 }
 

@@ -28,8 +28,10 @@ type logLine struct {
 	Time                           time.Time
 	Who, Did, What, Through, Notes string
 	Path                           string
-	Refused                        bool
-	Result                         string
+	// batch is the one that the action was about, or that it made.
+	batch   index.BatchName
+	Refused bool
+	Result  string
 }
 
 // logPage shows who did what.
@@ -48,8 +50,19 @@ func (c *Console) logPage(v *visit) (*view, error) {
 		return nil, err
 	}
 	d.Next = next
+	var batches []index.BatchName
 	for i := range entries {
 		d.Lines = append(d.Lines, lineOf(&entries[i]))
+		if b := d.Lines[i].batch; b.ID != "" && !slices.Contains(batches, b) {
+			batches = append(batches, b)
+		}
+	}
+	campaigns := c.campaignsOf(v, batches)
+	for i := range d.Lines {
+		l := &d.Lines[i]
+		if name := campaigns[l.batch]; name != "" && name != l.batch.ID {
+			l.What = name + ", " + l.What
+		}
 	}
 	return &view{Page: "log", Title: "Log", Data: d}, nil
 }
@@ -86,9 +99,9 @@ func lineOf(e *index.AuditEntry) logLine {
 	}
 	switch {
 	case full.NewBatch != "":
-		l.What, l.Path = full.Batch+" as "+full.NewBatch, batchPath(full.Tenant, full.NewBatch)
+		l.What, l.batch = full.Batch+" as "+full.NewBatch, index.BatchName{Tenant: full.Tenant, ID: full.NewBatch}
 	case full.Batch != "":
-		l.What, l.Path = full.Batch, batchPath(full.Tenant, full.Batch)
+		l.What, l.batch = full.Batch, index.BatchName{Tenant: full.Tenant, ID: full.Batch}
 	case len(full.Batches) > 0:
 		l.What = message.Plural(len(full.Batches), "batch")
 	case full.Account != "":
@@ -97,6 +110,9 @@ func lineOf(e *index.AuditEntry) logLine {
 		l.What = "tenant " + full.HeldTenant
 	case slices.Contains(full.Selector, "all"):
 		l.What = "everything"
+	}
+	if l.batch.ID != "" {
+		l.Path = batchPath(l.batch.Tenant, l.batch.ID)
 	}
 	notes := full.CountTexts()
 	if full.Reason != "" {

@@ -114,16 +114,10 @@ func (c *Console) forgetQuestion(v *visit, q url.Values, wrong string) (*view, e
 
 // doForget forgets a person whose recipient or reference was typed in.
 func (c *Console) doForget(v *visit) (*view, error) {
-	v.begins(audit.ActionForget)
-	persons, err := c.persons()
+	persons, who, err := c.about(v, audit.ActionForget)
 	if err != nil {
 		return nil, err
 	}
-	who, err := c.personQuery(v, v.PostForm)
-	if err != nil {
-		return nil, err
-	}
-	noteList(v, who.Tenant)
 	if !sameRecipient(v.PostForm.Get("typed"), who) {
 		return c.forgetQuestion(v, v.PostForm, "Type in "+who.Text+", so that it is clear who is meant. Nobody was forgotten.")
 	}
@@ -145,6 +139,20 @@ func (c *Console) doForget(v *visit) (*view, error) {
 	return &view{Page: "forget", Title: "Forgotten", Data: d}, nil
 }
 
+// about is whom a form is about, and notes an action that concerns them.
+func (c *Console) about(v *visit, action string) (Persons, person.Query, error) {
+	v.begins(action)
+	persons, err := c.persons()
+	if err != nil {
+		return nil, person.Query{}, err
+	}
+	who, err := c.personQuery(v, v.PostForm)
+	if err == nil {
+		noteList(v, who.Tenant)
+	}
+	return persons, who, err
+}
+
 // sameRecipient reports whether what was typed in is the recipient or the reference that is
 // meant, in whatever spelling.
 func sameRecipient(typed string, who person.Query) bool {
@@ -159,16 +167,10 @@ func sameRecipient(typed string, who person.Query) bool {
 
 // export downloads all that is known of a person.
 func (c *Console) export(v *visit) (*view, error) {
-	v.begins(audit.ActionExport)
-	persons, err := c.persons()
+	persons, who, err := c.about(v, audit.ActionExport)
 	if err != nil {
 		return nil, err
 	}
-	who, err := c.personQuery(v, v.PostForm)
-	if err != nil {
-		return nil, err
-	}
-	noteList(v, who.Tenant)
 	e, err := persons.Export(v.Context(), who, v.now)
 	if err != nil {
 		return nil, err

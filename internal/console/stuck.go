@@ -1,16 +1,25 @@
 package console
 
 import (
+	"cmp"
 	"strconv"
-	"time"
 
 	"volley/internal/access"
+	"volley/internal/index"
 	"volley/internal/message"
 	"volley/internal/stuck"
 )
 
-// stuckAfter is how long messages wait at least that the page shows.
-const stuckAfter = 10 * time.Minute
+// stuckAfter is how long messages wait at least that the page shows where nobody says.
+const stuckAfter = "10m"
+
+// stuckSpans are those that can be chosen, as queries have them.
+func stuckSpans() []stuckSpan {
+	return []stuckSpan{{"1m", "a minute"}, {stuckAfter, "ten minutes"}, {"1h", "an hour"}, {"1d", "a day"}}
+}
+
+// stuckSpan is how long messages wait at least, as a query and as people have it.
+type stuckSpan struct{ For, Words string }
 
 // stuckData is what waits longer than it should.
 type stuckData struct {
@@ -19,6 +28,10 @@ type stuckData struct {
 	Left   bool
 	// Batches is how many were looked at where Left.
 	Batches int
+	// For is how long they wait at least, such as one of Spans, and Words the same in words.
+	For   string
+	Spans []stuckSpan
+	Words string
 }
 
 // stuckLine is messages that wait for the same reason.
@@ -27,6 +40,7 @@ type stuckLine struct {
 	What, Control, Path string
 	// BatchPath is where the batch is that waits longest, More how many others there are.
 	BatchPath string
+	Campaign  string
 	More      int
 }
 
@@ -35,7 +49,12 @@ func (c *Console) stuckPage(v *visit) (*view, error) {
 	if c.o.Index == nil {
 		return nil, errNoIndex
 	}
-	q := stuck.Query{For: stuckAfter, Now: v.now, Accounts: c.o.Accounts}
+	d := stuckData{Batches: stuck.MaxBatches, For: cmp.Or(v.URL.Query().Get("for"), stuckAfter), Spans: stuckSpans()}
+	wait, err := message.ParseDuration(d.For)
+	if err != nil || wait < 0 {
+		return nil, &wrongError{"for: expected how long messages wait, such as 10m or 2h"}
+	}
+	q := stuck.Query{For: wait, Now: v.now, Accounts: c.o.Accounts}
 	if len(v.person.Tenants) > 0 {
 		q.Tenant = v.person.Tenants[0]
 	}
@@ -43,9 +62,20 @@ func (c *Console) stuckPage(v *visit) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := stuckData{Unread: found.Unread, Left: found.Left, Batches: stuck.MaxBatches}
+	d.Unread, d.Left = found.Unread, found.Left
+	d.Words = span(wait)
+	for _, s := range d.Spans {
+		if s.For == d.For {
+			d.Words = s.Words
+		}
+	}
+	var batches []index.BatchName
+	for i := range found.Groups {
+		batches = append(batches, firstOf(&found.Groups[i]))
+	}
+	campaigns := c.campaignsOf(v, batches)
 	for _, g := range found.Groups {
-		l := stuckLine{Group: g, BatchPath: batchPath(g.Tenant, g.FirstBatch), More: len(g.Batches) - 1}
+		l := stuckLine{Group: g, BatchPath: batchPath(g.Tenant, g.FirstBatch), More: len(g.Batches) - 1, Campaign: cmp.Or(campaigns[firstOf(&g)], g.FirstBatch)}
 		var may access.Right
 		l.What, l.Control, l.Path, may = stuckWords(&g)
 		if !v.person.May(may) {
@@ -54,6 +84,11 @@ func (c *Console) stuckPage(v *visit) (*view, error) {
 		d.Groups = append(d.Groups, l)
 	}
 	return &view{Page: "stuck", Title: "Stuck", Data: d}, nil
+}
+
+// firstOf names the batch of those that wait longest.
+func firstOf(g *stuck.Group) index.BatchName {
+	return index.BatchName{Tenant: g.Tenant, ID: g.FirstBatch}
 }
 
 // stuckWords say why messages wait, and what can be done.

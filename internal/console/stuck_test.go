@@ -30,6 +30,11 @@ func TestWhatIsStuckIsShownWithItsReasonAndControl(t *testing.T) {
 		require.Contains(t, body, want)
 	}
 	require.NotContains(t, s.as(t, access.Viewer).get("/stuck", http.StatusOK), "/holds/release", "who may not is not offered it")
+	body = s.as(t, access.Viewer).get("/stuck?for=45m", http.StatusOK)
+	require.Contains(t, body, "over 45 min ago")
+	require.NotContains(t, body, "sinch-eu", "its message waits half an hour only")
+	require.Contains(t, s.as(t, access.Viewer).get("/stuck?for=1m", http.StatusOK), `<option value="1m" selected>a minute</option>`)
+	s.as(t, access.Viewer).get("/stuck?for=soon", http.StatusUnprocessableEntity)
 	f.batches = nil
 	require.Contains(t, s.as(t, access.Viewer).get("/stuck", http.StatusOK), "Nothing is stuck")
 }

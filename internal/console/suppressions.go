@@ -286,15 +286,9 @@ func (c *Console) doSuppression(v *visit) (*view, error) {
 }
 
 func (c *Console) addSuppression(v *visit, persons Persons) (*view, error) {
-	v.begins(audit.ActionSuppressAdd)
-	name, tenant, err := c.list(v, v.PostForm.Get("list"))
+	name, tenant, recipient, err := c.onList(v, audit.ActionSuppressAdd)
 	if err != nil {
 		return nil, err
-	}
-	noteList(v, tenant)
-	recipient, err := suppression.Recipient(v.PostForm.Get("recipient"), c.caller(tenant).Region)
-	if err != nil {
-		return nil, &wrongError{err.Error()}
 	}
 	until, err := untilIn(v.PostForm.Get("until"), v.now)
 	if err != nil {
@@ -304,6 +298,19 @@ func (c *Console) addSuppression(v *visit, persons Persons) (*view, error) {
 		Tenant: tenant, Recipient: recipient, Reason: strings.TrimSpace(v.PostForm.Get("reason")), Source: audit.ThroughConsole, Until: until, By: v.person.Name,
 	}})
 	return c.suppressed(v, name, 1, res, err)
+}
+
+// onList is whom a form is about, and on whose list, and notes an action that concerns them.
+func (c *Console) onList(v *visit, action string) (name, tenant, recipient string, err error) {
+	v.begins(action)
+	if name, tenant, err = c.list(v, v.PostForm.Get("list")); err != nil {
+		return "", "", "", err
+	}
+	noteList(v, tenant)
+	if recipient, err = suppression.Recipient(v.PostForm.Get("recipient"), c.caller(tenant).Region); err != nil {
+		return "", "", "", &wrongError{err.Error()}
+	}
+	return name, tenant, recipient, nil
 }
 
 // suppressed says what came of a change of the list.
@@ -343,15 +350,9 @@ func batchCount(n int) string {
 }
 
 func (c *Console) removeSuppression(v *visit, persons Persons) (*view, error) {
-	v.begins(audit.ActionSuppressRemove)
-	name, tenant, err := c.list(v, v.PostForm.Get("list"))
+	name, tenant, recipient, err := c.onList(v, audit.ActionSuppressRemove)
 	if err != nil {
 		return nil, err
-	}
-	noteList(v, tenant)
-	recipient, err := suppression.Recipient(v.PostForm.Get("recipient"), c.caller(tenant).Region)
-	if err != nil {
-		return nil, &wrongError{err.Error()}
 	}
 	n, err := persons.Unsuppress(v.Context(), tenant, []string{recipient})
 	noteCounts(v, map[string]int{"removed": n})

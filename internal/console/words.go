@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"volley/internal/index"
 	"volley/internal/message"
 )
 
@@ -235,6 +237,30 @@ func (c *Console) campaignOf(id string, metadata json.RawMessage) string {
 	}
 	name, _ := all[c.o.SearchMetadata[0]].(string)
 	return cmp.Or(strings.TrimSpace(name), id)
+}
+
+// campaignsOf is what people call batches, where the index knows; the others are not in it.
+func (c *Console) campaignsOf(v *visit, batches []index.BatchName) map[index.BatchName]string {
+	names := map[index.BatchName]string{}
+	for some := range slices.Chunk(batches, 100) {
+		page, err := c.o.Index.Batches(v.Context(), index.BatchesQuery{Only: some, Limit: len(some)})
+		if err != nil { // their ids do
+			return names
+		}
+		for i := range page.Batches {
+			b := &page.Batches[i]
+			names[index.BatchName{Tenant: b.Tenant, ID: b.ID}] = v.person.MaskText(c.campaignIn(b))
+		}
+	}
+	return names
+}
+
+// campaignIn is what people call a batch of the index.
+func (c *Console) campaignIn(b *index.Batch) string {
+	if len(c.o.SearchMetadata) == 0 {
+		return b.ID
+	}
+	return cmp.Or(strings.TrimSpace(b.Metadata[c.o.SearchMetadata[0]]), b.ID)
 }
 
 // campaignKey is the metadata key under which campaigns have their names.

@@ -97,6 +97,7 @@ func TestTheDocumentDescribesWhatIsServed(t *testing.T) {
 		{call: "GET /v1/messages?q=c-1&state=sent&limit=5", status: 200},
 		{call: "GET /v1/messages", status: 400},
 		{call: "GET /v1/stats?by=day&since=3d", status: 200},
+		{call: "GET /v1/stuck?for=1m", status: 200},
 		{call: "GET /v1/audit?since=12h", status: 200},
 		{call: "GET /v1/accounts", status: 200},
 		{call: "POST /v1/accounts/hook:hold", status: 200, body: `{"for":"1h","reason":"rotation"}`},
@@ -192,7 +193,7 @@ func TestEveryRouteOfTheOwnAPIIsInTheDocument(t *testing.T) {
 	served := map[string]bool{}
 	for _, pattern := range gateway.New(gateway.Options{Batches: newFake()}).Patterns() {
 		method, path, ok := strings.Cut(pattern, " ")
-		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds", "/v1/messages", "/v1/stats", "/v1/audit", "/v1/suppressions", "/v1/persons"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		if !ok || !slices.ContainsFunc([]string{"/v1/batches", "/v1/accounts", "/v1/holds", "/v1/messages", "/v1/stats", "/v1/stuck", "/v1/audit", "/v1/suppressions", "/v1/persons"}, func(p string) bool { return strings.HasPrefix(path, p) }) {
 			continue
 		}
 		if path == "/v1/accounts/{action}" {

@@ -97,6 +97,7 @@ func routeNeeds() map[string][]struct {
 		"POST /v1/batches:test":                   {{path: "/v1/batches:test?tenant=acme&to=%2B15550009999", body: one, lowest: access.Sender}},
 		"GET /v1/messages":                        {{path: "/v1/messages?tenant=acme&q=x", lowest: access.Support}},
 		"GET /v1/stats":                           {{path: "/v1/stats?tenant=acme", lowest: access.Viewer}},
+		"GET /v1/stuck":                           {{path: "/v1/stuck?tenant=acme", lowest: access.Viewer}},
 		"GET /v1/audit":                           {{path: "/v1/audit?tenant=acme", lowest: access.Operator}},
 		"POST /v1/batches/{action}": {
 			{path: "/v1/batches/b:cancel?tenant=acme", body: `{"to":"+4915112345678"}`, lowest: access.Support},

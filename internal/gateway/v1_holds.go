@@ -130,7 +130,16 @@ func (g *Gateway) release(ctx context.Context, w http.ResponseWriter, t *Tenant,
 
 // v1Accounts tells how the accounts stand that a tenant may use.
 func (g *Gateway) v1Accounts(w http.ResponseWriter, r tenantRequest) error {
-	var q starter.AccountsQuery
+	q := g.accountsFor(r)
+	res, err := g.o.Batches.Accounts(r.Context(), q)
+	for i := range res.Holds {
+		res.Holds[i].Meta = r.maskedText(res.Holds[i].Meta)
+	}
+	return answerWith(w, res, err)
+}
+
+// accountsFor asks for the accounts that a tenant may use, or for all where it is an operator.
+func (g *Gateway) accountsFor(r tenantRequest) (q starter.AccountsQuery) {
 	all := r.tenant.Operator || r.person != nil && r.person.Tenants == nil
 	for _, a := range g.o.Accounts {
 		if all || r.tenant.has(a.Name) {
@@ -140,9 +149,5 @@ func (g *Gateway) v1Accounts(w http.ResponseWriter, r tenantRequest) error {
 	if !all {
 		q.ByTenant = r.tenant.Tenant
 	}
-	res, err := g.o.Batches.Accounts(r.Context(), q)
-	for i := range res.Holds {
-		res.Holds[i].Meta = r.maskedText(res.Holds[i].Meta)
-	}
-	return answerWith(w, res, err)
+	return q
 }

@@ -15,6 +15,7 @@ import (
 type Index interface {
 	Find(ctx context.Context, q index.FindQuery) (index.FindPage, error)
 	Stats(ctx context.Context, q index.StatsQuery) ([]index.Stat, error)
+	Batches(ctx context.Context, q index.BatchesQuery) (index.BatchPage, error)
 	Audit(ctx context.Context, q index.AuditQuery) ([]index.AuditEntry, string, error)
 }
 
@@ -22,7 +23,7 @@ type Index interface {
 // those of the tenant that it names.
 func (g *Gateway) v1Index(f protocol) {
 	for path, h := range map[string]func(http.ResponseWriter, tenantRequest) error{
-		"/v1/messages": g.v1Find, "/v1/stats": g.v1Stats, "/v1/audit": g.v1Audit,
+		"/v1/messages": g.v1Find, "/v1/stats": g.v1Stats, "/v1/audit": g.v1Audit, "/v1/stuck": g.v1Stuck,
 	} {
 		g.handle("GET "+path, f, h)
 		g.plain(path, f.methodNotAllowed(http.MethodGet))

@@ -19,6 +19,7 @@ type fakeIndex struct {
 	find  index.FindQuery
 	stats index.StatsQuery
 	audit index.AuditQuery
+	open  index.BatchesQuery
 	err   error
 }
 
@@ -31,6 +32,11 @@ func (x *fakeIndex) Stats(_ context.Context, q index.StatsQuery) ([]index.Stat, 
 	x.stats = q
 	rate := 0.5
 	return []index.Stat{{Key: "spring", Total: 2, Success: 1, DeliveryRate: &rate, Reasons: message.Reasons{}}}, x.err
+}
+
+func (x *fakeIndex) Batches(_ context.Context, q index.BatchesQuery) (index.BatchPage, error) {
+	x.open = q
+	return index.BatchPage{Batches: []index.Batch{{Tenant: "acme", ID: "b1", State: message.BatchPaused, Total: 2, CreatedAt: now}}}, x.err
 }
 
 func (x *fakeIndex) Audit(_ context.Context, q index.AuditQuery) ([]index.AuditEntry, string, error) {

@@ -1,12 +1,14 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"volley/internal/message"
 )
@@ -36,6 +38,16 @@ func (x *Index) Batches(ctx context.Context, q BatchesQuery) (BatchPage, error) 
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Meta)) {
 		where, args = where+" AND n IN (SELECT batch FROM metadata WHERE name = ? AND value = ?)", append(args, name, q.Meta[name])
+	}
+	if q.Only != nil {
+		if len(q.Only) > maxLimit {
+			return BatchPage{}, invalid("%d batches, expected at most %d", len(q.Only), maxLimit)
+		}
+		each := make([]string, len(q.Only))
+		for i, b := range q.Only {
+			each[i], args = "SELECT n FROM batch WHERE tenant = ? AND id = ?", append(args, b.Tenant, b.ID)
+		}
+		where += " AND n IN (" + cmp.Or(strings.Join(each, " UNION ALL "), "0") + ")"
 	}
 	page := BatchPage{Batches: []Batch{}}
 	err = x.db.look(ctx, func(t *tx) error {

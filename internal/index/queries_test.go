@@ -68,10 +68,14 @@ func TestAQueryThatMakesNoSenseIsInvalid(t *testing.T) {
 		"a large limit":   func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Limit: 501}); return err },
 		"a cursor":        func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Cursor: "?"}); return err },
 		"batches' cursor": func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Cursor: "-1"}); return err },
-		"batches' limit":  func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Limit: -1}); return err },
-		"audit's cursor":  func() error { _, _, err := x.Audit(t.Context(), index.AuditQuery{Cursor: "1"}); return err },
-		"by":              func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "colour"}); return err },
-		"no key":          func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "meta."}); return err },
+		"batches' names": func() error {
+			_, err := x.Batches(t.Context(), index.BatchesQuery{Only: make([]index.BatchName, 501)})
+			return err
+		},
+		"batches' limit": func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Limit: -1}); return err },
+		"audit's cursor": func() error { _, _, err := x.Audit(t.Context(), index.AuditQuery{Cursor: "1"}); return err },
+		"by":             func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "colour"}); return err },
+		"no key":         func() error { _, err := x.Stats(t.Context(), index.StatsQuery{By: "meta."}); return err },
 	} {
 		require.ErrorIs(t, ask(), index.ErrInvalid, name)
 	}
@@ -168,6 +172,10 @@ func TestBatchesAreListedAsTheyWerePut(t *testing.T) {
 	require.Equal(t, want, list(index.BatchesQuery{Limit: 2}))
 	require.Equal(t, []index.Batch{want[0], want[2], want[4]}, list(index.BatchesQuery{Tenant: "default"}))
 	require.Equal(t, []index.Batch{want[1]}, list(index.BatchesQuery{Tenant: "acme", Open: true}))
+	some := []index.BatchName{{Tenant: want[1].Tenant, ID: want[1].ID}, {Tenant: want[0].Tenant, ID: want[0].ID}, {Tenant: want[0].Tenant, ID: "none"}, {Tenant: "nobody", ID: want[2].ID}}
+	require.Equal(t, want[:2], list(index.BatchesQuery{Only: some}))
+	require.Equal(t, []index.Batch{want[1]}, list(index.BatchesQuery{Only: some, Tenant: "acme"}))
+	require.Empty(t, list(index.BatchesQuery{Only: []index.BatchName{}}))
 	require.Equal(t, want[:2], list(index.BatchesQuery{Since: noon().Add(-time.Hour)}))
 	require.Equal(t, want[2:4], list(index.BatchesQuery{Meta: map[string]string{"campaign": "1", "k": "v"}}))
 

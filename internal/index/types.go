@@ -147,10 +147,15 @@ type BatchesQuery struct {
 	Since time.Time
 	// Meta keeps only those with this metadata.
 	Meta map[string]string
+	// Only keeps only these, at most 500; nil is all.
+	Only []BatchName
 	// Limit is at most 500; 0 is 50. Cursor is Next of the page before.
 	Limit  int
 	Cursor string
 }
+
+// BatchName names a batch.
+type BatchName struct{ Tenant, ID string }
 
 // BatchPage is some of them; Next is empty on the last page.
 type BatchPage struct {

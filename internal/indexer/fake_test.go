@@ -193,6 +193,8 @@ type fakeIndex struct {
 	until     time.Time
 	term      int64
 	expired   int
+	campaigns []index.Stat
+	stats     []index.StatsQuery
 	// away is the error of every call, and onPut is called with each put before it counts.
 	away  error
 	onPut func(n int) error
@@ -286,6 +288,13 @@ func (x *fakeIndex) Delete(_ context.Context, tenant, id string, created time.Ti
 	delete(x.messages, ref)
 	delete(x.positions, ref)
 	return true, nil
+}
+
+func (x *fakeIndex) Stats(_ context.Context, q index.StatsQuery) ([]index.Stat, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.stats = append(x.stats, q)
+	return x.campaigns, x.away
 }
 
 func (x *fakeIndex) Expire(context.Context) error {

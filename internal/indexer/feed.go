@@ -24,6 +24,7 @@ type Index interface {
 	Drop(ctx context.Context, tenant, id string, before time.Time) (bool, error)
 	Delete(ctx context.Context, tenant, id string, created time.Time) (bool, error)
 	Expire(ctx context.Context) error
+	Stats(ctx context.Context, q index.StatsQuery) ([]index.Stat, error)
 }
 
 // Batches is where it is filled from; *starter.Starter is one.
@@ -41,7 +42,8 @@ type Options struct {
 	Batches Batches
 	// Owner names this process, as no other is named.
 	Owner string
-	// Metadata are the keys of a batch's metadata that are taken in.
+	// Metadata are the keys of a batch's metadata that are taken in. Campaigns have their
+	// names under the first.
 	Metadata []string
 	// Retention is how long after its end a batch is taken in at all; 0 is for ever.
 	Retention time.Duration
@@ -92,6 +94,9 @@ type Feed struct {
 
 	// since is from when on ended batches are listed, and full when all were listed last.
 	since, full time.Time
+	// told are the campaigns of which was told how they do, at toldAt.
+	told   []string
+	toldAt time.Time
 	// away means that it was said that the database, or Temporal, is.
 	away bool
 
@@ -148,6 +153,7 @@ func (f *Feed) turn(ctx context.Context) {
 	}
 	if f.lease = leaseName; f.term == 0 {
 		f.metrics.lag(0)
+		f.showCampaigns(nil)
 		return
 	}
 	passing, cancel := context.WithCancel(ctx)
@@ -157,6 +163,9 @@ func (f *Feed) turn(ctx context.Context) {
 	defer cancel()
 	f.patiently(passing, func() error {
 		err := f.pass(passing)
+		if err == nil {
+			err = f.tellCampaigns(passing)
+		}
 		if errors.Is(err, index.ErrLease) { // the next turn claims it anew
 			return nil
 		}

@@ -27,6 +27,17 @@ func (m metrics) lag(d time.Duration) {
 	}
 }
 
+// campaign tells how many messages of a campaign arrived within the last hour, and how many
+// did not.
+func (m metrics) campaign(name string, r result) {
+	if m.handler == nil {
+		return
+	}
+	for what, n := range map[string]int{"arrived": r.arrived, "missed": r.missed} {
+		m.handler.WithTags(map[string]string{"campaign": name, "result": what}).Gauge("volley_campaign_messages").Update(float64(n))
+	}
+}
+
 // rows counts messages that were put into the index.
 func (m metrics) rows(n int) {
 	if m.handler != nil {

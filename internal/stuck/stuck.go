@@ -48,7 +48,7 @@ type Group struct {
 	// Since is when the first of them was due.
 	Since   time.Time `json:"since"`
 	Batches []string  `json:"batches"`
-	// Do is what a command can do about it, which the command fills in.
+	// Do is what can be done about it: a command or a request, which whoever asks fills in.
 	Do string `json:"do"`
 	// Tenant is that of the first batch, and First the index of the message that was due first,
 	// which is in FirstBatch.

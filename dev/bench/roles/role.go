@@ -11,15 +11,19 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 
 	"volley/internal/encryption"
+	"volley/internal/index"
+	"volley/internal/indexer"
 	"volley/internal/provider"
 	"volley/internal/store"
 	"volley/internal/temporalclient"
+	"volley/starter"
 	"volley/worker"
 )
 
@@ -50,6 +54,8 @@ type Role struct {
 	Profile  string  `json:"profile"`
 	// Keyset is the keyset of Volley's worker, in JSON; empty is none.
 	Keyset string `json:"keyset,omitempty"`
+	// Index is where Volley's worker fills an index; empty is nowhere.
+	Index string `json:"index,omitempty"`
 	// Redis is where Asynq finds its tasks.
 	Redis string `json:"redis,omitempty"`
 	// Gateway is what a Caller calls, Clients how many of it do at once.
@@ -180,14 +186,46 @@ func (r Role) workVolley(ctx context.Context, c client.Client) (stop func() erro
 	if err != nil {
 		return nil, err
 	}
+	filled, err := r.fillIndex(ctx, c, st, w, keyset)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	return func() error {
 		cancel()
-		err := <-done
+		err := errors.Join(<-done, filled())
 		accounts.Close()
 		return errors.Join(err, profiled(), st.Close())
+	}, nil
+}
+
+// fillIndex fills the index beside a worker until end is called, as `volley worker` does.
+func (r Role) fillIndex(ctx context.Context, c client.Client, st *store.Store, w *worker.Worker, keyset *encryption.Keyset) (end func() error, err error) {
+	if r.Index == "" {
+		return func() error { return nil }, nil
+	}
+	settings, err := temporalclient.ClientOptions(temporalclient.Options{Log: zap.NewNop(), EnvLookup: Env{"TEMPORAL_ADDRESS": r.Address}, Keyset: keyset})
+	if err != nil {
+		return nil, err
+	}
+	x, err := index.Open(ctx, index.Options{URL: r.Index})
+	if err != nil {
+		return nil, err
+	}
+	feed := indexer.New(indexer.Options{
+		Open:    func(context.Context) (indexer.Index, error) { return x, nil },
+		Batches: starter.New(c, starter.Options{DataConverter: settings.DataConverter, Store: st}), Owner: w.Identity(),
+		Sending: func() bool { return w.Sending(time.Second) },
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { feed.Run(ctx) })
+	return func() error {
+		cancel()
+		running.Wait()
+		return x.Close()
 	}, nil
 }
 
