@@ -115,7 +115,7 @@ func TestWhatIsDocumentedIsExportedAndNothingElse(t *testing.T) {
 	}
 	const key = "sandbox-gateway-key"
 	call("/v1/batches", "a wrong key", `{}`, http.StatusUnauthorized)
-	call("/v1/batches?account=hook", key, `{"text":"hi","callbacks":{"url":"`+a["sandbox"]+`/callbacks"},
+	call("/v1/batches?account=hook", key, `{"text":"hi","metadata":{"campaign":"spring"},"callbacks":{"url":"`+a["sandbox"]+`/callbacks"},
 		"messages":[{"to":"a"},{"to":"b+flaky"},{"to":"c+drop"},{"to":"d+delivered"},{"to":"e","validity":"0s"}]}`, http.StatusAccepted)
 	var refused strings.Builder
 	for i := range 210 {
@@ -135,6 +135,6 @@ func TestWhatIsDocumentedIsExportedAndNothingElse(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got = scraped(t, "http://"+address+"/metrics", a["gateway"]+"/metrics")
 		return len(got) >= len(want)
-	}, time.Minute, 200*time.Millisecond, "waits for more than %v", &got)
+	}, 2*time.Minute, 200*time.Millisecond, "waits for more than %v", &got)
 	require.Equal(t, want, got)
 }

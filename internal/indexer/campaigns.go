@@ -13,7 +13,7 @@ import (
 const (
 	// campaignsEvery is how often it is told how campaigns do, of the messages that ended
 	// within campaignsSpan.
-	campaignsEvery = time.Minute
+	campaignsEvery = 15 * time.Second
 	campaignsSpan  = time.Hour
 	// mostCampaigns is of how many that is told, those with the most messages. Each is a
 	// series of its own.
