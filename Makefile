@@ -140,7 +140,7 @@ check-tidy:
 # go test's cache of results, so these runs have none.
 E2E := $(GO) -C dev test -count 1 -timeout 20m
 # Tests that choose their own dispatch, or that do not look at how batches are dispatched.
-ONCE := '^TestLarge|^TestEightQuestions|^TestAccountsAreTold'
+ONCE := '^TestLarge|^TestEightQuestions|^TestAccountsAreTold|^TestTheIndex|^TestWhoIsForgotten'
 .PHONY: check-tests
 check-tests:
 	@echo "== go test -race ./..."

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"volley/dev/pgtest"
 	"volley/internal/index"
 	"volley/internal/message"
 	"volley/internal/person"
@@ -146,7 +149,36 @@ func umbrellas(t *testing.T, n int, more map[string]any) string {
 // batch, in large ones that have ended, and in one that waits.
 func TestWhoIsForgottenStandsInNoFile(t *testing.T) {
 	t.Parallel()
-	l := newClearLab(t, false, `index: {url: "sqlite://DIR/index.db"}`)
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		forgets(t, "sqlite://DIR/index.db", func(places map[string][]byte) { require.Contains(t, places, "index.db") })
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		pg, err := pgtest.Start(t.Context())
+		if errors.Is(err, pgtest.ErrMissing) {
+			t.Skip(err)
+		}
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, pg.Stop()) })
+		forgets(t, pg.URL("postgres"), func(places map[string][]byte) {
+			pg.Halt() // its log keeps what was until it is used again
+			require.NoError(t, filepath.WalkDir(filepath.Join(pg.Data(), "base"), func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				places[path], err = os.ReadFile(path)
+				return err
+			}))
+		})
+	})
+}
+
+// forgets forgets somebody who is in an index. files adds the files of the index to the places
+// where nothing may be found.
+func forgets(t *testing.T, url string, files func(places map[string][]byte)) {
+	t.Helper()
+	l := newClearLab(t, false, `index: {url: "`+url+`"}`)
 	start := []string{"start", "--dialect", "volley", "--yes", "-o", "json", "-"}
 	l.do(t, umbrellas(t, 9, nil), append(start, "--id", "small", "--wait")...)
 	l.do(t, umbrellas(t, 60, map[string]any{"dispatch": "message"}), append(start, "--id", "large", "--wait")...)
@@ -206,7 +238,7 @@ func TestWhoIsForgottenStandsInNoFile(t *testing.T) {
 			delete(places, place)
 		}
 	}
-	require.Contains(t, places, "index.db")
+	files(places)
 	require.Contains(t, places, "store/volley-store")
 	require.Empty(t, found(forgettable, places))
 }
