@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the golden files")
+
+// answering keeps Status and Messages of all fakes from being answered at once; fakes are copied.
+var answering sync.Mutex
 
 // fake is a starter that answers what a test says and keeps what it was asked.
 type fake struct {
@@ -175,6 +179,8 @@ func (f *fake) Purge(_ context.Context, olderThan time.Duration, dryRun bool) (s
 }
 
 func (f *fake) Status(_ context.Context, ref starter.Ref) (message.Status, error) {
+	answering.Lock()
+	defer answering.Unlock()
 	f.ref = ref
 	f.calls++
 	if err, ok := f.failures[f.calls]; ok {
@@ -195,6 +201,8 @@ func (f *fake) Wait(ctx context.Context, ref starter.Ref) (message.Status, error
 }
 
 func (f *fake) Messages(_ context.Context, ref starter.Ref, q message.PageQuery) (message.Page, error) {
+	answering.Lock()
+	defer answering.Unlock()
 	f.ref, f.asked = ref, q
 	return f.page, f.err
 }

@@ -248,3 +248,24 @@ func TestRebuildTakesInAnew(t *testing.T) {
 	require.Contains(t, r.stdout, "0 batches taken in anew, 0 could not be read")
 	require.Equal(t, map[string]any{"batches": 0.0, "failed": 0.0, "resumed": false}, document(t, s.run(t, "index", "rebuild", "-o", "json")))
 }
+
+// Where no worker runs nobody is asked, one after the other, and nothing is said to be well.
+func TestStuckAsksNobodyWhereNoWorkerRuns(t *testing.T) {
+	t.Parallel()
+	f := &fake{accounts: starter.AccountList{Accounts: []starter.AccountHealth{{Name: "hook"}}}}
+	s, x := indexed(t, f)
+	r := s.run(t, "stuck")
+	require.Contains(t, r.stderr, "no worker runs")
+	require.NotContains(t, r.stdout, "nothing waits")
+	for i := range 3 {
+		require.NoError(t, x.Put(t.Context(), index.Batch{
+			Tenant: "default", ID: fmt.Sprint("waits", i), State: message.BatchRunning, Total: 2, Counts: message.Counts{message.Accepted: 2}, CreatedAt: moment.Add(-time.Hour), Rev: 1, AsOf: moment,
+		}, nil))
+	}
+	out := document(t, s.run(t, "stuck", "-o", "json"))
+	require.Equal(t, true, out["noWorker"])
+	group := out["groups"].([]any)[0].(map[string]any)
+	require.Equal(t, "no worker", group["why"])
+	require.GreaterOrEqual(t, group["messages"], 6.0)
+	require.Zero(t, f.calls)
+}

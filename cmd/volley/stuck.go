@@ -110,9 +110,12 @@ func stuckAdvice(g *stuck.Group) string {
 
 func (a *app) showStuck(out stuck.Report) {
 	now := a.now()
-	if len(out.Groups) == 0 {
+	if out.NoWorker {
+		a.note("no worker runs: nothing leaves, and what has started since the last one ended is not counted here")
+	}
+	if len(out.Groups) == 0 && !out.NoWorker {
 		a.printf("nothing waits longer than it should\n")
-	} else {
+	} else if len(out.Groups) > 0 {
 		t := &table{right: map[int]bool{1: true}}
 		t.row(headings("why", "messages", "due since", "account", "code", "batches", "do")...)
 		for i := range out.Groups {

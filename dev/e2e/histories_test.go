@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
@@ -314,6 +315,7 @@ func TestHistoriesOfASuppressedMessageReplay(t *testing.T) {
 	x, all := l.suppresses(t), notes(t, 4)
 	_, err := x.Suppress(t.Context(), []index.Suppression{{Tenant: "default", Recipient: all[1].To}})
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { return l.suppressions.Len() == 1 }, busy, 10*time.Millisecond)
 	l.serve(t)
 	ref := l.large(t, all)
 	status, rows := l.wait(t, ref)

@@ -40,7 +40,7 @@ func (c *Console) accountsPage(v *visit) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = s.seenBy(v.person)
+	s = s.seenBy(v.person, c.mayUse(v.person))
 	d := accountsData{CanHold: v.person.May(access.Hold)}
 	for _, a := range s.Accounts {
 		d.Accounts = append(d.Accounts, accountView{

@@ -28,8 +28,8 @@ type finding struct {
 	Seen  bool
 	// Until is when it ends by itself; nil is not.
 	Until *time.Time
-	// Tenant is whose batch it is about; empty is more than one.
-	Tenant string
+	// Tenant is whose batch it is about; empty is more than one. account is the held one.
+	Tenant, account string
 	// Control is the one thing to do about it, at Path; only who May is shown it.
 	Control, Path string
 	May           access.Right
@@ -83,7 +83,7 @@ func heldFindings(s *snapshot) (all []finding) {
 	for _, h := range s.Holds {
 		f := finding{
 			Key: "held " + h.Selector.String(), rank: rankHeldByPerson, Tone: toneWarn, Since: h.Since, May: access.Hold, Control: "Release", Path: releasePath(h.Selector),
-			What: heldWhat(h.Selector) + " held", Why: byWhom(h.By) + ": " + cmp.Or(h.Reason, "no reason was given"),
+			Tenant: h.Selector.Tenant, account: h.Account, What: heldWhat(h.Selector) + " held", Why: byWhom(h.By) + ": " + cmp.Or(h.Reason, "no reason was given"),
 		}
 		if h.By == message.HeldByAccount {
 			f.rank, f.Tone = rankHeldItself, toneBad

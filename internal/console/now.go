@@ -25,7 +25,7 @@ func (c *Console) nowPage(v *visit) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = s.seenBy(v.person)
+	s = s.seenBy(v.person, c.mayUse(v.person))
 	return &view{Page: "now", Title: nowTitle(s), Data: nowData{snapshot: s}, AsOf: s.At}, nil
 }
 

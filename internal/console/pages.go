@@ -12,10 +12,13 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
 	"volley/internal/message"
+	"volley/internal/person"
 	"volley/starter"
 
 	"volley/internal/access"
@@ -171,7 +174,21 @@ func (c *Console) render(v *visit, out *view) {
 	if out.Status != 0 {
 		v.w.WriteHeader(out.Status)
 	}
-	_, _ = v.w.Write(text.Bytes()) // the browser has gone
+	_, _ = v.w.Write(harmless(text.Bytes())) // the browser has gone
+}
+
+// harmless replaces control characters and what changes the direction of text, which callers'
+// names and providers' answers may have, on a whole page.
+func harmless(page []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t', r == '\r':
+			return r
+		case unicode.IsControl(r), r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return utf8.RuneError
+		}
+		return r
+	}, page)
 }
 
 // problem is what a page says of an error.
@@ -194,6 +211,7 @@ var errNoIndex = errors.New("this needs an index: set index.url in the configura
 func explain(err error) (int, problem) {
 	var not *notAllowedError
 	var wrong *wrongError
+	var behind *person.BehindError
 	switch {
 	case errors.As(err, &not):
 		return http.StatusForbidden, problem{"Not allowed", sentence(err)}
@@ -213,6 +231,8 @@ func explain(err error) (int, problem) {
 		return http.StatusServiceUnavailable, problem{"Temporal does not answer", "Nothing can be read or changed until it does. This page looks again by itself."}
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, problem{"No answer in time", "What this page shows took too long to read. It looks again by itself."}
+	case errors.As(err, &behind):
+		return http.StatusServiceUnavailable, problem{"The index is behind", sentence(err)}
 	case isIndexAway(err):
 		return http.StatusServiceUnavailable, problem{"The index does not answer", "Pages that read across batches wait for its database. Sending does not."}
 	case errors.Is(err, starter.ErrConflict), errors.Is(err, starter.ErrEnded), errors.Is(err, starter.ErrRefused), errors.Is(err, starter.ErrStillRunning):

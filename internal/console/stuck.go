@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 
 	"volley/internal/access"
@@ -26,6 +27,8 @@ type stuckData struct {
 	Groups []stuckLine
 	Unread []string
 	Left   bool
+	// NoWorker means that nothing leaves at all.
+	NoWorker bool
 	// Batches is how many were looked at where Left.
 	Batches int
 	// For is how long they wait at least, such as one of Spans, and Words the same in words.
@@ -62,12 +65,12 @@ func (c *Console) stuckPage(v *visit) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Unread, d.Left = found.Unread, found.Left
+	d.Unread, d.Left, d.NoWorker = found.Unread, found.Left, found.NoWorker
 	d.Words = span(wait)
-	for _, s := range d.Spans {
-		if s.For == d.For {
-			d.Words = s.Words
-		}
+	if i := slices.IndexFunc(d.Spans, func(s stuckSpan) bool { return s.For == d.For }); i >= 0 {
+		d.Words = d.Spans[i].Words
+	} else {
+		d.Spans = append(d.Spans, stuckSpan{d.For, d.Words})
 	}
 	var batches []index.BatchName
 	for i := range found.Groups {

@@ -92,7 +92,7 @@ func (f *fake) Accounts(_ context.Context, q starter.AccountsQuery) (starter.Acc
 	list := starter.AccountList{Accounts: []starter.AccountHealth{}, Holds: []starter.HoldDocument{{Selector: starter.Selector{Meta: "a=b"}, By: "tenant", Since: now}}}
 	for _, a := range q.Accounts {
 		list.Accounts = append(list.Accounts, starter.AccountHealth{
-			Name: a.Name, Provider: a.Provider, Rate: &rate, Held: &message.HoldView{By: "account", Reason: "why", Since: now}, Workers: 2,
+			Name: a.Name, Provider: a.Provider, Rate: &rate, Held: &message.HoldView{By: "account", Reason: "why, says +15550001111", Since: now}, Workers: 2,
 		})
 	}
 	return list, f.change

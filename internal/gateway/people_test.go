@@ -431,3 +431,10 @@ func TestTheDocumentDescribesWhatPeopleGet(t *testing.T) {
 		conforms(t, router, c.method, c.target, "", nil, r, false)
 	}
 }
+
+func TestViewersReadNoRecipientInTheReasonOfAHold(t *testing.T) {
+	t.Parallel()
+	b := newEnv(t, people)
+	require.NotContains(t, b.as(access.Viewer, "GET", "/v1/accounts", "").Body.String(), "15550001111")
+	require.Contains(t, b.as(access.Operator, "GET", "/v1/accounts", "").Body.String(), "+15550001111")
+}

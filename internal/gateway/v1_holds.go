@@ -133,7 +133,12 @@ func (g *Gateway) v1Accounts(w http.ResponseWriter, r tenantRequest) error {
 	q := g.accountsFor(r)
 	res, err := g.o.Batches.Accounts(r.Context(), q)
 	for i := range res.Holds {
-		res.Holds[i].Meta = r.maskedText(res.Holds[i].Meta)
+		res.Holds[i].Meta, res.Holds[i].Reason = r.maskedText(res.Holds[i].Meta), r.maskedText(res.Holds[i].Reason)
+	}
+	for i := range res.Accounts {
+		if h := res.Accounts[i].Held; h != nil {
+			h.Reason = r.maskedText(h.Reason)
+		}
 	}
 	return answerWith(w, res, err)
 }

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	"volley/internal/audit"
 	"volley/internal/index"
 	"volley/internal/message"
+	"volley/internal/person"
 )
 
 // Index answers what is asked across batches; *index.Later is one.
@@ -45,7 +49,12 @@ const noIndexDetail = "this gateway has no index: whoever runs it sets index.url
 
 // indexFailure is what an error of the index means to a caller.
 func indexFailure(err error) error {
+	var behind *person.BehindError
 	switch {
+	case errors.As(err, &behind):
+		f := fail(http.StatusServiceUnavailable, codeUnavailable, err.Error())
+		f.retryAfter = waitForServer
+		return f
 	case errors.Is(err, index.ErrInvalid):
 		return fail(http.StatusUnprocessableEntity, codeInvalid, err.Error())
 	case errors.Is(err, index.ErrUnavailable):
@@ -164,6 +173,9 @@ func (g *Gateway) v1Audit(w http.ResponseWriter, r tenantRequest) error {
 	ask := index.AuditQuery{
 		Tenant: q.whose(r.tenant), Batch: q.text("batch"), Action: q.text("action"), Actor: q.text("actor"), Since: q.since(g.o.Now()),
 		Limit: int(min(q.number("limit"), maxFound)), Cursor: q.text("cursor"),
+	}
+	if ask.Action != "" && !slices.Contains(audit.Actions(), ask.Action) {
+		q.fail("action", "is none of "+strings.Join(audit.Actions(), ", "))
 	}
 	if err := q.end(); err != nil {
 		return err

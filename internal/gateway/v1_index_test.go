@@ -69,6 +69,9 @@ func TestATenantAsksTheIndexForItsOwn(t *testing.T) {
 	lines := b.acme("GET", "/v1/audit?batch=b1&action=cancel", "").json(http.StatusOK)
 	require.Len(t, lines["entries"], 1, "what cannot be opened is left out")
 	require.Equal(t, index.AuditQuery{Tenant: "acme", Batch: "b1", Action: "cancel"}, x.audit)
+	for _, action := range []string{"bogus", "cancel,hold"} {
+		require.Equal(t, http.StatusBadRequest, b.acme("GET", "/v1/audit?action="+action, "").Code, "nobody is to think that nothing was done")
+	}
 	for _, path := range []string{"/v1/messages?q=a&tenant=other", "/v1/stats?tenant=other", "/v1/audit?tenant=other"} {
 		b.acme("GET", path, "").json(http.StatusBadRequest)
 	}

@@ -33,14 +33,17 @@ func (g *Gateway) v1Stuck(w http.ResponseWriter, r tenantRequest) error {
 	}
 	report, err := stuck.Find(r.Context(), g.o.Index, g.o.Batches, ask)
 	for i := range report.Groups {
-		report.Groups[i].Do = stuckRequest(&report.Groups[i])
+		report.Groups[i].Do = stuckRequest(&report.Groups[i], r.tenant.Operator)
 	}
 	return answerWith(w, report, indexFailure(err))
 }
 
-// stuckRequest is the request that lets go what waits, empty where none does.
-func stuckRequest(g *stuck.Group) string {
+// stuckRequest is the request that lets go what waits, empty where the caller has none: most
+// holds are an operator's.
+func stuckRequest(g *stuck.Group, operator bool) string {
 	switch {
+	case g.Why == stuck.Held && !operator:
+		return ""
 	case g.Why == stuck.Held && g.Account != "":
 		return "POST /v1/accounts/" + g.Account + ":release"
 	case g.Why == stuck.Held:

@@ -138,6 +138,9 @@ func (g *Gateway) v1ListSuppressions(w http.ResponseWriter, r tenantRequest) err
 	q := queryOf(r)
 	recipient, everybody := q.text("recipient"), q.truth("everybody")
 	ask := index.SuppressionQuery{Limit: int(min(q.number("limit"), maxFound)), Cursor: q.text("cursor")}
+	if q.values.Has("recipient") && recipient == "" {
+		q.fail("recipient", "is empty")
+	}
 	if err := q.end(); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func TestATenantKeepsItsSuppressionList(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(one), "ann")
 
 	b.acme("POST", "/v1/suppressions", `{"recipient":"+15550001111","everybody":true}`).json(http.StatusForbidden)
+	require.Equal(t, http.StatusBadRequest, b.acme("GET", "/v1/suppressions?recipient=", "").Code, "that is not all of the list")
 	b.acme("DELETE", "/v1/suppressions?recipient=%2B15550001111", "").json(http.StatusOK)
 	require.Len(t, l.all, 2)
 	for _, body := range []string{`{}`, `{"recipient":"+15550001111","until":"yesterday"}`, `{"recipient":"1 555 000 1111 2222 3333"}`} {

@@ -274,16 +274,18 @@ func atOrNil(ms *int64) *time.Time {
 // newest is above the id of every row.
 const newest = 1<<63 - 1
 
-// Cursors are the number of the row before.
+// Cursors are the number of the row before, and a digit that checks it.
 func readCursor(s string) (int64, error) {
 	if s == "" {
 		return newest, nil
 	}
-	n, err := strconv.ParseInt(s, 36, 64)
-	if err != nil || n <= 0 {
+	n, err := strconv.ParseInt(s[:len(s)-1], 36, 64)
+	if err != nil || n <= 0 || writeCursor(n) != s {
 		return 0, invalid("a cursor that is none, expected next of the page before")
 	}
 	return n, nil
 }
 
-func writeCursor(n int64) string { return strconv.FormatInt(n, 36) }
+func writeCursor(n int64) string {
+	return strconv.FormatInt(n, 36) + strconv.FormatInt(n%35+1, 36)
+}

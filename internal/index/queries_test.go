@@ -64,10 +64,15 @@ func TestAQueryThatMakesNoSenseIsInvalid(t *testing.T) {
 	t.Parallel()
 	x := open(t, nil)
 	for name, ask := range map[string]func() error{
-		"nothing to find": func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: " "}); return err },
-		"a large limit":   func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Limit: 501}); return err },
-		"a cursor":        func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Cursor: "?"}); return err },
-		"batches' cursor": func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Cursor: "-1"}); return err },
+		"nothing to find":  func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: " "}); return err },
+		"a large limit":    func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Limit: 501}); return err },
+		"a cursor":         func() error { _, err := x.Find(t.Context(), index.FindQuery{Text: "a", Cursor: "?"}); return err },
+		"batches' cursor":  func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Cursor: "-1"}); return err },
+		"cursor of nobody": func() error { _, err := x.Batches(t.Context(), index.BatchesQuery{Cursor: "zzz"}); return err },
+		"cursor of suppressions": func() error {
+			_, _, err := x.Suppressions(t.Context(), index.SuppressionQuery{Cursor: "x"})
+			return err
+		},
 		"batches' names": func() error {
 			_, err := x.Batches(t.Context(), index.BatchesQuery{Only: make([]index.BatchName, 501)})
 			return err

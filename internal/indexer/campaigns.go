@@ -18,6 +18,8 @@ const (
 	// mostCampaigns is of how many that is told, those with the most messages. Each is a
 	// series of its own.
 	mostCampaigns = 20
+	// maxName is how many characters of a campaign's name are told.
+	maxName = 80
 )
 
 // result is how many messages of a campaign arrived, as far as that is known, and how many did
@@ -35,17 +37,31 @@ func (f *Feed) tellCampaigns(ctx context.Context) error {
 		return err
 	}
 	f.toldAt = now
-	stats = slices.DeleteFunc(stats, func(s index.Stat) bool { return s.Key == "" })
 	results := map[string]result{}
-	for _, s := range stats[:min(len(stats), mostCampaigns)] {
+	for _, s := range stats {
 		n := s.Counts
-		results[s.Key] = result{
+		r := result{
 			arrived: n[message.Sent] + n[message.Delivered],
 			missed:  n[message.Failed] + n[message.Undelivered] + n[message.Expired] + n[message.Unknown],
+		}
+		if s.Key == "" || r == (result{}) {
+			continue
+		}
+		if results[clipped(s.Key)] = r; len(results) == mostCampaigns {
+			break
 		}
 	}
 	f.showCampaigns(results)
 	return nil
+}
+
+// clipped is a name as it stands in a series: callers choose it.
+func clipped(name string) string {
+	runes := []rune(name)
+	if len(runes) <= maxName {
+		return name
+	}
+	return string(runes[:maxName-1]) + "…"
 }
 
 // showCampaigns replaces what is told of campaigns.

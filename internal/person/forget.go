@@ -131,6 +131,9 @@ func (b *batchOf) count() int {
 
 // gather finds the person's messages, in the index and in the store.
 func (r *Records) gather(ctx context.Context, q Query) (map[starter.Ref]*batchOf, error) {
+	if err := r.caughtUp(ctx, q.Tenant); err != nil {
+		return nil, err
+	}
 	all := map[starter.Ref]*batchOf{}
 	for _, by := range []index.FindQuery{{Tenant: q.Tenant, To: q.Text, Region: q.Region}, {Tenant: q.Tenant, Reference: q.Text}} {
 		found, err := r.find(ctx, by)

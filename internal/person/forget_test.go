@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +35,9 @@ type fakeBatches struct {
 	histories map[string]starter.Histories
 	canceled  map[string][]string
 	// away is the error of a batch's histories, from the given call on.
-	away map[string]int
-	n    map[string]int
+	away   map[string]int
+	n      map[string]int
+	listed []starter.Listed
 }
 
 func (f *fakeBatches) Status(_ context.Context, ref starter.Ref) (message.Status, error) {
@@ -51,6 +53,16 @@ func (f *fakeBatches) Cancel(_ context.Context, ref starter.Ref, q message.Cance
 	var res message.CancelResult
 	res.Counts.Canceled = len(q.Messages)
 	return res, nil
+}
+
+func (f *fakeBatches) Listed(_ context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error] {
+	return func(yield func(starter.Listed, error) bool) {
+		for _, l := range f.listed {
+			if (l.Open || l.Closed.After(q.Since)) && !yield(l, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (f *fakeBatches) Histories(_ context.Context, ref starter.Ref) (starter.Histories, error) {
@@ -247,4 +259,35 @@ func TestWhoIsKilledInBetweenForgetsTheRestNextTime(t *testing.T) {
 			require.Empty(t, p.left(t), "%s, %d", id, call)
 		}
 	}
+}
+
+// What the index lacks cannot be forgotten, and would never be found again.
+func TestNobodyIsForgottenWhileTheIndexLacksBatches(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.Patience = time.Millisecond
+	p.batches.listed = []starter.Listed{
+		{Ref: starter.Ref{Tenant: "other", ID: "theirs"}, Open: true},
+		{Ref: starter.Ref{Tenant: "default", ID: "old"}, Closed: noon().Add(-2 * time.Hour)},
+	}
+	q := person.Query{Tenant: "default", Text: number}
+	_, err := p.Forget(t.Context(), q, true)
+	require.NoError(t, err, "neither another tenant's nor what ended long before concerns them")
+	p.batches.listed = append(p.batches.listed, starter.Listed{Ref: starter.Ref{Tenant: "default", ID: "new"}, Open: true})
+	for _, do := range []func() error{
+		func() error { _, err := p.Forget(t.Context(), q, true); return err },
+		func() error { _, err := p.Forget(t.Context(), q, false); return err },
+		func() error { _, err := p.Export(t.Context(), q, noon()); return err },
+	} {
+		err := do()
+		require.ErrorIs(t, err, index.ErrUnavailable)
+		require.EqualError(t, err, "the index lacks batches that workers take in (new): nothing was done, try again")
+	}
+	require.Empty(t, p.batches.canceled)
+	b := index.Batch{Tenant: "default", ID: "new", State: message.BatchRunning, Total: 1, CreatedAt: noon(), AsOf: noon(), Rev: 1}
+	require.NoError(t, p.Index.Advance(t.Context(), b, []index.Message{{Index: 0, To: number, Rev: 1}}, index.Step{To: index.Position{Rev: 1}}))
+	p.batches.histories["new"] = starter.Histories{Workflow: "batch-new", Open: true, Created: noon()}
+	_, err = p.Forget(t.Context(), q, false)
+	require.NoError(t, err)
+	require.Contains(t, p.batches.canceled, "new")
 }

@@ -3,6 +3,7 @@ package person
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type Batches interface {
 	Message(ctx context.Context, ref starter.Ref, idOrIndex string) (message.Row, error)
 	Cancel(ctx context.Context, ref starter.Ref, q message.CancelRequest) (message.CancelResult, error)
 	Histories(ctx context.Context, ref starter.Ref) (starter.Histories, error)
+	Listed(ctx context.Context, q starter.ListedQuery) iter.Seq2[starter.Listed, error]
 }
 
 // Records works on an index, batches and their store.
@@ -33,6 +35,9 @@ type Records struct {
 	// Bound is how long a change of the list takes to be in force everywhere; 0 is
 	// suppression.Bound.
 	Bound time.Duration
+	// Patience is how long is waited until the index has the batches that Temporal lists; 0
+	// is 20 s.
+	Patience time.Duration
 }
 
 // Canceled is what became of the messages that waited for somebody.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"volley/internal/index"
 	"volley/internal/message"
 	"volley/starter"
@@ -31,6 +33,10 @@ const (
 	// of each.
 	MaxBatches  = 200
 	mostWaiting = 500
+	// sideBySide is how many are asked at once, and askWithin bounds asking one: where no worker
+	// answers, all of them would take their time one after the other.
+	sideBySide = 8
+	askWithin  = 5 * time.Second
 	// nearRate is from which part of its rate on an account counts as one that uses it up.
 	nearRate = 0.8
 )
@@ -66,6 +72,9 @@ type Report struct {
 	Asked     int      `json:"asked"`
 	Left      bool     `json:"left"`
 	StoppedAt string   `json:"stoppedAt,omitempty"`
+	// NoWorker means that no worker serves any account: no batch was asked then, counts are
+	// those of the index, and what started after the last worker ended is not in it.
+	NoWorker bool `json:"noWorker"`
 }
 
 // Batches are the open batches; index.Index has them.
@@ -91,13 +100,20 @@ type Query struct {
 
 // Find finds out what waits: the index tells which batches have messages that wait, they
 // themselves which messages and how the batch stands, and Temporal and the workers how the
-// accounts do. Batches that cannot be read are named, and are no error.
+// accounts do. Batches that cannot be read are named, and are no error. It takes a minute or
+// two at the most.
 func Find(ctx context.Context, x Batches, b Reads, q Query) (Report, error) {
 	out := Report{Groups: []Group{}, Unread: []string{}}
 	s := messages{by: map[[3]string]*Group{}, before: q.Now.Add(-q.For), rates: map[string]float64{}}
 	for _, a := range q.Accounts {
 		s.rates[a.Name] = a.Rate
 	}
+	var err error
+	if s.accounts, err = b.Accounts(ctx, starter.AccountsQuery{Accounts: q.Accounts}); err != nil {
+		return out, err
+	}
+	out.NoWorker = len(s.accounts.Accounts) > 0 && !slices.ContainsFunc(s.accounts.Accounts, func(a starter.AccountHealth) bool { return a.Workers > 0 })
+	var ask []index.Batch
 	batches := index.BatchesQuery{Tenant: q.Tenant, Open: true, Limit: MaxBatches}
 	for more := true; more; {
 		page, err := x.Batches(ctx, batches)
@@ -109,25 +125,22 @@ func Find(ctx context.Context, x Batches, b Reads, q Query) (Report, error) {
 			if !s.mayWait(batch) {
 				continue
 			}
-			if out.Asked == MaxBatches {
-				out.Left = true
+			if len(ask) == MaxBatches {
+				out.Left, out.StoppedAt = true, ask[MaxBatches-1].ID
 				break
 			}
-			out.Asked, out.StoppedAt = out.Asked+1, batch.ID
-			if err := s.ask(ctx, b, batch); ctx.Err() != nil {
-				return out, ctx.Err()
-			} else if err != nil {
-				out.Unread = append(out.Unread, batch.ID)
-			}
+			ask = append(ask, *batch)
 		}
 		batches.Cursor, more = page.Next, page.Next != "" && !out.Left
 	}
-	if !out.Left {
-		out.StoppedAt = ""
+	out.Asked = len(ask)
+	if out.Unread = append(out.Unread, s.askAll(ctx, b, ask, out.NoWorker)...); ctx.Err() != nil {
+		return out, ctx.Err()
 	}
-	var err error
-	if s.accounts, err = b.Accounts(ctx, s.accountsOf(q)); err != nil {
-		return out, err
+	if all := s.accountsOf(q); len(all.Accounts) > len(q.Accounts) {
+		if s.accounts, err = b.Accounts(ctx, all); err != nil {
+			return out, err
+		}
 	}
 	out.Groups = append(out.Groups, s.groups()...)
 	return out, nil
@@ -168,30 +181,60 @@ func (s *messages) mayWait(b *index.Batch) bool {
 	return b.State != message.BatchScheduled || !b.NextDueAt.After(s.before)
 }
 
-// ask asks a batch how it stands and for its messages that wait.
-func (s *messages) ask(ctx context.Context, b Reads, batch *index.Batch) error {
-	found := waiting{ref: starter.Ref{Tenant: batch.Tenant, ID: batch.ID}}
-	status, err := b.Status(ctx, found.ref)
+// askAll asks batches, several at once, and returns those that could not be read. Without a
+// worker none is asked.
+func (s *messages) askAll(ctx context.Context, b Reads, batches []index.Batch, noWorker bool) (unread []string) {
+	found, errs := make([]*waiting, len(batches)), make([]error, len(batches))
+	var asking errgroup.Group
+	asking.SetLimit(sideBySide)
+	for i := range batches {
+		asking.Go(func() error {
+			found[i], errs[i] = s.ask(ctx, b, &batches[i], noWorker)
+			return nil
+		})
+	}
+	_ = asking.Wait() // the errors are in errs
+	for i := range batches {
+		switch {
+		case errs[i] != nil:
+			unread = append(unread, batches[i].ID)
+		case found[i] != nil:
+			s.found = append(s.found, *found[i])
+		}
+	}
+	return unread
+}
+
+// ask asks a batch how it stands and for its messages that wait; nil is that none has waited
+// long enough.
+func (s *messages) ask(ctx context.Context, b Reads, batch *index.Batch, noWorker bool) (*waiting, error) {
+	found := &waiting{ref: starter.Ref{Tenant: batch.Tenant, ID: batch.ID}}
+	actx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	var status message.Status
 	var page message.Page
+	err := starter.ErrNoWorker
+	if !noWorker {
+		status, err = b.Status(actx, found.ref)
+	}
 	if err == nil {
-		page, err = b.Messages(ctx, found.ref, message.PageQuery{State: "accepted,sending,retrying", Limit: mostWaiting})
+		page, err = b.Messages(actx, found.ref, message.PageQuery{State: "accepted,sending,retrying", Limit: mostWaiting})
 	}
 	switch {
-	case errors.Is(err, starter.ErrNoWorker):
+	case errors.Is(err, starter.ErrNoWorker), err != nil && actx.Err() != nil && ctx.Err() == nil:
 		found.silent, found.count = true, batch.Counts.Open()
 		found.since = batch.NextDueAt
 		if found.since.IsZero() {
 			found.since = batch.CreatedAt
 		}
 		if found.since.After(s.before) {
-			return nil
+			return nil, nil
 		}
 	case err != nil:
-		return err
+		return nil, err
 	}
 	found.status, found.rows, found.more = status, page.Messages, page.Next != ""
-	s.found = append(s.found, found)
-	return nil
+	return found, nil
 }
 
 // accountsOf are the accounts that are asked about and the others that messages wait for.

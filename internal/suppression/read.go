@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"volley/internal/index"
@@ -139,6 +140,9 @@ const maxRecipient = 1000
 func Recipient(s, region string) (string, error) {
 	if len(s) > maxRecipient {
 		return "", fmt.Errorf("a recipient has more than %d bytes", maxRecipient)
+	}
+	if strings.ContainsFunc(strings.TrimSpace(s), func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }) {
+		return "", errors.New("a recipient has a control character, or is no UTF-8: no message can be for it")
 	}
 	key, notNumber := phone.Key(s, region)
 	if key == "" {
