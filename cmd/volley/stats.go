@@ -18,6 +18,9 @@ type statsOutput struct {
 	Stats []index.Stat `json:"stats"`
 }
 
+// maxKey is how many columns what a line is about has at most: callers choose names.
+const maxKey = 60
+
 // statsDefault is how far back statistics go where nobody says.
 const statsDefault = 7 * 24 * time.Hour
 
@@ -87,7 +90,7 @@ func (a *app) stats(ctx context.Context, x *index.Index, q index.StatsQuery) err
 		t.row(cell{key, 0}, cell{number(s.Total), 0}, cell{percent(s.Success), 0}, delivery, cell{number(s.NoReport), 0}, failed,
 			cell{number(s.Counts[message.Expired]), 0}, cell{seconds(s.P50), 0}, cell{seconds(s.P99), 0}, reasonOf(s.Reasons))
 	}
-	if q.By == "" {
+	if t.clip(0, maxKey); q.By == "" {
 		t.drop(0)
 	}
 	a.table(t)
